@@ -1,0 +1,140 @@
+"""What a served model version promises: `manifest.json`, read by the service before anything else.
+
+Torch-free: the export writes it, the service trusts it only after checking every file's SHA-256.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from export.errors import ManifestError
+from harmonic.pixels import PixelSpec
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+WHOLE_NET = "model.onnx"
+GOLDENS = "golden.npz"
+
+_FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=100)]
+_Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Variant(_Frozen):
+    """One way to run the version.
+
+    name: what a request asks for; "default" is always there and always the whole folded net.
+    file: ONNX file beside the manifest. precision: of weights and arithmetic. layout: how spectral layers were laid out.
+    devices: where it may run. tolerance: largest absolute difference of a golden logit that is still the same answer.
+    goldens: npz with `images` (uint8, N x H x W x C) and `logits` (float32, N x classes).
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)] = "default"
+    file: _FileName = WHOLE_NET
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    layout: str = "fused"
+    devices: tuple[Literal["cpu", "cuda"], ...] = ("cpu", "cuda")
+    tolerance: Annotated[float, Field(gt=0)] = 1e-3
+    goldens: _FileName = GOLDENS
+
+
+class ParityReport(_Frozen):
+    """How well ONNX Runtime gave PyTorch's answers when the version was exported; errors are absolute, of logits."""
+
+    batches: tuple[int, ...]
+    max_error: float
+    mean_error: float
+    top1_agreement: Annotated[float, Field(ge=0, le=1)]
+    largest_logit: float
+
+
+class Manifest(_Frozen):
+    """Everything the service knows about a version without opening its graph.
+
+    name: the model's name; the folder's name wins where they differ, so that a folder may be copied.
+    input, output: names in the graph: uint8 N x H x W x C images, float32 N x classes logits.
+    classes: labels in the order of the logits.
+    metrics: measured figures, with the data that they were measured on. files: SHA-256 of every other file of the version.
+    """
+
+    schema_version: int = SCHEMA
+    name: str
+    architecture: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    parameters: Annotated[int, Field(ge=0)]
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    pixels: PixelSpec
+    input: str = "images"
+    output: str = "logits"
+    max_batch: Annotated[int, Field(ge=1)] = 1024
+    opset: int
+    variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
+    parity: ParityReport
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    license: str | None = None
+    notice: str | None = None
+    created: str
+    libraries: dict[str, str] = Field(default_factory=dict)
+    files: dict[_FileName, _Sha256]
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Manifest":
+        names = [variant.name for variant in self.variants]
+        if len(set(names)) != len(names) or "default" not in names:
+            raise ValueError(f"variants must be distinct and contain 'default', not {names}")
+        unlisted = {file for variant in self.variants for file in (variant.file, variant.goldens)} - self.files.keys()
+        if unlisted:
+            raise ValueError(f"variants name files without a checksum: {sorted(unlisted)}")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("class names must be distinct")
+        return self
+
+    def variant(self, name: str = "default") -> Variant:
+        """The variant of that name; ManifestError if there is none."""
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        raise ManifestError(f"{self.name} has no variant {name!r}; it has {[variant.name for variant in self.variants]}.")
+
+
+def read_manifest(version_dir: Path) -> Manifest:
+    """Read and validate a version's manifest, without looking at its other files."""
+    path = version_dir / MANIFEST
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ManifestError(f"{path}: cannot be read ({error.strerror}). Export the version again.") from error
+    except ValidationError as error:
+        raise ManifestError(f"{path}: {_first_problem(error)}. Export the version again.") from error
+    if manifest.schema_version != SCHEMA:
+        raise ManifestError(f"{path}: schema {manifest.schema_version}; this build reads {SCHEMA}. Export the version again.")
+    return manifest
+
+
+def check_files(version_dir: Path, manifest: Manifest) -> None:
+    """Compare every file of the version with its SHA-256 in the manifest."""
+    for name, expected in manifest.files.items():
+        path = version_dir / name
+        try:
+            found = sha256(path)
+        except OSError as error:
+            raise ManifestError(f"{path}: listed in the manifest but cannot be read ({error.strerror}).") from error
+        if found != expected:
+            raise ManifestError(f"{path}: its SHA-256 is {found[:12]}..., the manifest says {expected[:12]}...; the file was changed.")
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    return f"{where}: {problem['msg']}" if where else problem["msg"]

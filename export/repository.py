@@ -1,0 +1,114 @@
+"""The model repository: `<root>/<name>/<integer version>/`, Triton's shape.
+
+Torch-free. A version is whole or absent: it is written beside its place, synced, and renamed; it is never edited afterwards.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from export.errors import RepositoryError
+
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+_VERSION = re.compile(r"^[1-9][0-9]{0,8}$")
+
+
+def model_names(root: Path) -> list[str]:
+    """Names of the models in a repository, sorted; hidden folders and names that no URL could carry are left out."""
+    if not root.is_dir():
+        raise RepositoryError(f"{root}: no such folder. Give a model repository, or make one with `harmonic export`.")
+    return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and _NAME.match(entry.name))
+
+
+def versions(root: Path, name: str) -> list[int]:
+    """Version numbers of a model, ascending; empty if there is no such model."""
+    folder = root / checked_name(name)
+    if not folder.is_dir():
+        return []
+    return sorted(int(entry.name) for entry in folder.iterdir() if entry.is_dir() and _VERSION.match(entry.name))
+
+
+def version_dir(root: Path, name: str, version: int) -> Path:
+    """Where a version lies."""
+    return root / checked_name(name) / str(version)
+
+
+def checked_name(name: str) -> str:
+    """The name itself, if it may be a model's name: letters, digits, '.', '_', '-', not starting with a sign."""
+    if not _NAME.match(name):
+        raise RepositoryError(f"{name!r} cannot be a model's name: use up to 100 letters, digits, '.', '_' and '-'.")
+    return name
+
+
+@contextmanager
+def publishing(root: Path, name: str, version: int | None = None) -> Iterator[tuple[Path, int]]:
+    """Yield an empty folder to fill and the version's number; on leaving without an error it becomes that version.
+
+    version: None takes the next free number. A version that exists is never overwritten.
+    A killed process leaves a hidden folder behind that no reader takes for a version; the next publisher removes it.
+    """
+    model_dir = root / checked_name(name)
+    model_dir.mkdir(parents=True, exist_ok=True)
+    number = version if version is not None else max(versions(root, name), default=0) + 1
+    if number < 1:
+        raise RepositoryError(f"{number} cannot be a version: use a whole number from 1.")
+    target = model_dir / str(number)
+    if target.exists():
+        raise RepositoryError(f"{target} exists already and is never overwritten. Choose another version.")
+    _sweep(model_dir)
+    staging = Path(tempfile.mkdtemp(prefix=f".{number}.{os.getpid()}.", dir=model_dir))
+    try:
+        yield staging, number
+        _sync(staging)
+        staging.chmod(0o755)
+        _claim(staging, target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    _sync_folder(model_dir)
+
+
+def _claim(staging: Path, target: Path) -> None:
+    try:
+        staging.rename(target)  # Atomic; refuses a folder that holds anything.
+    except OSError as error:
+        raise RepositoryError(f"{target}: {error.strerror}; another export may have taken this version.") from error
+
+
+def _sweep(model_dir: Path) -> None:
+    """Remove what killed publishers left; a live one keeps its folder."""
+    for entry in model_dir.glob(".*.*.*"):
+        pid = entry.name.split(".")[2]
+        if pid.isdigit() and not _alive(int(pid)):
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _sync(folder: Path) -> None:
+    for path in folder.iterdir():
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

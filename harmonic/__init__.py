@@ -1,0 +1,29 @@
+"""Harmonic networks: image classifiers whose spatial filters are learned combinations of fixed spectral ones.
+
+Importing this package loads nothing heavy: the names below are fetched when first used, so that serving never loads torch.
+
+    >>> import harmonic
+    >>> model = harmonic.create("harm_wrn16_2", classes=10)
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "BandNormConv2d": "harmonic.layers",
+    "Bundle": "harmonic.bundle",
+    "HarmonicConv2d": "harmonic.layers",
+    "PixelSpec": "harmonic.pixels",
+    "create": "harmonic.zoo",
+    "dct_bank": "harmonic.basis",
+}
+
+__all__ = ["BandNormConv2d", "Bundle", "HarmonicConv2d", "PixelSpec", "__version__", "create", "dct_bank"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'harmonic' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

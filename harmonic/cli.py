@@ -1,0 +1,61 @@
+"""The `harmonic` command. Its sub-commands are entry points, so this file never imports upward.
+
+A sub-command's module imports nothing heavy at its top, so that `harmonic --help` is quick and `harmonic serve` loads no torch.
+"""
+
+import sys
+from importlib.metadata import entry_points
+
+import typer
+from rich.console import Console
+
+from harmonic import __version__
+from harmonic.errors import HarmonicError
+
+_OWN = {"harmonic", "export", "service"}
+
+
+def main() -> None:
+    """Run `harmonic`; an expected error is one message on stderr and status 2."""
+    try:
+        build_app()()
+    except HarmonicError as error:
+        _fail(str(error))
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in _OWN:
+            raise
+        _fail(
+            f"this needs the package {error.name!r}, which is not installed. Install the extra that brings it: "
+            "pip install 'harmonic-inference[train,export,serve,cpu]' (or gpu instead of cpu)."
+        )
+
+
+def build_app() -> typer.Typer:
+    """The command with every installed sub-command."""
+    app = typer.Typer(
+        help="Train, compress, export and serve harmonic image classifiers.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_options)
+    for point in sorted(entry_points(group="harmonic.commands"), key=lambda point: point.name):
+        app.command(name=point.name)(point.load())
+    return app
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"harmonic {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Train, compress, export and serve harmonic image classifiers."""
+
+
+def _fail(message: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]harmonic:[/] {message}")
+    sys.exit(2)

@@ -1,0 +1,38 @@
+"""The error tree of the harmonic package. Every message says what came, what was wanted and what to do.
+
+    HarmonicError
+    ├── SpectrumError   a filter bank or a spectral layer that cannot exist
+    ├── PixelError      an image that cannot be brought into a model's shape, or an impossible PixelSpec
+    ├── ZooError        an unknown architecture, or arguments that it does not take
+    ├── BundleError     a bundle that is missing, damaged, or of another schema
+    ├── RecipeError     a recipe that is not valid
+    └── DataError       a data set that cannot be read or learned from
+"""
+
+
+class HarmonicError(Exception):
+    """What every error of this package is; commands print its message and end with status 2."""
+
+
+class SpectrumError(HarmonicError, ValueError):
+    """A filter bank or a spectral layer that cannot exist."""
+
+
+class PixelError(HarmonicError, ValueError):
+    """An image that cannot be brought into a model's shape, or an impossible PixelSpec."""
+
+
+class ZooError(HarmonicError, ValueError):
+    """An unknown architecture, or arguments that it does not take."""
+
+
+class BundleError(HarmonicError):
+    """A bundle that is missing, damaged, or of another schema."""
+
+
+class RecipeError(HarmonicError, ValueError):
+    """A recipe that is not valid."""
+
+
+class DataError(HarmonicError):
+    """A data set that cannot be read or learned from."""

@@ -1,0 +1,99 @@
+"""From an upright RGB image to the array that a model takes: the only resize and crop, for evaluation and serving alike.
+
+Knows numpy and Pillow; never torch. Normalisation is not done here: it stands inside the model's graph.
+"""
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+_FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+_Side = Annotated[int, Field(ge=1, le=4096)]
+_Channels = Annotated[tuple[float, ...], Field(min_length=1, max_length=3)]
+
+
+class PixelSpec(BaseModel):
+    """What a model wants to see; it travels with the weights.
+
+    height, width: pixels of the model's input.
+    mode: "RGB" (3 channels) or "L" (1 channel).
+    fit: "crop" scales the short side to `side / crop_fraction` and cuts the centre; "squash" scales both sides freely.
+    crop_fraction: share of the scaled short side that the crop keeps (0.875: 256 -> 224).
+    interpolation: Pillow's filter; always antialiased.
+    mean, std: per channel, in units of 1 (white = 1); applied inside the model's graph to pixels / 255.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    height: _Side
+    width: _Side
+    mode: Literal["RGB", "L"] = "RGB"
+    fit: Literal["crop", "squash"] = "crop"
+    crop_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
+    mean: _Channels = (0.485, 0.456, 0.406)
+    std: _Channels = (0.229, 0.224, 0.225)
+
+    @model_validator(mode="after")
+    def _one_figure_per_channel(self) -> "PixelSpec":
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError(f"mode {self.mode} wants {self.channels} means and stds, not {len(self.mean)} and {len(self.std)}")
+        if min(self.std) <= 0:
+            raise ValueError(f"std must be positive, not {self.std}")
+        return self
+
+    @property
+    def channels(self) -> int:
+        """3 for RGB, 1 for L."""
+        return len(self.mode)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, columns, channels of a prepared image."""
+        return (self.height, self.width, self.channels)
+
+
+def prepare(image: Image.Image, spec: PixelSpec) -> NDArray[np.uint8]:
+    """Bring an upright image into the model's shape.
+
+    image: any size, mode RGB (or one that Pillow converts to the spec's mode without alpha).
+    Returns uint8, (height, width, channels), C-contiguous. An image that already has the shape keeps every pixel.
+    """
+    fitted = _squash(image, spec) if spec.fit == "squash" else _crop(image, spec)
+    pixels = np.asarray(fitted if fitted.mode == spec.mode else fitted.convert(spec.mode), dtype=np.uint8)
+    return np.ascontiguousarray(pixels.reshape(spec.shape))
+
+
+def _squash(image: Image.Image, spec: PixelSpec) -> Image.Image:
+    if image.size == (spec.width, spec.height):
+        return image
+    return image.resize((spec.width, spec.height), _FILTERS[spec.interpolation])
+
+
+def _crop(image: Image.Image, spec: PixelSpec) -> Image.Image:
+    """Scale until the short side is `side / crop_fraction`, then cut the centre, with torchvision's rounding of both steps.
+
+    The cut is mapped back to a box of the source and resampled from there in one go, so that an extreme aspect ratio
+    (1 x 30,000 pixels) never makes a huge image in between. Pillow's filters look beyond the box, so nothing else changes.
+    """
+    scaled_width, scaled_height = _covering_size(image, round(spec.width / spec.crop_fraction), round(spec.height / spec.crop_fraction))
+    left, top = round((scaled_width - spec.width) / 2), round((scaled_height - spec.height) / 2)
+    x, y = image.width / scaled_width, image.height / scaled_height
+    box = (left * x, top * y, min((left + spec.width) * x, image.width), min((top + spec.height) * y, image.height))
+    if image.size == (spec.width, spec.height) and box == (0, 0, *image.size):
+        return image
+    return image.resize((spec.width, spec.height), _FILTERS[spec.interpolation], box=box)
+
+
+def _covering_size(image: Image.Image, width: int, height: int) -> tuple[int, int]:
+    """The smallest size of the image's own aspect ratio that covers width x height."""
+    if image.width * height <= image.height * width:
+        return width, width * image.height // image.width
+    return height * image.width // image.height, height
