@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from harmonic import __version__
 from harmonic.errors import HarmonicError
@@ -57,5 +58,5 @@ def _options(
 
 
 def _fail(message: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]harmonic:[/] {message}")
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]harmonic:[/] {escape(message)}")
     sys.exit(2)
