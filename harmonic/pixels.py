@@ -1,4 +1,4 @@
-"""From an upright RGB image to the array that a model takes: the only resize and crop, for evaluation and serving alike.
+"""From any image to the array that a model takes: the only mode conversion, resize and crop, for training and serving alike.
 
 Knows numpy and Pillow; never torch. Normalisation is not done here: it stands inside the model's graph.
 """
@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harmonic.errors import PixelError
 
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -58,6 +60,23 @@ class PixelSpec(BaseModel):
     def shape(self) -> tuple[int, int, int]:
         """Rows, columns, channels of a prepared image."""
         return (self.height, self.width, self.channels)
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Turn an image as its EXIF orientation says and make it 8-bit RGB: alpha on white, 16-bit grey scaled down.
+
+    Of an animation it takes the frame that the image stands at. PixelError for floating-point pixels, whose range nobody knows.
+    """
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "F":
+        raise PixelError("the image has floating-point pixels of unknown range. Send 8 or 16 bits a channel.")
+    if image.mode.startswith("I"):  # 16 bits a pixel, also where Pillow holds them in 32
+        eight_bit = np.clip(np.asarray(image, dtype=np.int64), 0, 65535) // 257
+        return Image.fromarray(eight_bit.astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def prepare(image: Image.Image, spec: PixelSpec) -> NDArray[np.uint8]:

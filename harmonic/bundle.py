@@ -1,0 +1,133 @@
+"""A trained classifier on disk: `weights.safetensors` and `bundle.json`. Loading is strict and never executes code."""
+
+import os
+import platform
+import shutil
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from harmonic import zoo
+from harmonic.errors import BundleError
+from harmonic.pixels import PixelSpec
+
+SCHEMA = 1
+CARD = "bundle.json"
+WEIGHTS = "weights.safetensors"
+
+
+class Card(BaseModel):
+    """What `bundle.json` says.
+
+    architecture, arguments: for `zoo.create`. classes: labels in the order of the logits. metrics: measured figures with their data.
+    recipe: the recipe that trained it. libraries: versions that trained it. license, notice: for the served model's metadata.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = SCHEMA
+    architecture: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    pixels: PixelSpec
+    recipe: dict[str, Any] | None = None
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    libraries: dict[str, str] = Field(default_factory=dict)
+    license: str | None = None
+    notice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A network with everything that is needed to use it: input NCHW as `card.pixels` says, output logits of `card.classes`."""
+
+    card: Card
+    model: nn.Module
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of what shaped the weights."""
+    names = ("harmonic-inference", "torch", "torchvision", "numpy", "pillow")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def save(bundle: Bundle, folder: Path) -> None:
+    """Write a bundle as a new folder, whole or not at all; BundleError if something is there already."""
+    if folder.exists():
+        raise BundleError(f"{folder} exists already. Choose another place, or remove it first.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in bundle.model.state_dict().items()}
+        save_file(state, staging / WEIGHTS)
+        (staging / CARD).write_text(bundle.card.model_dump_json(indent=2) + "\n")
+        staging.chmod(0o755)
+        os.rename(staging, folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def load(folder: Path) -> Bundle:
+    """Read a bundle onto the CPU, in evaluation mode; BundleError for whatever is missing, damaged or left over."""
+    card = read_card(folder)
+    model = zoo.create(card.architecture, len(card.classes), **card.arguments)
+    load_strictly(model, _read_weights(folder / WEIGHTS), source=folder / WEIGHTS)
+    return Bundle(card, model.eval())
+
+
+def read_card(folder: Path) -> Card:
+    """Read `bundle.json` alone."""
+    path = folder / CARD
+    try:
+        card = Card.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise BundleError(f"{folder} is no bundle: it has no {CARD}. `harmonic train` makes one.") from error
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror}).") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise BundleError(f"{path}: {'.'.join(map(str, problem['loc'])) or 'file'}: {problem['msg']}. Save it again.") from error
+    if card.schema_version != SCHEMA:
+        raise BundleError(f"{path}: schema {card.schema_version}; this build reads {SCHEMA}. Save it again.")
+    return card
+
+
+def load_strictly(model: nn.Module, state: dict[str, Tensor], *, source: object) -> None:
+    """Load a state into a model; BundleError lists what is missing, what is left over and what has the wrong shape."""
+    wanted = model.state_dict()
+    problems = [
+        _listing("missing", sorted(wanted.keys() - state.keys())),
+        _listing("left over", sorted(state.keys() - wanted.keys())),
+        _listing(
+            "of the wrong shape",
+            [
+                f"{name} {tuple(state[name].shape)}, wanted {tuple(wanted[name].shape)}"
+                for name in sorted(wanted.keys() & state.keys())
+                if state[name].shape != wanted[name].shape
+            ],
+        ),
+    ]
+    if any(problems):
+        raise BundleError(f"{source} does not fit the architecture: {'; '.join(filter(None, problems))}.")
+    model.load_state_dict(state, strict=True)
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except SafetensorError as error:
+        raise BundleError(f"{path}: damaged ({error}). Take it from its source again.") from error
+
+
+def _listing(what: str, names: list[str], shown: int = 20) -> str:
+    rest = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return f"{len(names)} {what}: {', '.join(names[:shown])}{rest}" if names else ""

@@ -1,0 +1,219 @@
+"""Harmonic layers: convolutions whose kernels are learned combinations of a fixed filter bank.
+
+`HarmonicConv2d` merges bank and coefficients into one kernel; `BandNormConv2d` normalises every band between the two.
+Both are exactly an `nn.Conv2d` in evaluation, which `as_conv2d()` returns.
+Source: Ulicny, Krylov, Dahyot, "Harmonic Networks for Image Classification", BMVC 2019, section 3.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from harmonic.basis import Size, dct_bank, filter_size, frequencies
+from harmonic.errors import SpectrumError
+
+Init = Literal["fan_out", "fan_in"]
+Pair = int | tuple[int, int]
+
+
+def synthesise(
+    coefficients: Float[Tensor, "out in freq"], bank: Float[Tensor, "freq rows columns"]
+) -> Float[Tensor, "out in rows columns"]:
+    """Weigh the filters of a bank: kernel[o, i] = sum over f of coefficients[o, i, f] * bank[f] (Ulicny 2019, eq. 2)."""
+    out_channels, in_channels, _ = coefficients.shape
+    kernels = coefficients.flatten(0, 1) @ bank.flatten(1)  # One matrix product; a broadcast would build out x in x freq x K x K.
+    return kernels.view(out_channels, in_channels, *bank.shape[1:])
+
+
+class _SpectralConv2d(nn.Module):
+    """What both layers share: geometry, bank, bias, and the promise of an equivalent plain convolution."""
+
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+    bank: Float[Tensor, "freq rows columns"]
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size = 3,
+        *,
+        stride: Pair = 1,
+        padding: Pair | str = 0,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        level: int | None = None,
+        dc: bool = True,
+        init: Init = "fan_out",
+    ) -> None:
+        super().__init__()
+        if groups < 1 or in_channels % groups or out_channels % groups:
+            raise SpectrumError(f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}.")
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.kernel_size = filter_size(kernel_size)
+        # A plain convolution without memory validates the geometry and says how to apply it.
+        plain = nn.Conv2d(1, 1, self.kernel_size, stride, padding, dilation, padding_mode=padding_mode, device="meta")
+        self.stride, self.padding, self.dilation, self.padding_mode = plain.stride, plain.padding, plain.dilation, plain.padding_mode
+        self._border = list(plain._reversed_padding_repeated_twice)
+        self.level, self.dc = level, dc
+        self.frequencies = frequencies(self.kernel_size, level, dc)
+        self.register_buffer("bank", dct_bank(self.kernel_size, level, dc), persistent=False)
+        self.weight = nn.Parameter(torch.empty(self._weight_shape()))
+        self.register_parameter("bias", nn.Parameter(torch.empty(out_channels)) if bias else None)
+        self.reset_parameters(init)
+
+    def _weight_shape(self) -> tuple[int, ...]:
+        raise NotImplementedError
+
+    def coefficients(self) -> Float[Tensor, "out in freq"]:
+        """Learned weight of every filter; `in` counts the input channels of one group."""
+        return self.weight.view(self.out_channels, self.in_channels // self.groups, len(self.frequencies))
+
+    def reset_parameters(self, init: Init = "fan_out") -> None:
+        """Draw weights from N(0, 2 / fan) and zero the bias.
+
+        "fan_out" is PyTorch's kaiming fan_out of the weight's shape (the ImageNet models); "fan_in" counts
+        input channels x filters (the CIFAR and STL-10 models).
+        """
+        if init not in ("fan_out", "fan_in"):
+            raise SpectrumError(f"init must be 'fan_out' or 'fan_in', not {init!r}.")
+        fan = self.weight[0].numel() if init == "fan_in" else self.weight.shape[0] * self.weight[0, 0].numel()
+        nn.init.normal_(self.weight, std=math.sqrt(2 / fan))
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def as_conv2d(self) -> nn.Conv2d:
+        """The equivalent plain convolution in evaluation: the same answers, borders included. A new module; this one is unchanged."""
+        kernel, bias = self._plain_parameters()
+        plain = nn.Conv2d(
+            self.in_channels,
+            self.out_channels,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+            bias is not None,
+            self.padding_mode,
+            device=kernel.device,
+            dtype=kernel.dtype,
+        )
+        with torch.no_grad():
+            plain.weight.copy_(kernel)
+            if plain.bias is not None and bias is not None:
+                plain.bias.copy_(bias)
+        return plain.train(self.training)
+
+    def _plain_parameters(self) -> tuple[Tensor, Tensor | None]:
+        raise NotImplementedError
+
+    def _padded(self, x: Tensor) -> tuple[Tensor, Pair | str]:
+        """Input and padding for `conv2d`, which knows only zeros."""
+        if self.padding_mode == "zeros":
+            return x, self.padding
+        return F.pad(x, self._border, mode=self.padding_mode), 0
+
+    def extra_repr(self) -> str:
+        rows, columns = self.kernel_size
+        size = f"{rows}" if rows == columns else f"{rows}x{columns}"
+        parts = [f"{self.in_channels} -> {self.out_channels}", f"k={size}"]
+        parts += [f"level={self.level}"] if self.level is not None else []
+        parts += [f"{len(self.frequencies)}/{rows * columns} filters"]
+        parts += [f"stride={self.stride[0]}"] if max(self.stride) > 1 else []
+        parts += [f"groups={self.groups}"] if self.groups > 1 else []
+        return ", ".join(parts)
+
+
+class HarmonicConv2d(_SpectralConv2d):
+    """A convolution whose kernels are learned combinations of DCT filters.
+
+    in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode: as `nn.Conv2d`.
+    level, dc: which filters, as `dct_bank`. init: as `reset_parameters`.
+    State: `weight` (out, in / groups, freq, 1, 1), `bias` (out,). The bank is a buffer outside the state.
+    Input (N, in, H, W), output as `nn.Conv2d`'s. Raises SpectrumError for a bank or groups that cannot exist.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._cached: tuple[int, Tensor] | None = None
+
+    def _weight_shape(self) -> tuple[int, ...]:
+        return (self.out_channels, self.in_channels // self.groups, len(self.frequencies), 1, 1)
+
+    def kernel(self) -> Float[Tensor, "out in rows columns"]:
+        """The merged kernel; in evaluation without gradients it is computed once and kept."""
+        if self.training or torch.is_grad_enabled() or self.weight.is_inference():
+            return synthesise(self.coefficients(), self.bank)
+        version = self.weight._version
+        if self._cached is None or self._cached[0] != version:
+            self._cached = (version, synthesise(self.coefficients(), self.bank))
+        return self._cached[1]
+
+    def forward(self, x: Float[Tensor, "n in h w"]) -> Float[Tensor, "n out h2 w2"]:
+        x, padding = self._padded(x)
+        return F.conv2d(x, self.kernel(), self.bias, self.stride, padding, self.dilation, self.groups)
+
+    def _plain_parameters(self) -> tuple[Tensor, Tensor | None]:
+        with torch.no_grad():
+            return synthesise(self.coefficients(), self.bank), self.bias
+
+    def train(self, mode: bool = True) -> Self:
+        self._cached = None
+        return super().train(mode)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self._cached = None
+        super()._load_from_state_dict(*args, **kwargs)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        self._cached = None  # dtype and device changes replace the weight's data without a new version.
+        return super()._apply(fn, recurse)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_cached": None}
+
+
+class BandNormConv2d(_SpectralConv2d):
+    """A harmonic convolution that normalises every band response: depth-wise bank, BatchNorm without affine, 1x1.
+
+    Arguments as `HarmonicConv2d`. State: `weight` (out, in / groups * freq, 1, 1), `bias` (out,), and the norm's
+    statistics over in * freq bands; band n * freq + f is filter f of input channel n.
+    `as_conv2d` needs evaluation mode: in training an output depends on the other images of its batch.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.norm = nn.BatchNorm2d(self.in_channels * len(self.frequencies), affine=False)
+
+    def _weight_shape(self) -> tuple[int, ...]:
+        return (self.out_channels, self.in_channels // self.groups * len(self.frequencies), 1, 1)
+
+    def bands(self, x: Float[Tensor, "n in h w"]) -> Float[Tensor, "n bands h2 w2"]:
+        """Every filter's response to every input channel, before the norm."""
+        x, padding = self._padded(x)
+        bank = self.bank.unsqueeze(1).repeat(self.in_channels, 1, 1, 1)
+        return F.conv2d(x, bank, None, self.stride, padding, self.dilation, groups=self.in_channels)
+
+    def forward(self, x: Float[Tensor, "n in h w"]) -> Float[Tensor, "n out h2 w2"]:
+        return F.conv2d(self.norm(self.bands(x)), self.weight, self.bias, groups=self.groups)
+
+    def _plain_parameters(self) -> tuple[Tensor, Tensor | None]:
+        # The norm acts on band responses, after padding, so folding is exact at the borders too.
+        mean, var = self.norm.running_mean, self.norm.running_var
+        if self.training or mean is None or var is None:
+            raise SpectrumError("a band norm has a plain form only in eval() mode, with running statistics.")
+        shape = (self.groups, 1, self.in_channels // self.groups, len(self.frequencies))
+        with torch.no_grad():
+            scale = torch.rsqrt(var.double() + self.norm.eps).view(shape)
+            grouped = self.coefficients().double().view(self.groups, -1, *shape[2:]) * scale
+            shift = -(grouped * mean.double().view(shape)).sum(dim=(2, 3)).flatten()
+            shift = shift if self.bias is None else shift + self.bias.double()
+            kernel = synthesise(grouped.flatten(0, 1), self.bank.double())
+        return kernel.to(self.weight.dtype), shift.to(self.weight.dtype)

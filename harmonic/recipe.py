@@ -1,0 +1,124 @@
+"""Training recipes: small TOML files. Every field has the published meaning; a misspelt one is an error."""
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from harmonic.errors import RecipeError
+from harmonic.pixels import PixelSpec
+
+_Share = Annotated[float, Field(ge=0, lt=1)]
+_Positive = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _full_to_none(value: Any) -> Any:
+    """TOML has no null: the full spectrum is written "full"."""
+    if isinstance(value, dict):
+        return {key: _full_to_none(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_full_to_none(inner) for inner in value]
+    return None if value == "full" else value
+
+
+class ModelSection(_Section):
+    """architecture: a name of `harmonic models`; arguments: what it takes, a level "full" meaning the whole spectrum."""
+
+    architecture: str
+    arguments: Annotated[dict[str, Any], BeforeValidator(_full_to_none)] = Field(default_factory=dict)
+
+
+class DataSection(_Section):
+    """validation: share of the training images, per class, that chooses the best epoch; 0 takes the last epoch."""
+
+    validation: _Share = 0.1
+
+
+class AugmentSection(_Section):
+    """What is done to training images, in this order.
+
+    random_resized_crop: smallest share of the area of a random crop, scaled to the model's size (1.0: off).
+    pad_crop: pixels of reflected border before a random crop of the model's size. flip: mirror half of the images.
+    cutout: side in pixels of a square set to the mean grey (0: off).
+    """
+
+    random_resized_crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+    pad_crop: Annotated[int, Field(ge=0)] = 0
+    flip: bool = False
+    cutout: Annotated[int, Field(ge=0)] = 0
+
+
+class StepSchedule(_Section):
+    """Multiply the rate by `factor` after each of the epochs in `milestones`."""
+
+    kind: Literal["step"]
+    milestones: tuple[Annotated[int, Field(ge=1)], ...]
+    factor: _Positive = 0.2
+
+
+class OneCycleSchedule(_Section):
+    """Rise to the rate in the first `warmup` of all steps, then fall along a cosine to nearly nothing, step by step."""
+
+    kind: Literal["one-cycle"]
+    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.3
+
+
+class TrainSection(_Section):
+    """How to train.
+
+    rate: peak learning rate. weight_decay applies to every parameter unless decay_norms is false (then to weights alone).
+    precision: "bf16" computes in bfloat16 where it may; "auto" does so where the hardware has units for it.
+    """
+
+    epochs: Annotated[int, Field(ge=1)]
+    batch: Annotated[int, Field(ge=2)] = 128
+    rate: _Positive = 0.1
+    momentum: _Share = 0.9
+    nesterov: bool = False
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    decay_norms: bool = True
+    schedule: Annotated[StepSchedule | OneCycleSchedule, Field(discriminator="kind")]
+    label_smoothing: _Share = 0.0
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    seed: int = 1
+
+
+class Recipe(_Section):
+    """A whole recipe. pixels: None takes the architecture's native input."""
+
+    title: str
+    model: ModelSection
+    train: TrainSection
+    data: DataSection = DataSection()
+    augment: AugmentSection = AugmentSection()
+    pixels: PixelSpec | None = None
+
+
+def read(name_or_path: str) -> Recipe:
+    """Read a recipe from a TOML file, or one that comes with the package by its name."""
+    path = Path(name_or_path)
+    if path.suffix != ".toml" and name_or_path in shipped():
+        path = Path(str(files("harmonic") / "recipes" / f"{name_or_path}.toml"))
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text()))
+    except FileNotFoundError as error:
+        raise RecipeError(f"{name_or_path}: no such recipe. Give a .toml file, or one of: {', '.join(shipped())}.") from error
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not valid TOML: {error}.") from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+        raise RecipeError(f"{path}: {problems}.") from error
+
+
+def shipped() -> list[str]:
+    """Names of the recipes that come with the package."""
+    folder = files("harmonic") / "recipes"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))

@@ -1,0 +1,109 @@
+"""The registry: one function per architecture, found by a name that may carry numbers.
+
+Knows no architecture itself: families register beside their code, and a name taken twice raises.
+"""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from torch import nn
+
+from harmonic.errors import ZooError
+from harmonic.pixels import PixelSpec
+
+_NUMBERS = {"depth": (r"\d+", int), "width": (r"\d+(?:\.\d+)?", float)}
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A family of networks.
+
+    template: the name, its numbers in braces: "harm_wrn{depth}_{width}". build: takes those numbers, `classes` and the arguments.
+    pixels: the native input. listed: names that lists show. stand_in: name and arguments of a small member, for tests.
+    published: error in percent by listed name, as the papers print it.
+    """
+
+    template: str
+    build: Callable[..., nn.Module]
+    pixels: PixelSpec
+    listed: tuple[str, ...]
+    stand_in: tuple[str, dict[str, Any]]
+    published: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """First line of the builder's docstring."""
+        return (inspect.getdoc(self.build) or "").split("\n", 1)[0]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What `create` takes besides `classes`, with defaults."""
+        parameters = inspect.signature(self.build).parameters.values()
+        return {p.name: p.default for p in parameters if p.name not in _NUMBERS and p.name != "classes"}
+
+    def match(self, name: str) -> dict[str, Any] | None:
+        """The numbers in a name of this family, or None."""
+        pattern = re.sub(r"\\\{(\w+)\\\}", lambda m: f"(?P<{m[1]}>{_NUMBERS[m[1]][0]})", re.escape(self.template))
+        found = re.fullmatch(pattern, name)
+        return {key: _NUMBERS[key][1](text) for key, text in found.groupdict().items()} if found else None
+
+
+_FAMILIES: dict[str, Architecture] = {}
+
+
+def register(
+    template: str,
+    *,
+    pixels: PixelSpec,
+    listed: tuple[str, ...],
+    stand_in: str,
+    stand_in_arguments: dict[str, Any] | None = None,
+    published: dict[str, str] | None = None,
+) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
+    """Register the decorated builder under a name template; ZooError if the name is taken."""
+
+    def decorate(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+        taken = [other for other in _FAMILIES.values() if any(other.match(name) for name in (*listed, stand_in))]
+        if template in _FAMILIES or taken:
+            raise ZooError(f"the name {template!r} is taken.")
+        _FAMILIES[template] = Architecture(template, build, pixels, listed, (stand_in, stand_in_arguments or {}), published or {})
+        return build
+
+    return decorate
+
+
+def families() -> list[Architecture]:
+    """Every registered family, in order of registration."""
+    return list(_FAMILIES.values())
+
+
+def listed_names() -> list[str]:
+    """The names that lists show; many more exist, since depth and width stand in the name."""
+    return [name for family in _FAMILIES.values() for name in family.listed]
+
+
+def find(name: str) -> Architecture:
+    """The family that a name belongs to; ZooError, with the nearest names, if there is none."""
+    for family in _FAMILIES.values():
+        if family.match(name) is not None:
+            return family
+    near = get_close_matches(name, listed_names(), n=3) or listed_names()[:3]
+    raise ZooError(f"there is no architecture {name!r}. Near: {', '.join(near)}. `harmonic models` lists all.")
+
+
+def create(name: str, classes: int, **arguments: Any) -> nn.Module:
+    """Build an untrained network that maps normalised images (N, C, H, W) to logits (N, classes).
+
+    Raises ZooError for an unknown name, arguments that the architecture does not take, or fewer than two classes.
+    """
+    family = find(name)
+    unknown = arguments.keys() - family.arguments.keys()
+    if unknown:
+        raise ZooError(f"{name} does not take {sorted(unknown)}; it takes {sorted(family.arguments)}.")
+    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
+        raise ZooError(f"classes must be a whole number from 2, not {classes!r}.")
+    return family.build(**(family.match(name) or {}), classes=classes, **arguments)
