@@ -1,10 +1,10 @@
 """The error tree of the export package.
 
-    ExportError
-    ├── FoldError        a layer that has no exact plain form
-    ├── ParityError      the exported graph does not give PyTorch's answers
-    ├── ManifestError    a manifest that cannot be read or contradicts its files
-    └── RepositoryError  a model repository that is missing, or a version that exists already
+ExportError
+├── FoldError        a layer that has no exact plain form
+├── ParityError      the exported graph does not give PyTorch's answers
+├── ManifestError    a manifest that cannot be read or contradicts its files
+└── RepositoryError  a model repository that is missing, or a version that exists already
 """
 
 from harmonic.errors import HarmonicError

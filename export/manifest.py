@@ -99,7 +99,9 @@ class Manifest(_Frozen):
         for variant in self.variants:
             if variant.name == name:
                 return variant
-        raise ManifestError(f"{self.name} has no variant {name!r}; it has {[variant.name for variant in self.variants]}.")
+        raise ManifestError(
+            f"{self.name} has no variant {name!r}; it has {[variant.name for variant in self.variants]}."
+        )
 
 
 def read_manifest(version_dir: Path) -> Manifest:
@@ -112,7 +114,9 @@ def read_manifest(version_dir: Path) -> Manifest:
     except ValidationError as error:
         raise ManifestError(f"{path}: {_first_problem(error)}. Export the version again.") from error
     if manifest.schema_version != SCHEMA:
-        raise ManifestError(f"{path}: schema {manifest.schema_version}; this build reads {SCHEMA}. Export the version again.")
+        raise ManifestError(
+            f"{path}: schema {manifest.schema_version}; this build reads {SCHEMA}. Export the version again."
+        )
     return manifest
 
 
@@ -125,7 +129,9 @@ def check_files(version_dir: Path, manifest: Manifest) -> None:
         except OSError as error:
             raise ManifestError(f"{path}: listed in the manifest but cannot be read ({error.strerror}).") from error
         if found != expected:
-            raise ManifestError(f"{path}: its SHA-256 is {found[:12]}..., the manifest says {expected[:12]}...; the file was changed.")
+            raise ManifestError(
+                f"{path}: its SHA-256 is {found[:12]}..., the manifest says {expected[:12]}...; the file was changed."
+            )
 
 
 def sha256(path: Path) -> str:

@@ -19,7 +19,9 @@ Size = int | tuple[int, int]
 Norm = Literal["l1", "orthonormal"]
 
 
-def dct_bank(size: Size, level: int | None = None, dc: bool = True, norm: Norm = "l1") -> Float[Tensor, "freq rows columns"]:
+def dct_bank(
+    size: Size, level: int | None = None, dc: bool = True, norm: Norm = "l1"
+) -> Float[Tensor, "freq rows columns"]:
     """The filters psi_{u,v}[x, y] = alpha * cos(pi (x + 1/2) u / R) * cos(pi (y + 1/2) v / C), in the order of `frequencies`.
 
     size: K for K x K filters, or (rows R, columns C). x and u run along rows (the height), y and v along columns.
@@ -47,7 +49,9 @@ def frequencies(size: Size, level: int | None = None, dc: bool = True) -> tuple[
     limit = checked_level(level, size)
     kept = tuple((u, v) for u in range(rows) for v in range(columns) if u + v < limit and (dc or u + v > 0))
     if not kept:
-        raise SpectrumError(f"level {level} without the constant filter leaves an empty bank; raise the level or keep dc=True.")
+        raise SpectrumError(
+            f"level {level} without the constant filter leaves an empty bank; raise the level or keep dc=True."
+        )
     return kept
 
 
@@ -55,7 +59,9 @@ def filter_size(size: Size) -> tuple[int, int]:
     """(rows, columns) of a filter size; SpectrumError unless both are whole numbers from 1."""
     pair = (size, size) if isinstance(size, int) else tuple(size)
     if len(pair) != 2 or not all(isinstance(side, int) and not isinstance(side, bool) and side >= 1 for side in pair):
-        raise SpectrumError(f"a filter's size must be a whole number from 1, or two of them (rows, columns), not {size!r}.")
+        raise SpectrumError(
+            f"a filter's size must be a whole number from 1, or two of them (rows, columns), not {size!r}."
+        )
     return pair
 
 
@@ -66,7 +72,9 @@ def checked_level(level: int | None, size: Size) -> int:
     if level is None:
         return full
     if not isinstance(level, int) or isinstance(level, bool) or not 1 <= level <= full:
-        raise SpectrumError(f"level must be None or 1 to {full} for {rows}x{columns} filters ({full} keeps all), not {level!r}.")
+        raise SpectrumError(
+            f"level must be None or 1 to {full} for {rows}x{columns} filters ({full} keeps all), not {level!r}."
+        )
     return level
 
 

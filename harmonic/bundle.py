@@ -93,7 +93,9 @@ def read_card(folder: Path) -> Card:
         raise BundleError(f"{path}: cannot be read ({error.strerror}).") from error
     except ValidationError as error:
         problem = error.errors()[0]
-        raise BundleError(f"{path}: {'.'.join(map(str, problem['loc'])) or 'file'}: {problem['msg']}. Save it again.") from error
+        raise BundleError(
+            f"{path}: {'.'.join(map(str, problem['loc'])) or 'file'}: {problem['msg']}. Save it again."
+        ) from error
     if card.schema_version != SCHEMA:
         raise BundleError(f"{path}: schema {card.schema_version}; this build reads {SCHEMA}. Save it again.")
     return card

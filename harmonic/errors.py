@@ -1,12 +1,12 @@
 """The error tree of the harmonic package. Every message says what came, what was wanted and what to do.
 
-    HarmonicError
-    ├── SpectrumError   a filter bank or a spectral layer that cannot exist
-    ├── PixelError      an image that cannot be brought into a model's shape, or an impossible PixelSpec
-    ├── ZooError        an unknown architecture, or arguments that it does not take
-    ├── BundleError     a bundle that is missing, damaged, or of another schema
-    ├── RecipeError     a recipe that is not valid
-    └── DataError       a data set that cannot be read or learned from
+HarmonicError
+├── SpectrumError   a filter bank or a spectral layer that cannot exist
+├── PixelError      an image that cannot be brought into a model's shape, or an impossible PixelSpec
+├── ZooError        an unknown architecture, or arguments that it does not take
+├── BundleError     a bundle that is missing, damaged, or of another schema
+├── RecipeError     a recipe that is not valid
+└── DataError       a data set that cannot be read or learned from
 """
 
 

@@ -26,7 +26,9 @@ def synthesise(
 ) -> Float[Tensor, "out in rows columns"]:
     """Weigh the filters of a bank: kernel[o, i] = sum over f of coefficients[o, i, f] * bank[f] (Ulicny 2019, eq. 2)."""
     out_channels, in_channels, _ = coefficients.shape
-    kernels = coefficients.flatten(0, 1) @ bank.flatten(1)  # One matrix product; a broadcast would build out x in x freq x K x K.
+    kernels = coefficients.flatten(0, 1) @ bank.flatten(
+        1
+    )  # One matrix product; a broadcast would build out x in x freq x K x K.
     return kernels.view(out_channels, in_channels, *bank.shape[1:])
 
 
@@ -55,12 +57,19 @@ class _SpectralConv2d(nn.Module):
     ) -> None:
         super().__init__()
         if groups < 1 or in_channels % groups or out_channels % groups:
-            raise SpectrumError(f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}.")
+            raise SpectrumError(
+                f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}."
+            )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = filter_size(kernel_size)
         # A plain convolution without memory validates the geometry and says how to apply it.
         plain = nn.Conv2d(1, 1, self.kernel_size, stride, padding, dilation, padding_mode=padding_mode, device="meta")
-        self.stride, self.padding, self.dilation, self.padding_mode = plain.stride, plain.padding, plain.dilation, plain.padding_mode
+        self.stride, self.padding, self.dilation, self.padding_mode = (
+            plain.stride,
+            plain.padding,
+            plain.dilation,
+            plain.padding_mode,
+        )
         self._border = list(plain._reversed_padding_repeated_twice)
         self.level, self.dc = level, dc
         self.frequencies = frequencies(self.kernel_size, level, dc)

@@ -46,7 +46,9 @@ class PixelSpec(BaseModel):
     @model_validator(mode="after")
     def _one_figure_per_channel(self) -> "PixelSpec":
         if not len(self.mean) == len(self.std) == self.channels:
-            raise ValueError(f"mode {self.mode} wants {self.channels} means and stds, not {len(self.mean)} and {len(self.std)}")
+            raise ValueError(
+                f"mode {self.mode} wants {self.channels} means and stds, not {len(self.mean)} and {len(self.std)}"
+            )
         if min(self.std) <= 0:
             raise ValueError(f"std must be positive, not {self.std}")
         return self
@@ -102,7 +104,9 @@ def _crop(image: Image.Image, spec: PixelSpec) -> Image.Image:
     The cut is mapped back to a box of the source and resampled from there in one go, so that an extreme aspect ratio
     (1 x 30,000 pixels) never makes a huge image in between. Pillow's filters look beyond the box, so nothing else changes.
     """
-    scaled_width, scaled_height = _covering_size(image, round(spec.width / spec.crop_fraction), round(spec.height / spec.crop_fraction))
+    scaled_width, scaled_height = _covering_size(
+        image, round(spec.width / spec.crop_fraction), round(spec.height / spec.crop_fraction)
+    )
     left, top = round((scaled_width - spec.width) / 2), round((scaled_height - spec.height) / 2)
     x, y = image.width / scaled_width, image.height / scaled_height
     box = (left * x, top * y, min((left + spec.width) * x, image.width), min((top + spec.height) * y, image.height))

@@ -108,7 +108,9 @@ def read(name_or_path: str) -> Recipe:
     try:
         return Recipe.model_validate(tomllib.loads(path.read_text()))
     except FileNotFoundError as error:
-        raise RecipeError(f"{name_or_path}: no such recipe. Give a .toml file, or one of: {', '.join(shipped())}.") from error
+        raise RecipeError(
+            f"{name_or_path}: no such recipe. Give a .toml file, or one of: {', '.join(shipped())}."
+        ) from error
     except OSError as error:
         raise RecipeError(f"{path}: cannot be read ({error.strerror}).") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

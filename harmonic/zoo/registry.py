@@ -70,7 +70,9 @@ def register(
         taken = [other for other in _FAMILIES.values() if any(other.match(name) for name in (*listed, stand_in))]
         if template in _FAMILIES or taken:
             raise ZooError(f"the name {template!r} is taken.")
-        _FAMILIES[template] = Architecture(template, build, pixels, listed, (stand_in, stand_in_arguments or {}), published or {})
+        _FAMILIES[template] = Architecture(
+            template, build, pixels, listed, (stand_in, stand_in_arguments or {}), published or {}
+        )
         return build
 
     return decorate

@@ -77,7 +77,11 @@ class WideResNet(nn.Module):
         groups, channels = [], _ROOT_CHANNELS
         for index, (conv, width) in enumerate(zip(convs, widths, strict=True)):
             strides = [1 if index == 0 else 2] + [1] * (blocks - 1)
-            groups.append(nn.Sequential(*(Block(conv, channels if n == 0 else width, width, s, dropout) for n, s in enumerate(strides))))
+            groups.append(
+                nn.Sequential(
+                    *(Block(conv, channels if n == 0 else width, width, s, dropout) for n, s in enumerate(strides))
+                )
+            )
             channels = width
         self.groups = nn.Sequential(*groups)
         self.norm = nn.BatchNorm2d(channels)
@@ -100,7 +104,13 @@ def _initialise(model: nn.Module) -> None:
 
 
 def _build(
-    depth: int, width: float, root: ConvFactory, convs: Sequence[ConvFactory], classes: int, dropout: float, root_stride: int
+    depth: int,
+    width: float,
+    root: ConvFactory,
+    convs: Sequence[ConvFactory],
+    classes: int,
+    dropout: float,
+    root_stride: int,
 ) -> WideResNet:
     if depth < 10 or (depth - 4) % 6:
         raise ZooError(f"a wide ResNet's depth is 6n + 4: 10, 16, 22, 28, 34, 40, ..., not {depth}.")
@@ -124,7 +134,9 @@ def _levels(level: Level | Sequence[Level]) -> list[Level]:
     return list(level)
 
 
-@register("wrn{depth}_{width}", pixels=CIFAR10, listed=("wrn16_8", "wrn28_6", "wrn28_8", "wrn28_10"), stand_in="wrn10_1")
+@register(
+    "wrn{depth}_{width}", pixels=CIFAR10, listed=("wrn16_8", "wrn28_6", "wrn28_8", "wrn28_10"), stand_in="wrn10_1"
+)
 def wrn(depth: int, width: float, classes: int, dropout: float = 0.0, root_stride: int = 1) -> nn.Module:
     """Wide ResNet with plain convolutions."""
     return _build(depth, width, _plain3x3, [_plain3x3] * 3, classes, dropout, root_stride)

@@ -1,0 +1,59 @@
+"""Random views of training images. Every draw comes from (seed, epoch, index), so a resumed run sees what an unbroken one saw."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from harmonic.pixels import PixelSpec
+from harmonic.recipe import AugmentSection
+
+Pixels = NDArray[np.uint8]
+
+
+def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
+    """The source of all randomness of one image in one epoch."""
+    return np.random.default_rng((seed, epoch, index))
+
+
+def augment(pixels: Pixels, section: AugmentSection, rng: np.random.Generator) -> Pixels:
+    """Augment one prepared image, (H, W, C) in and out."""
+    if section.pad_crop:
+        pixels = _pad_crop(pixels, section.pad_crop, rng)
+    if section.flip and rng.random() < 0.5:
+        pixels = pixels[:, ::-1]
+    if section.cutout:
+        pixels = _cutout(pixels, section.cutout, rng)
+    return np.ascontiguousarray(pixels)
+
+
+def random_resized_crop(image: Image.Image, spec: PixelSpec, smallest: float, rng: np.random.Generator) -> Pixels:
+    """Cut a random box of at least `smallest` of the area, aspect 3/4 to 4/3, and scale it to the model's size (Szegedy 2015)."""
+    for _ in range(10):
+        area = image.width * image.height * rng.uniform(smallest, 1)
+        aspect = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
+        width, height = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < width <= image.width and 0 < height <= image.height:
+            left, top = int(rng.integers(image.width - width + 1)), int(rng.integers(image.height - height + 1))
+            break
+    else:  # An aspect ratio that no such box fits: take the largest square in the middle.
+        width = height = min(image.size)
+        left, top = (image.width - width) // 2, (image.height - height) // 2
+    box = (left, top, left + width, top + height)
+    cut = image.resize((spec.width, spec.height), Image.Resampling.BILINEAR, box=box).convert(spec.mode)
+    return np.asarray(cut, dtype=np.uint8).reshape(spec.shape)
+
+
+def _pad_crop(pixels: Pixels, border: int, rng: np.random.Generator) -> Pixels:
+    top, left = rng.integers(2 * border + 1, size=2)
+    padded = np.pad(pixels, ((border, border), (border, border), (0, 0)), mode="reflect")
+    return padded[top : top + pixels.shape[0], left : left + pixels.shape[1]]
+
+
+def _cutout(pixels: Pixels, side: int, rng: np.random.Generator) -> Pixels:
+    """Grey out a square centred anywhere in the image (DeVries and Taylor 2017)."""
+    row, column = rng.integers(pixels.shape[0]), rng.integers(pixels.shape[1])
+    cut = pixels.copy()
+    cut[max(row - side // 2, 0) : row + side // 2, max(column - side // 2, 0) : column + side // 2] = 128
+    return cut

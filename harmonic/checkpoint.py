@@ -1,0 +1,77 @@
+"""What survives a killed run: Lightning's state after the last finished epoch, the best epoch's weights, and the log."""
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+
+class Checkpoints(Callback):
+    """Keeps what a resumed run needs: the last finished epoch, and the weights of the best epoch so far.
+
+    Files are written beside their place and renamed, the best before the last: a kill in between repeats an epoch, no more.
+    """
+
+    def __init__(self, network: nn.Module, folder: Path, *, by_validation: bool) -> None:
+        self.network, self.folder, self.by_validation = network, folder, by_validation
+        self.epoch, self.figures = -1, dict[str, float]()
+        self.history: list[dict[str, float]] = []
+
+    @property
+    def last(self) -> Path:
+        """Lightning's checkpoint of the last finished epoch."""
+        return self.folder / "last.ckpt"
+
+    @property
+    def log_file(self) -> Path:
+        """Loss and accuracy by epoch, as CSV."""
+        return self.folder / "log.csv"
+
+    def weights(self) -> dict[str, Tensor]:
+        """The network's state at the chosen epoch."""
+        return load_file(self._best)
+
+    @property
+    def _best(self) -> Path:
+        return self.folder / "best.safetensors"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "figures": self.figures, "history": self.history}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.epoch, self.figures, self.history = state_dict["epoch"], state_dict["figures"], state_dict["history"]
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.history.append({"epoch": trainer.current_epoch + 1, **figures})
+        if self._better(figures):
+            self.epoch, self.figures = trainer.current_epoch, figures
+            if trainer.is_global_zero:
+                self._save_best()
+        trainer.save_checkpoint(self.folder / "last.part")
+        if trainer.is_global_zero:
+            os.replace(self.folder / "last.part", self.last)
+            self._write_log()
+
+    def _save_best(self) -> None:
+        state = {name: tensor.cpu().contiguous() for name, tensor in self.network.state_dict().items()}
+        save_file(state, self.folder / "best.part")
+        os.replace(self.folder / "best.part", self._best)
+
+    def _write_log(self) -> None:
+        """From the history, so that a resumed run's log has every epoch once."""
+        with (self.folder / "log.part").open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.history[0].keys())
+            writer.writeheader()
+            writer.writerows(self.history)
+        os.replace(self.folder / "log.part", self.log_file)
+
+    def _better(self, figures: dict[str, float]) -> bool:
+        if not self.by_validation or self.epoch < 0:
+            return True
+        return figures["val_accuracy"] > self.figures["val_accuracy"]

@@ -1,0 +1,90 @@
+"""The sub-commands `train`, `evaluate` and `models`. Nothing heavy is imported before a command runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataPaths = Annotated[
+    list[Path],
+    typer.Option(
+        "--data",
+        help="Images: a folder or zip of class folders (with or without train/ and test/), CIFAR-10/100 as torchvision "
+        "lays them out, or MNIST's idx files. Give it several times to join sources.",
+    ),
+]
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A TOML file, or the name of a recipe that comes with the package.")],
+    data: DataPaths,
+    test: Annotated[
+        list[Path] | None, typer.Option(help="Images to measure once at the end; default: --data's own test split.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; default: runs/<recipe>.")] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    devices: Annotated[int, typer.Option(help="How many devices; 0 takes all GPUs, or the CPU.", min=0)] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads for the arithmetic; 0 leaves PyTorch's choice.", min=0)] = 0,
+) -> None:
+    """Train a classifier. Give the same command again to resume a run that was killed.
+
+    The run's folder holds the recipe, the log (CSV and TensorBoard), the curves, and the bundle for `harmonic export`.
+    """
+    import torch
+    from rich.console import Console
+
+    from harmonic import data as datasets
+    from harmonic import recipe as recipes
+    from harmonic.train import Where
+    from harmonic.train import train as run
+
+    if threads:
+        torch.set_num_threads(threads)
+    plan = recipes.read(recipe)
+    images = datasets.read(data, "train")
+    held_out = test or [path for path in data if datasets.has_split(path, "test")]
+    tested = datasets.read(held_out, "test") if held_out else None
+    folder = run(
+        plan, images, out or Path("runs") / Path(recipe).stem, test=tested, where=Where(accelerator, devices or "auto")
+    )
+    Console(highlight=False).print(
+        f"The bundle is {folder}. Next: harmonic export {folder} --repository models --name NAME"
+    )
+
+
+def evaluate(
+    target: Annotated[
+        str, typer.Argument(help="A bundle's folder, an exported version's folder, or a service's model address.")
+    ],
+    data: DataPaths,
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Measure a classifier on labelled images: top-1, top-5, recall of every class, confusion, calibration, images a second."""
+    import json as encoder
+
+    from rich.console import Console
+
+    from harmonic import data as datasets
+    from harmonic.evaluate import evaluate as measure
+    from harmonic.evaluate import open_predictor
+    from harmonic.report import evaluation_tables
+
+    measured = measure(open_predictor(target), datasets.read(data, "test"))
+    if json:
+        typer.echo(
+            encoder.dumps(
+                {**measured.summary(), "confusion": measured.confusion().tolist(), "seconds": measured.seconds}
+            )
+        )
+        return
+    for table in evaluation_tables(measured):
+        Console().print(table)
+
+
+def models() -> None:
+    """List the architectures, with parameters and input size. Depth and width in a name may be changed."""
+    from rich.console import Console
+
+    from harmonic.report import architecture_table
+
+    Console().print(architecture_table())

@@ -1,0 +1,147 @@
+"""Measuring a classifier: accuracy, per-class recall, confusion, calibration, speed. It takes any predictor.
+
+Kinds of predictor (a bundle, an exported version, a running service) are found by the entry points `harmonic.predictors`.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from numpy import ndarray
+from rich.progress import track
+from torch import nn
+
+from harmonic import bundle
+from harmonic.classifier import Classifier
+from harmonic.data import Images, prepare_all
+from harmonic.errors import DataError, HarmonicError
+from harmonic.pixels import PixelSpec
+
+_BATCH = 256
+
+
+class Predictor(Protocol):
+    """Something that answers prepared images with probabilities."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Labels in the order of the probabilities."""
+
+    @property
+    def pixels(self) -> PixelSpec:
+        """How images must be prepared."""
+
+    def __call__(self, images: UInt8[ndarray, "n h w c"]) -> Float[ndarray, "n classes"]:
+        """Probabilities, each row summing to 1."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Answers to labelled images. probabilities: one row an image; seconds: spent in the predictor alone."""
+
+    source: str
+    classes: tuple[str, ...]
+    labels: Int64[ndarray, " n"]
+    probabilities: Float[ndarray, "n classes"]
+    seconds: float
+
+    def top(self, k: int) -> float:
+        """Share of images whose label is among the k most probable classes."""
+        best = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :k]
+        return float((best == self.labels[:, None]).any(axis=1).mean())
+
+    def confusion(self) -> Int64[ndarray, "classes classes"]:
+        """Images by true class (row) and answered class (column)."""
+        matrix = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)
+        np.add.at(matrix, (self.labels, self.probabilities.argmax(axis=1)), 1)
+        return matrix
+
+    def recall(self) -> Float[ndarray, " classes"]:
+        """Share of each class's images that were answered right; NaN where a class has none."""
+        matrix = self.confusion()
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.diag(matrix) / matrix.sum(axis=1))
+
+    def calibration_error(self, bins: int = 15) -> float:
+        """Expected calibration error: mean gap between confidence and accuracy over equal-width bins (Guo 2017)."""
+        confidence, right = self.probabilities.max(axis=1), self.probabilities.argmax(axis=1) == self.labels
+        member = np.minimum((confidence * bins).astype(int), bins - 1)
+        gaps = [
+            abs(confidence[member == b].mean() - right[member == b].mean()) * (member == b).sum()
+            for b in np.unique(member)
+        ]
+        return float(sum(gaps) / len(self.labels))
+
+    def summary(self) -> dict[str, Any]:
+        """The figures as JSON."""
+        return {
+            "source": self.source,
+            "images": len(self.labels),
+            "top1": self.top(1),
+            **({"top5": self.top(5)} if len(self.classes) > 5 else {}),
+            "recall": {
+                name: float(value)
+                for name, value in zip(self.classes, self.recall(), strict=True)
+                if np.isfinite(value)
+            },
+            "calibration_error": self.calibration_error(),
+        }
+
+
+def evaluate(predictor: Predictor, images: Images) -> Evaluation:
+    """Ask a predictor about every image; DataError if the classes are not the predictor's."""
+    if images.classes != predictor.classes:
+        raise DataError(
+            f"{images.source} has the classes {list(images.classes)}, the model answers {list(predictor.classes)}."
+        )
+    prepared = prepare_all(images, predictor.pixels, title="Reading images")
+    started, answers = time.perf_counter(), []
+    for batch in track(list(_batches(prepared)), description="Evaluating", transient=True):
+        answers.append(predictor(batch))
+    seconds = time.perf_counter() - started
+    return Evaluation(images.source, images.classes, images.labels, np.concatenate(answers), seconds)
+
+
+def open_predictor(target: str) -> Predictor:
+    """The predictor that a path or address names; HarmonicError if no installed kind knows it."""
+    for point in entry_points(group="harmonic.predictors"):
+        predictor: Predictor | None = point.load()(target)
+        if predictor is not None:
+            return predictor
+    raise HarmonicError(f"{target} is neither a bundle, nor an exported version, nor the address of a service.")
+
+
+@dataclass(frozen=True)
+class NetworkPredictor:
+    """A PyTorch network on the device where it lies, in evaluation mode."""
+
+    network: nn.Module
+    classes: tuple[str, ...]
+    pixels: PixelSpec
+
+    def __call__(self, images: UInt8[ndarray, "n h w c"]) -> Float[ndarray, "n classes"]:
+        device = next(self.network.parameters()).device
+        model = Classifier(self.network, self.pixels).to(device).eval()
+        with torch.inference_mode():
+            logits = model(torch.from_numpy(images).to(device))
+        return np.asarray(logits.double().softmax(dim=1).cpu().numpy())
+
+
+def bundle_predictor(target: str) -> NetworkPredictor | None:
+    """A predictor from a bundle's folder; None if the target is something else. On CUDA where there is one."""
+    folder = Path(target)
+    if not (folder / bundle.CARD).is_file():
+        return None
+    loaded = bundle.load(folder)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return NetworkPredictor(loaded.model.to(device), loaded.card.classes, loaded.card.pixels)
+
+
+def _batches(images: UInt8[ndarray, "n h w c"]) -> Iterator[UInt8[ndarray, "b h w c"]]:
+    return (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
