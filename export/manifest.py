@@ -29,7 +29,8 @@ class Variant(_Frozen):
     """One way to run the version.
 
     name: what a request asks for; "default" is always there and always the whole folded net.
-    file: ONNX file beside the manifest. precision: of weights and arithmetic. layout: how spectral layers were laid out.
+    file: ONNX file beside the manifest. precision: of weights and arithmetic. layout: how spectral layers were laid
+    out.
     devices: where it may run. tolerance: largest absolute difference of a golden logit that is still the same answer.
     goldens: npz with `images` (uint8, N x H x W x C) and `logits` (float32, N x classes).
     """
@@ -59,7 +60,8 @@ class Manifest(_Frozen):
     name: the model's name; the folder's name wins where they differ, so that a folder may be copied.
     input, output: names in the graph: uint8 N x H x W x C images, float32 N x classes logits.
     classes: labels in the order of the logits.
-    metrics: measured figures, with the data that they were measured on. files: SHA-256 of every other file of the version.
+    metrics: measured figures, with the data that they were measured on. files: SHA-256 of every other file of the
+    version.
     """
 
     schema_version: int = SCHEMA

@@ -1,6 +1,7 @@
 """The model repository: `<root>/<name>/<integer version>/`, Triton's shape.
 
-Torch-free. A version is whole or absent: it is written beside its place, synced, and renamed; it is never edited afterwards.
+Torch-free. A version is whole or absent: it is written beside its place, synced, and renamed; it is never edited
+afterwards.
 """
 
 import os

@@ -1,6 +1,7 @@
 """Harmonic networks: image classifiers whose spatial filters are learned combinations of fixed spectral ones.
 
-Importing this package loads nothing heavy: the names below are fetched when first used, so that serving never loads torch.
+Importing this package loads nothing heavy: the names below are fetched when first used, so that serving never loads
+torch.
 
     >>> import harmonic
     >>> model = harmonic.create("harm_wrn16_2", classes=10)

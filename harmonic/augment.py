@@ -1,4 +1,5 @@
-"""Random views of training images. Every draw comes from (seed, epoch, index), so a resumed run sees what an unbroken one saw."""
+"""Random views of training images. Every draw comes from (seed, epoch, index), so a resumed run sees what an unbroken
+one saw."""
 
 import math
 
@@ -29,7 +30,8 @@ def augment(pixels: Pixels, section: AugmentSection, rng: np.random.Generator) -
 
 
 def random_resized_crop(image: Image.Image, spec: PixelSpec, smallest: float, rng: np.random.Generator) -> Pixels:
-    """Cut a random box of at least `smallest` of the area, aspect 3/4 to 4/3, and scale it to the model's size (Szegedy 2015)."""
+    """Cut a random box of at least `smallest` of the area, aspect 3/4 to 4/3, and scale it to the model's size
+    (Szegedy 2015)."""
     for _ in range(10):
         area = image.width * image.height * rng.uniform(smallest, 1)
         aspect = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))

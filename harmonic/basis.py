@@ -22,7 +22,8 @@ Norm = Literal["l1", "orthonormal"]
 def dct_bank(
     size: Size, level: int | None = None, dc: bool = True, norm: Norm = "l1"
 ) -> Float[Tensor, "freq rows columns"]:
-    """The filters psi_{u,v}[x, y] = alpha * cos(pi (x + 1/2) u / R) * cos(pi (y + 1/2) v / C), in the order of `frequencies`.
+    """The filters psi_{u,v}[x, y] = alpha * cos(pi (x + 1/2) u / R) * cos(pi (y + 1/2) v / C), in the order of
+    `frequencies`.
 
     size: K for K x K filters, or (rows R, columns C). x and u run along rows (the height), y and v along columns.
     level: keep the filters with u + v < level; None keeps all. dc: False leaves out (0, 0).
@@ -44,7 +45,8 @@ def dct_bank(
 
 
 def frequencies(size: Size, level: int | None = None, dc: bool = True) -> tuple[tuple[int, int], ...]:
-    """The pairs (u, v) of a bank: u (along rows) outermost, v (along columns) inside, both ascending; u + v < level kept."""
+    """The pairs (u, v) of a bank: u (along rows) outermost, v (along columns) inside, both ascending; u + v < level
+    kept."""
     rows, columns = filter_size(size)
     limit = checked_level(level, size)
     kept = tuple((u, v) for u in range(rows) for v in range(columns) if u + v < limit and (dc or u + v > 0))

@@ -1,6 +1,5 @@
 """A trained classifier on disk: `weights.safetensors` and `bundle.json`. Loading is strict and never executes code."""
 
-import os
 import platform
 import shutil
 import tempfile
@@ -26,8 +25,10 @@ WEIGHTS = "weights.safetensors"
 class Card(BaseModel):
     """What `bundle.json` says.
 
-    architecture, arguments: for `zoo.create`. classes: labels in the order of the logits. metrics: measured figures with their data.
-    recipe: the recipe that trained it. libraries: versions that trained it. license, notice: for the served model's metadata.
+    architecture, arguments: for `zoo.create`. classes: labels in the order of the logits. metrics: measured figures
+    with their data.
+    recipe: the recipe that trained it. libraries: versions that trained it. license, notice: for the served model's
+    metadata.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,7 +47,8 @@ class Card(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A network with everything that is needed to use it: input NCHW as `card.pixels` says, output logits of `card.classes`."""
+    """A network with everything that is needed to use it: input NCHW as `card.pixels` says, output logits of
+    `card.classes`."""
 
     card: Card
     model: nn.Module
@@ -69,7 +71,7 @@ def save(bundle: Bundle, folder: Path) -> None:
         save_file(state, staging / WEIGHTS)
         (staging / CARD).write_text(bundle.card.model_dump_json(indent=2) + "\n")
         staging.chmod(0o755)
-        os.rename(staging, folder)
+        staging.rename(folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

@@ -1,7 +1,7 @@
-"""What survives a killed run: Lightning's state after the last finished epoch, the best epoch's weights, and the log."""
+"""What survives a killed run: Lightning's state after the last finished epoch, the best epoch's weights, and the
+log."""
 
 import csv
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 class Checkpoints(Callback):
     """Keeps what a resumed run needs: the last finished epoch, and the weights of the best epoch so far.
 
-    Files are written beside their place and renamed, the best before the last: a kill in between repeats an epoch, no more.
+    Files are written beside their place and renamed, the best before the last: a kill in between repeats an epoch, no
+    more.
     """
 
     def __init__(self, network: nn.Module, folder: Path, *, by_validation: bool) -> None:
@@ -55,13 +56,13 @@ class Checkpoints(Callback):
                 self._save_best()
         trainer.save_checkpoint(self.folder / "last.part")
         if trainer.is_global_zero:
-            os.replace(self.folder / "last.part", self.last)
+            (self.folder / "last.part").replace(self.last)
             self._write_log()
 
     def _save_best(self) -> None:
         state = {name: tensor.cpu().contiguous() for name, tensor in self.network.state_dict().items()}
         save_file(state, self.folder / "best.part")
-        os.replace(self.folder / "best.part", self._best)
+        (self.folder / "best.part").replace(self._best)
 
     def _write_log(self) -> None:
         """From the history, so that a resumed run's log has every epoch once."""
@@ -69,7 +70,7 @@ class Checkpoints(Callback):
             writer = csv.DictWriter(file, self.history[0].keys())
             writer.writeheader()
             writer.writerows(self.history)
-        os.replace(self.folder / "log.part", self.log_file)
+        (self.folder / "log.part").replace(self.log_file)
 
     def _better(self, figures: dict[str, float]) -> bool:
         if not self.by_validation or self.epoch < 0:

@@ -1,6 +1,7 @@
 """The `harmonic` command. Its sub-commands are entry points, so this file never imports upward.
 
-A sub-command's module imports nothing heavy at its top, so that `harmonic --help` is quick and `harmonic serve` loads no torch.
+A sub-command's module imports nothing heavy at its top, so that `harmonic --help` is quick and `harmonic serve` loads
+no torch.
 """
 
 import sys

@@ -59,7 +59,8 @@ def evaluate(
     data: DataPaths,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Measure a classifier on labelled images: top-1, top-5, recall of every class, confusion, calibration, images a second."""
+    """Measure a classifier on labelled images: top-1, top-5, recall of every class, confusion, calibration, images a
+    second."""
     import json as encoder
 
     from rich.console import Console

@@ -7,7 +7,7 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
-from matplotlib import pyplot as plt  # noqa: E402  (after choosing the backend that needs no screen)
+from matplotlib import pyplot as plt
 
 
 def draw_curves(metrics: Path, picture: Path, *, title: str) -> None:

@@ -1,4 +1,5 @@
-"""Labelled images from what people have: a folder or zip of class folders, CIFAR-10/100, MNIST. Broken data is told at once.
+"""Labelled images from what people have: a folder or zip of class folders, CIFAR-10/100, MNIST. Broken data is told
+at once.
 
 A source may hold splits: sub-folders `train`, `val` or `test`, or a data set's own two parts.
 """
@@ -24,7 +25,10 @@ from harmonic.pixels import PixelSpec, prepare, upright_rgb
 
 Split = Literal["train", "test"]
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
-_SPLIT_NAMES = {"train": ("train", "training"), "test": ("test", "val", "valid", "validation")}
+_SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "test": ("test", "val", "valid", "validation"),
+}
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class Images:
 def read(paths: Sequence[Path], split: Split) -> Images:
     """Read one split of one or more sources of the same classes; a source without splits is taken whole.
 
-    Raises DataError for what cannot be learned from: nothing there, a single class, classes that differ between sources.
+    Raises DataError for what cannot be learned from: nothing there, a single class, classes that differ between
+    sources.
     """
     parts = [_read_source(path, split) for path in paths]
     if not parts:
@@ -65,7 +70,7 @@ def read(paths: Sequence[Path], split: Split) -> Images:
     images = parts[0] if len(parts) == 1 else _joined(parts)
     if len(images.classes) < 2:
         raise DataError(
-            f"{images.source} has the single class {images.classes[0]!r}; a classifier needs at least two class folders."
+            f"{images.source} has the single class {images.classes[0]!r}; a classifier needs two class folders or more."
         )
     return images
 
@@ -92,7 +97,8 @@ def stratified_split(labels: NDArray[np.int64], share: float, seed: int) -> tupl
 
 
 def prepare_all(images: Images, spec: PixelSpec, *, title: str) -> NDArray[np.uint8]:
-    """Every image in the model's shape, (N, H, W, C), decoded on all cores with a progress bar; DataError names the unreadable ones."""
+    """Every image in the model's shape, (N, H, W, C), decoded on all cores with a progress bar; DataError names the
+    unreadable ones."""
     prepared = np.empty((len(images), *spec.shape), dtype=np.uint8)
     with ThreadPoolExecutor() as pool:
         outcomes = pool.map(lambda i: _prepare_into(prepared, images, spec, i), range(len(images)))
@@ -161,7 +167,7 @@ def _split_folder(names: list[PurePosixPath], split: Split) -> str | None:
 
 def _read_class_folders(path: Path, split: Split) -> Images:
     names = _listing(path)
-    if any(_split_folder(names, s) for s in ("train", "test")):  # type: ignore[arg-type]
+    if any(_split_folder(names, known) for known in _SPLIT_NAMES):
         folder = _split_folder(names, split)
         if folder is None:
             raise DataError(
@@ -187,7 +193,8 @@ def _opener(path: Path, names: Sequence[PurePosixPath]) -> Callable[[int], Image
 
 
 def _zip_contents(path: Path, names: Sequence[PurePosixPath]) -> list[bytes]:
-    """The packed bytes of every image: zips of pictures are about as large as their content, and threads cannot share a reader."""
+    """The packed bytes of every image: zips of pictures are about as large as their content, and threads cannot share
+    a reader."""
     with zipfile.ZipFile(path) as archive:
         return [archive.read(str(name)) for name in names]
 
@@ -206,7 +213,7 @@ def _is_cifar(path: Path) -> bool:
 
 
 def _read_cifar(path: Path, split: Split) -> Images:
-    from torchvision.datasets import CIFAR10, CIFAR100  # noqa: PLC0415  (slow to import; needed for these alone)
+    from torchvision.datasets import CIFAR10, CIFAR100
 
     kind = CIFAR10 if (path / "cifar-10-batches-py").is_dir() else CIFAR100
     try:

@@ -1,6 +1,7 @@
 """Measuring a classifier: accuracy, per-class recall, confusion, calibration, speed. It takes any predictor.
 
-Kinds of predictor (a bundle, an exported version, a running service) are found by the entry points `harmonic.predictors`.
+Kinds of predictor (a bundle, an exported version, a running service) are found by the entry points
+`harmonic.predictors`.
 """
 
 import time
@@ -101,11 +102,10 @@ def evaluate(predictor: Predictor, images: Images) -> Evaluation:
             f"{images.source} has the classes {list(images.classes)}, the model answers {list(predictor.classes)}."
         )
     prepared = prepare_all(images, predictor.pixels, title="Reading images")
-    started, answers = time.perf_counter(), []
-    for batch in track(list(_batches(prepared)), description="Evaluating", transient=True):
-        answers.append(predictor(batch))
-    seconds = time.perf_counter() - started
-    return Evaluation(images.source, images.classes, images.labels, np.concatenate(answers), seconds)
+    started = time.perf_counter()
+    batches = track(list(_batches(prepared)), description="Evaluating", transient=True)
+    answers = np.concatenate([predictor(batch) for batch in batches])
+    return Evaluation(images.source, images.classes, images.labels, answers, time.perf_counter() - started)
 
 
 def open_predictor(target: str) -> Predictor:

@@ -19,12 +19,14 @@ from harmonic.errors import SpectrumError
 
 Init = Literal["fan_out", "fan_in"]
 Pair = int | tuple[int, int]
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
 
 def synthesise(
     coefficients: Float[Tensor, "out in freq"], bank: Float[Tensor, "freq rows columns"]
 ) -> Float[Tensor, "out in rows columns"]:
-    """Weigh the filters of a bank: kernel[o, i] = sum over f of coefficients[o, i, f] * bank[f] (Ulicny 2019, eq. 2)."""
+    """Weigh the filters of a bank: kernel[o, i] = sum over f of coefficients[o, i, f] * bank[f] (Ulicny 2019, eq.
+    2)."""
     out_channels, in_channels, _ = coefficients.shape
     kernels = coefficients.flatten(0, 1) @ bank.flatten(
         1
@@ -50,7 +52,7 @@ class _SpectralConv2d(nn.Module):
         dilation: Pair = 1,
         groups: int = 1,
         bias: bool = True,
-        padding_mode: str = "zeros",
+        padding_mode: PaddingMode = "zeros",
         level: int | None = None,
         dc: bool = True,
         init: Init = "fan_out",
@@ -64,13 +66,12 @@ class _SpectralConv2d(nn.Module):
         self.kernel_size = filter_size(kernel_size)
         # A plain convolution without memory validates the geometry and says how to apply it.
         plain = nn.Conv2d(1, 1, self.kernel_size, stride, padding, dilation, padding_mode=padding_mode, device="meta")
-        self.stride, self.padding, self.dilation, self.padding_mode = (
-            plain.stride,
-            plain.padding,
-            plain.dilation,
-            plain.padding_mode,
-        )
+        self.stride: tuple[int, ...] = plain.stride
+        self.padding: str | tuple[int, ...] = plain.padding
+        self.dilation: tuple[int, ...] = plain.dilation
+        self.padding_mode = plain.padding_mode
         self._border = list(plain._reversed_padding_repeated_twice)
+        self._geometry = (self.kernel_size, stride, padding, dilation, groups)
         self.level, self.dc = level, dc
         self.frequencies = frequencies(self.kernel_size, level, dc)
         self.register_buffer("bank", dct_bank(self.kernel_size, level, dc), persistent=False)
@@ -99,18 +100,15 @@ class _SpectralConv2d(nn.Module):
             nn.init.zeros_(self.bias)
 
     def as_conv2d(self) -> nn.Conv2d:
-        """The equivalent plain convolution in evaluation: the same answers, borders included. A new module; this one is unchanged."""
+        """The equivalent plain convolution in evaluation: the same answers, borders included. A new module; this one
+        is unchanged."""
         kernel, bias = self._plain_parameters()
         plain = nn.Conv2d(
             self.in_channels,
             self.out_channels,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.groups,
-            bias is not None,
-            self.padding_mode,
+            *self._geometry,
+            bias=bias is not None,
+            padding_mode=self.padding_mode,
             device=kernel.device,
             dtype=kernel.dtype,
         )
@@ -123,11 +121,11 @@ class _SpectralConv2d(nn.Module):
     def _plain_parameters(self) -> tuple[Tensor, Tensor | None]:
         raise NotImplementedError
 
-    def _padded(self, x: Tensor) -> tuple[Tensor, Pair | str]:
+    def _padded(self, x: Tensor) -> tuple[Tensor, str | tuple[int, ...]]:
         """Input and padding for `conv2d`, which knows only zeros."""
         if self.padding_mode == "zeros":
             return x, self.padding
-        return F.pad(x, self._border, mode=self.padding_mode), 0
+        return F.pad(x, self._border, mode=self.padding_mode), (0, 0)
 
     def extra_repr(self) -> str:
         rows, columns = self.kernel_size
@@ -183,7 +181,8 @@ class HarmonicConv2d(_SpectralConv2d):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         self._cached = None  # dtype and device changes replace the weight's data without a new version.
-        return super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_cached": None}

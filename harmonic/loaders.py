@@ -23,11 +23,10 @@ def loaders(recipe: Recipe, images: Images, spec: PixelSpec) -> tuple[DataLoader
     learning, choosing = stratified_split(images.labels, recipe.data.validation, recipe.train.seed)
     if len(learning) < recipe.train.batch:
         raise DataError(
-            f"{len(learning)} training images do not fill one batch of {recipe.train.batch}. Lower train.batch or add images."
+            f"{len(learning)} training images do not fill one batch of {recipe.train.batch}. "
+            "Lower train.batch or add images."
         )
-    return _training_loader(recipe, images.subset(learning), spec), _choosing_loader(
-        recipe, images.subset(choosing), spec
-    )
+    return _training_loader(recipe, images.subset(learning), spec), _choosing_loader(images.subset(choosing), spec)
 
 
 def _training_loader(recipe: Recipe, images: Images, spec: PixelSpec) -> DataLoader[Any]:
@@ -40,7 +39,7 @@ def _training_loader(recipe: Recipe, images: Images, spec: PixelSpec) -> DataLoa
     )
 
 
-def _choosing_loader(recipe: Recipe, images: Images, spec: PixelSpec) -> DataLoader[Any] | None:
+def _choosing_loader(images: Images, spec: PixelSpec) -> DataLoader[Any] | None:
     if not len(images):
         return None
     prepared = torch.from_numpy(prepare_all(images, spec, title="Reading validation images"))
@@ -67,7 +66,8 @@ class _Views(Dataset[tuple[NDArray[np.uint8], int]]):
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """(epoch, index) in an order drawn from (seed, epoch); every process of a distributed run takes its share of whole batches."""
+    """(epoch, index) in an order drawn from (seed, epoch); every process of a distributed run takes its share of
+    whole batches."""
 
     def __init__(self, count: int, batch: int, seed: int) -> None:
         self.count, self.batch, self.seed, self.epoch = count, batch, seed, 0

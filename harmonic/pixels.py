@@ -1,4 +1,5 @@
-"""From any image to the array that a model takes: the only mode conversion, resize and crop, for training and serving alike.
+"""From any image to the array that a model takes: the only mode conversion, resize and crop, for training and serving
+alike.
 
 Knows numpy and Pillow; never torch. Normalisation is not done here: it stands inside the model's graph.
 """
@@ -67,7 +68,8 @@ class PixelSpec(BaseModel):
 def upright_rgb(image: Image.Image) -> Image.Image:
     """Turn an image as its EXIF orientation says and make it 8-bit RGB: alpha on white, 16-bit grey scaled down.
 
-    Of an animation it takes the frame that the image stands at. PixelError for floating-point pixels, whose range nobody knows.
+    Of an animation it takes the frame that the image stands at. PixelError for floating-point pixels, whose range
+    nobody knows.
     """
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
@@ -99,10 +101,12 @@ def _squash(image: Image.Image, spec: PixelSpec) -> Image.Image:
 
 
 def _crop(image: Image.Image, spec: PixelSpec) -> Image.Image:
-    """Scale until the short side is `side / crop_fraction`, then cut the centre, with torchvision's rounding of both steps.
+    """Scale until the short side is `side / crop_fraction`, then cut the centre, with torchvision's rounding of both
+    steps.
 
     The cut is mapped back to a box of the source and resampled from there in one go, so that an extreme aspect ratio
-    (1 x 30,000 pixels) never makes a huge image in between. Pillow's filters look beyond the box, so nothing else changes.
+    (1 x 30,000 pixels) never makes a huge image in between. Pillow's filters look beyond the box, so nothing else
+    changes.
     """
     scaled_width, scaled_height = _covering_size(
         image, round(spec.width / spec.crop_fraction), round(spec.height / spec.crop_fraction)

@@ -1,4 +1,5 @@
-"""A training run's live display: a bar for the epoch with loss, accuracy, images a second and the time left in the whole run."""
+"""A training run's live display: a bar for the epoch with loss, accuracy, images a second and the time left in the
+whole run."""
 
 import time
 from typing import Any

@@ -28,7 +28,8 @@ def _full_to_none(value: Any) -> Any:
 
 
 class ModelSection(_Section):
-    """architecture: a name of `harmonic models`; arguments: what it takes, a level "full" meaning the whole spectrum."""
+    """architecture: a name of `harmonic models`; arguments: what it takes, a level "full" meaning the whole
+    spectrum."""
 
     architecture: str
     arguments: Annotated[dict[str, Any], BeforeValidator(_full_to_none)] = Field(default_factory=dict)
@@ -72,7 +73,8 @@ class OneCycleSchedule(_Section):
 class TrainSection(_Section):
     """How to train.
 
-    rate: peak learning rate. weight_decay applies to every parameter unless decay_norms is false (then to weights alone).
+    rate: peak learning rate. weight_decay applies to every parameter unless decay_norms is false (then to weights
+    alone).
     precision: "bf16" computes in bfloat16 where it may; "auto" does so where the hardware has units for it.
     """
 

@@ -58,7 +58,8 @@ def train(recipe: Recipe, images: Images, out: Path, *, test: Images | None = No
 
 
 class Trainee(L.LightningModule):
-    """A classifier with its loss, metrics and optimiser, as the recipe says. Batches: uint8 NHWC images, int64 labels."""
+    """A classifier with its loss, metrics and optimiser, as the recipe says. Batches: uint8 NHWC images, int64
+    labels."""
 
     def __init__(self, recipe: Recipe, network: nn.Module, spec: PixelSpec) -> None:
         super().__init__()

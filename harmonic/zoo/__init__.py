@@ -4,6 +4,6 @@ Importing this package registers the families; each has a file of its own.
 """
 
 from harmonic.zoo import wrn
-from harmonic.zoo.registry import Architecture, create, find, families, listed_names
+from harmonic.zoo.registry import Architecture, create, families, find, listed_names
 
 __all__ = ["Architecture", "create", "families", "find", "listed_names", "wrn"]

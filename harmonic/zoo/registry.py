@@ -22,7 +22,8 @@ _NUMBERS = {"depth": (r"\d+", int), "width": (r"\d+(?:\.\d+)?", float)}
 class Architecture:
     """A family of networks.
 
-    template: the name, its numbers in braces: "harm_wrn{depth}_{width}". build: takes those numbers, `classes` and the arguments.
+    template: the name, its numbers in braces: "harm_wrn{depth}_{width}". build: takes those numbers, `classes` and
+    the arguments.
     pixels: the native input. listed: names that lists show. stand_in: name and arguments of a small member, for tests.
     published: error in percent by listed name, as the papers print it.
     """

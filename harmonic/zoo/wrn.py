@@ -1,7 +1,8 @@
 """Wide residual networks for small images: plain, with a harmonic root, and fully harmonic.
 
 Source: Ulicny, Krylov, Dahyot, BMVC 2019, section 4.1; Zagoruyko, Komodakis, "Wide Residual Networks", BMVC 2016.
-Two departures from the published code: BatchNorm's gamma starts at 1 (there: uniform in [0, 1)), and the final pooling is
+Two departures from the published code: BatchNorm's gamma starts at 1 (there: uniform in [0, 1)), and the final
+pooling is
 global, which is the same thing at the native size.
 """
 
@@ -37,7 +38,8 @@ def _harmonic3x3(level: Level) -> ConvFactory:
 
 
 class Block(nn.Module):
-    """Pre-activation residual block: norm, relu, 3x3, norm, relu, dropout, 3x3; the shortcut is a 1x1 where channels change."""
+    """Pre-activation residual block: norm, relu, 3x3, norm, relu, dropout, 3x3; the shortcut is a 1x1 where channels
+    change."""
 
     def __init__(self, conv: ConvFactory, in_channels: int, out_channels: int, stride: int, dropout: float) -> None:
         super().__init__()
