@@ -69,6 +69,7 @@ def publishing(root: Path, name: str, version: int | None = None) -> Iterator[tu
         _claim(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+        _remove_if_empty(model_dir)
     _sync_folder(model_dir)
 
 
@@ -77,6 +78,12 @@ def _claim(staging: Path, target: Path) -> None:
         staging.rename(target)  # Atomic; refuses a folder that holds anything.
     except OSError as error:
         raise RepositoryError(f"{target}: {error.strerror}; another export may have taken this version.") from error
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """A first export that failed leaves no model behind."""
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _sweep(model_dir: Path) -> None:

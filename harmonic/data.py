@@ -177,7 +177,7 @@ def _read_class_folders(path: Path, split: Split) -> Images:
     pictures = [name for name in names if name.suffix.lower() in _SUFFIXES and len(name.parts) >= 2]
     if not pictures:
         raise DataError(
-            f"{path} holds no images in class folders; wanted <class>/<image> with one of {', '.join(sorted(_SUFFIXES))}."
+            f"{path} holds no images in class folders; wanted <class>/<image>, one of {', '.join(sorted(_SUFFIXES))}."
         )
     classes = tuple(sorted({name.parent.name for name in pictures}))
     index = {name: number for number, name in enumerate(classes)}

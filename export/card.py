@@ -1,0 +1,38 @@
+"""A model card for a bundle that brings none: what the model is, what it was measured on, what nobody checked."""
+
+from harmonic.bundle import Bundle
+
+
+def model_card(name: str, bundle: Bundle) -> str:
+    """Markdown from the bundle's own facts."""
+    card = bundle.card
+    parameters = sum(parameter.numel() for parameter in bundle.model.parameters())
+    lines = [
+        f"# {name}",
+        "",
+        f"`{card.architecture}` with {parameters:,} parameters, for {len(card.classes)} classes: "
+        f"{', '.join(card.classes[:20])}{', ...' if len(card.classes) > 20 else '.'}",
+        "",
+        f"Input: {card.pixels.height} x {card.pixels.width} {card.pixels.mode}, fitted by {card.pixels.fit}.",
+        "",
+        "## Measured",
+        "",
+        *_figures(card.metrics),
+        "",
+        "## Limits",
+        "",
+        "The answer is always one of the classes above, whatever the image shows. Accuracy on images of another kind "
+        "than those above has not been measured.",
+    ]
+    if card.license:
+        lines += ["", "## Licence", "", card.license]
+    if card.notice:
+        lines += ["", "## Notice", "", card.notice]
+    return "\n".join(lines) + "\n"
+
+
+def _figures(metrics: dict[str, object]) -> list[str]:
+    test = metrics.get("test")
+    if not isinstance(test, dict):
+        return ["Nothing: this bundle carries no test figures."]
+    return [f"Top-1 {test['top1']:.2%} on {test['images']:,} images of {test['source']}, seen once, after training."]

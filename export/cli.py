@@ -1,0 +1,56 @@
+"""The sub-command `export`. Nothing heavy is imported before it runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    bundle: Annotated[Path, typer.Argument(help="A bundle's folder, as `harmonic train` leaves it.")],
+    name: Annotated[str, typer.Option(help="The model's name in the repository and in addresses.")],
+    repository: Annotated[Path, typer.Option(help="The model repository: <repository>/<name>/<version>/.")] = Path(
+        "models"
+    ),
+    version: Annotated[int | None, typer.Option(help="Version number; default: the next free one.", min=1)] = None,
+    golden: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="An image, or a folder of images, that the service must answer as PyTorch did before it is ready."
+        ),
+    ] = None,
+    card: Annotated[
+        Path | None, typer.Option(help="A model card in Markdown; default: one written from the bundle.")
+    ] = None,
+    max_batch: Annotated[int, typer.Option(help="Largest batch to verify.", min=1, max=1024)] = 64,
+) -> None:
+    """Fold a bundle into plain convolutions and publish it as a version that the service can load.
+
+    The ONNX graph is compared with PyTorch before anything is published. A version that exists is never overwritten.
+    """
+    from rich.console import Console
+
+    from export.pipeline import Order
+    from export.pipeline import export as run
+    from harmonic.bundle import load
+
+    console = Console(highlight=False)
+    text = card.read_text() if card else None
+    order = Order(load(bundle), repository, name, version, _images(golden or []), text, max_batch)
+    published = run(order, tell=lambda step: console.print(f"[dim]{step} ...[/]"))
+    parity = published.parity
+    console.print(
+        f"Published {published.folder}. Against PyTorch at batches {', '.join(map(str, parity.batches))}: "
+        f"max error {parity.max_error:.1e} and mean {parity.mean_error:.1e} on logits up to {parity.largest_logit:.1f}, "
+        f"top-1 agreement {parity.top1_agreement:.0%}.",
+        soft_wrap=True,
+    )
+
+
+def _images(paths: list[Path]) -> list[Path]:
+    """The files given, and those of the folders given."""
+    return [file for path in paths for file in (_files(path) if path.is_dir() else [path])]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))

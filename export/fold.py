@@ -1,0 +1,113 @@
+"""Fold a network for inference: spectral layers become plain convolutions, and norms go into the convolution before
+them.
+
+Exact algebra, done in float64; the answers stay the same up to rounding, borders included. The input module is never
+changed.
+"""
+
+import copy
+from collections import Counter
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, fx, nn
+
+from export.errors import FoldError
+from harmonic.errors import SpectrumError
+
+
+@runtime_checkable
+class SpectralLayer(Protocol):
+    """A layer with an exact plain form."""
+
+    def as_conv2d(self) -> nn.Conv2d:
+        """The equivalent convolution in evaluation, as a new module."""
+
+
+@runtime_checkable
+class Exportable(Protocol):
+    """A network with another form for inference."""
+
+    def for_export(self) -> nn.Module:
+        """The same answers in evaluation, without operators that ONNX or a GPU lacks; a new module."""
+
+
+def fold(model: nn.Module) -> nn.Module:
+    """Return a new network in evaluation mode without spectral layers and without norms that a convolution can take up.
+
+    A layer that offers `as_conv2d()` is replaced by what it returns; a network that offers `for_export()` by that.
+    Raises FoldError for a spectral layer without a plain form (a norm without running statistics).
+    """
+    folded = copy.deepcopy(model).eval()
+    if isinstance(folded, Exportable):
+        folded = folded.for_export().eval()
+    _replace_spectral_layers(folded)
+    for conv_name, norm_name in _conv_norm_pairs(folded):
+        _absorb(folded, conv_name, norm_name)
+    return folded
+
+
+def _replace_spectral_layers(model: nn.Module) -> None:
+    for name, layer in list(model.named_modules()):
+        if not isinstance(layer, SpectralLayer):
+            continue
+        if not name:
+            raise FoldError(f"{type(layer).__name__} is a layer, not a network: call its as_conv2d().")
+        try:
+            _put(model, name, layer.as_conv2d())
+        except SpectrumError as error:
+            raise FoldError(f"layer {name}: {error}") from error
+
+
+def _conv_norm_pairs(model: nn.Module) -> Iterator[tuple[str, str]]:
+    """Names of (convolution, norm) where the norm is all that reads the convolution, and each is used once.
+
+    A network whose flow cannot be traced keeps its norms: ONNX Runtime folds those when it loads the graph.
+    """
+    try:
+        graph = fx.Tracer().trace(model)
+    except Exception:  # tracing runs the model's own code, which may raise anything at all
+        return
+    modules = dict(model.named_modules())
+    uses = Counter(node.target for node in graph.nodes if node.op == "call_module")
+    for node in graph.nodes:
+        norm = modules.get(str(node.target)) if node.op == "call_module" else None
+        before = node.args[0] if node.args and isinstance(node.args[0], fx.Node) else None
+        if not isinstance(norm, nn.BatchNorm2d) or before is None or before.op != "call_module":
+            continue
+        conv = modules[str(before.target)]
+        alone = len(before.users) == 1 and uses[node.target] == uses[before.target] == 1
+        if alone and type(conv) is nn.Conv2d and norm.running_mean is not None:
+            yield str(before.target), str(node.target)
+
+
+def _absorb(model: nn.Module, conv_name: str, norm_name: str) -> None:
+    """gamma (W x + b - mean) / sigma + beta is one convolution."""
+    conv, norm = model.get_submodule(conv_name), model.get_submodule(norm_name)
+    if not isinstance(conv, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
+        raise TypeError(f"{conv_name}, {norm_name}")
+    mean, var, gamma, beta, bias = (
+        _double_or(tensor, default, conv.out_channels)
+        for tensor, default in (
+            (norm.running_mean, 0.0),
+            (norm.running_var, 1.0),
+            (norm.weight, 1.0),
+            (norm.bias, 0.0),
+            (conv.bias, 0.0),
+        )
+    )
+    scale = gamma / torch.sqrt(var + norm.eps)
+    with torch.no_grad():
+        conv.weight.copy_(conv.weight.double() * scale[:, None, None, None])
+        conv.bias = nn.Parameter(((bias - mean) * scale + beta).to(conv.weight.dtype))
+    _put(model, norm_name, nn.Identity())
+
+
+def _double_or(tensor: Tensor | None, default: float, size: int) -> Tensor:
+    return torch.full((size,), default, dtype=torch.float64) if tensor is None else tensor.detach().double()
+
+
+def _put(model: nn.Module, name: str, layer: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(model.get_submodule(parent), child, layer)

@@ -1,0 +1,123 @@
+"""The one story of an export: bundle -> fold -> emit -> verify -> publish, whole or not at all."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version as installed
+from pathlib import Path
+
+import numpy as np
+from harmonic.spectrum import spectrum
+from jaxtyping import UInt8
+from numpy import ndarray
+from PIL import Image
+from torch import nn
+
+from export import triton
+from export.card import model_card
+from export.emit import INPUT, OPSET, OUTPUT, emit
+from export.errors import ExportError
+from export.fold import fold
+from export.manifest import GOLDENS, MANIFEST, WHOLE_NET, Manifest, ParityReport, Variant, sha256
+from export.repository import publishing
+from export.verify import reference_logits, synthetic_images, tolerance, verify
+from harmonic.bundle import Bundle
+from harmonic.pixels import PixelSpec, prepare, upright_rgb
+
+CARD, SPECTRUM = "MODEL_CARD.md", "spectrum.json"
+_SYNTHETIC_GOLDENS = 8
+_GOLDEN_SLACK = 10  # Other devices sum in another order, and may do so in lower precision.
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to export, and where to.
+
+    version: None takes the next free one. goldens: the caller's own images, replayed besides the synthetic ones.
+    card: text of the model card; None writes one from the bundle. max_batch: the largest batch that is verified.
+    """
+
+    bundle: Bundle
+    repository: Path
+    name: str
+    version: int | None = None
+    goldens: Sequence[Path] = ()
+    card: str | None = None
+    max_batch: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A version that now lies in the repository."""
+
+    folder: Path
+    version: int
+    parity: ParityReport
+
+
+def export(order: Order, *, tell: Callable[[str], None] = lambda _: None) -> Published:
+    """Export a bundle as a new version of a model. `tell` hears of every step.
+
+    Raises FoldError, ExportError, ParityError or RepositoryError; the repository then holds what it held before.
+    """
+    network, spec = order.bundle.model.eval(), order.bundle.card.pixels
+    batches = sorted({1, 2, 7, order.max_batch})
+    goldens = _golden_images(order, spec)
+    with publishing(order.repository, order.name, order.version) as (folder, version):
+        tell("folding spectral layers and norms")
+        folded = fold(network)
+        tell("writing the ONNX graph")
+        emit(folded, spec, folder / WHOLE_NET)
+        tell(f"comparing with PyTorch at batches {', '.join(map(str, batches))}")
+        parity = verify(network, spec, folder / WHOLE_NET, batches)
+        tell("writing goldens, spectrum, card and manifest")
+        np.savez_compressed(folder / GOLDENS, images=goldens, logits=reference_logits(network, spec, goldens))
+        (folder / SPECTRUM).write_text(json.dumps(spectrum(network), indent=1) + "\n")
+        (folder / CARD).write_text(order.card or model_card(order.name, order.bundle))
+        _write_manifest(folder, order, parity)
+    triton.write_config(order.repository / order.name, order.name, order.bundle.card, order.max_batch)
+    return Published(order.repository / order.name / str(version), version, parity)
+
+
+def _golden_images(order: Order, spec: PixelSpec) -> UInt8[ndarray, "n h w c"]:
+    own = [_golden(path, spec) for path in order.goldens]
+    return np.concatenate([synthetic_images(_SYNTHETIC_GOLDENS, spec), *(image[None] for image in own)])
+
+
+def _golden(path: Path, spec: PixelSpec) -> UInt8[ndarray, "h w c"]:
+    try:
+        with Image.open(path) as image:
+            return prepare(upright_rgb(image), spec)
+    except OSError as error:
+        raise ExportError(f"the golden image {path} cannot be read ({error}).") from error
+
+
+def _write_manifest(folder: Path, order: Order, parity: ParityReport) -> None:
+    card = order.bundle.card
+    libraries = {name: installed(name) for name in ("harmonic-inference", "torch", "onnx", "onnxscript", "onnxruntime")}
+    manifest = Manifest(
+        name=order.name,
+        architecture=card.architecture,
+        arguments=card.arguments,
+        parameters=_parameters(order.bundle.model),
+        classes=card.classes,
+        pixels=card.pixels,
+        input=INPUT,
+        output=OUTPUT,
+        max_batch=order.max_batch,
+        opset=OPSET,
+        variants=(Variant(tolerance=_GOLDEN_SLACK * tolerance(parity.largest_logit)),),
+        parity=parity,
+        metrics=card.metrics,
+        license=card.license,
+        notice=card.notice,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        libraries=libraries,
+        files={path.name: sha256(path) for path in sorted(folder.iterdir())},
+    )
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+
+
+def _parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,0 +1,95 @@
+"""Folding keeps the answers and leaves nothing spectral behind."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from export.errors import FoldError
+from export.fold import SpectralLayer, fold
+from harmonic import zoo
+from harmonic.layers import BandNormConv2d, HarmonicConv2d
+from tests.laws import assert_same_function, images, randomised, stand_in, stand_in_names
+
+
+@pytest.mark.parametrize("name", stand_in_names())
+def test_folding_keeps_the_answers(name: str) -> None:
+    model = randomised(stand_in(name)).eval()
+    assert_same_function(model, fold(model), images(2, name))
+
+
+@pytest.mark.parametrize("name", stand_in_names())
+def test_folding_leaves_the_network_as_it_was(name: str) -> None:
+    model = randomised(stand_in(name)).train()
+    before = copy.deepcopy(model.state_dict())
+    fold(model)
+    assert model.training
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("name", stand_in_names())
+def test_nothing_spectral_is_left(name: str) -> None:
+    assert not any(isinstance(layer, SpectralLayer) for layer in fold(stand_in(name)).modules())
+
+
+def test_a_norm_that_alone_reads_a_convolution_is_taken_up_by_it() -> None:
+    folded = fold(zoo.create("harm_wrn16_2", 10))
+    norms = [name for name, layer in folded.named_modules() if isinstance(layer, nn.BatchNorm2d)]
+    # What stays follows a residual sum, where no convolution could take it up.
+    assert norms == [
+        "groups.0.1.norm0",
+        "groups.1.0.norm0",
+        "groups.1.1.norm0",
+        "groups.2.0.norm0",
+        "groups.2.1.norm0",
+        "norm",
+    ]
+
+
+class _SharedConvolution(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        response = self.conv(x)
+        return self.norm(response) + response
+
+
+class _Branching(_SharedConvolution):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.conv(x)) if x.sum() > 0 else self.norm(self.conv(-x))
+
+
+@pytest.mark.parametrize("kind", [_SharedConvolution, _Branching])
+def test_a_norm_that_cannot_be_taken_up_stays(kind: type[nn.Module]) -> None:
+    model = randomised(kind()).eval()
+    folded = fold(model)
+    assert any(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules())
+    assert_same_function(model, folded, torch.randn(2, 3, 9, 9))
+
+
+def test_a_whole_sequence_of_spectral_layers_and_norms_becomes_convolutions() -> None:
+    layers = [
+        BandNormConv2d(3, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        HarmonicConv2d(8, 4, 5, level=3),
+        nn.BatchNorm2d(4),
+    ]
+    model = randomised(nn.Sequential(*layers)).eval()
+    folded = fold(model)
+    assert [type(layer) for layer in folded] == [nn.Conv2d, nn.Identity, nn.Conv2d, nn.Identity]
+    assert_same_function(model, folded, torch.randn(2, 3, 9, 11))
+
+
+def test_a_band_norm_without_statistics_is_refused_by_name() -> None:
+    layer = BandNormConv2d(3, 4, 3)
+    layer.norm = nn.BatchNorm2d(27, affine=False, track_running_stats=False)
+    with pytest.raises(FoldError, match="layer 0: .*running statistics"):
+        fold(nn.Sequential(layer, nn.ReLU()))
+
+
+def test_a_bare_layer_is_refused_with_the_way_out() -> None:
+    with pytest.raises(FoldError, match=r"as_conv2d\(\)"):
+        fold(HarmonicConv2d(3, 4))

@@ -1,0 +1,82 @@
+"""A manifest is believed only when it is complete and its files are the ones it names."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from export.errors import ManifestError
+from export.manifest import Manifest, check_files, read_manifest, sha256
+
+
+def _facts(**changes: Any) -> dict[str, Any]:
+    zeros = "0" * 64
+    return {
+        "name": "net",
+        "architecture": "harm_wrn10_1",
+        "parameters": 53_274,
+        "classes": ["cat", "dog"],
+        "pixels": {"height": 32, "width": 32},
+        "opset": 18,
+        "variants": [{}],
+        "parity": {"batches": [1], "max_error": 0.0, "mean_error": 0.0, "top1_agreement": 1.0, "largest_logit": 3.0},
+        "created": "2026-01-01T00:00:00+00:00",
+        "files": {"model.onnx": zeros, "golden.npz": zeros},
+        **changes,
+    }
+
+
+def _version(folder: Path, facts: Any) -> Path:
+    (folder / "manifest.json").write_text(facts if isinstance(facts, str) else json.dumps(facts))
+    return folder
+
+
+def test_a_manifest_survives_a_round_trip(tmp_path: Path) -> None:
+    manifest = read_manifest(_version(tmp_path, _facts()))
+    assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
+    assert manifest.variant().file == "model.onnx"
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        ("", "JSON"),
+        ("[]", "should be an object"),
+        (_facts(schema_version=99), "schema 99"),
+        (_facts(colour="red"), "colour"),
+        (_facts(classes=["only"]), "classes"),
+        (_facts(classes=["same", "same"]), "distinct"),
+        (_facts(files={"model.onnx": "0" * 64}), "without a checksum"),
+        (_facts(files={"../model.onnx": "0" * 64, "golden.npz": "0" * 64}), "files"),
+        (_facts(variants=[{"name": "int8"}]), "default"),
+        (_facts(variants=[{"file": "/etc/passwd"}]), "file"),
+        (_facts(pixels={"height": 0, "width": 32}), "height"),
+    ],
+)
+def test_a_wrong_manifest_is_refused_with_the_place(tmp_path: Path, facts: Any, says: str) -> None:
+    with pytest.raises(ManifestError, match=says):
+        read_manifest(_version(tmp_path, facts))
+
+
+def test_a_missing_manifest_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="cannot be read"):
+        read_manifest(tmp_path)
+
+
+def test_a_changed_or_missing_file_is_found_out(tmp_path: Path) -> None:
+    for name in ("model.onnx", "golden.npz"):
+        (tmp_path / name).write_bytes(b"content")
+    manifest = Manifest.model_validate(_facts(files={n: sha256(tmp_path / n) for n in ("model.onnx", "golden.npz")}))
+    check_files(tmp_path, manifest)
+    (tmp_path / "model.onnx").write_bytes(b"Content")
+    with pytest.raises(ManifestError, match="was changed"):
+        check_files(tmp_path, manifest)
+    (tmp_path / "model.onnx").unlink()
+    with pytest.raises(ManifestError, match="cannot be read"):
+        check_files(tmp_path, manifest)
+
+
+def test_an_unknown_variant_names_the_known_ones() -> None:
+    with pytest.raises(ManifestError, match=r"\['default'\]"):
+        Manifest.model_validate(_facts()).variant("int8")

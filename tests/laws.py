@@ -1,0 +1,53 @@
+"""Laws that every architecture keeps, and what their tests share: stand-ins, random statistics, comparison."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from harmonic import zoo
+
+CLASSES = 3
+
+
+def stand_in_names() -> list[str]:
+    """The template of every registered family; a new family gets every law for free."""
+    return [family.template for family in zoo.families()]
+
+
+def family(template: str) -> zoo.Architecture:
+    return next(family for family in zoo.families() if family.template == template)
+
+
+def stand_in(template: str) -> nn.Module:
+    """A small, seeded member of a family."""
+    name, arguments = family(template).stand_in
+    torch.manual_seed(0)
+    return zoo.create(name, CLASSES, **arguments)
+
+
+def images(count: int, template: str) -> Tensor:
+    """Normalised images of the family's native size."""
+    height, width, channels = family(template).pixels.shape
+    return torch.randn(count, channels, height, width, generator=torch.Generator().manual_seed(1))
+
+
+def randomised(model: nn.Module) -> nn.Module:
+    """Give every norm statistics and affine parameters away from their start: fresh ones hide folding bugs."""
+    generator = torch.Generator().manual_seed(2)
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d) and layer.running_mean is not None and layer.running_var is not None:
+            layer.running_mean.normal_(0, 0.3, generator=generator)
+            layer.running_var.uniform_(0.5, 2, generator=generator)
+            if layer.affine:
+                nn.init.uniform_(layer.weight, 0.5, 1.5, generator=generator)
+                nn.init.normal_(layer.bias, 0, 0.3, generator=generator)
+    return model
+
+
+def assert_same_function(first: Callable[[Tensor], Tensor], second: Callable[[Tensor], Tensor], x: Tensor) -> None:
+    """Equal outputs up to the rounding of the dtype, relative to the largest output."""
+    with torch.no_grad():
+        expected, found = first(x), second(x)
+    rounding = 100 * torch.finfo(x.dtype).eps * max(1.0, float(expected.abs().max()))
+    torch.testing.assert_close(found, expected, rtol=0, atol=rounding)
