@@ -41,7 +41,7 @@ def export(
     parity = published.parity
     console.print(
         f"Published {published.folder}. Against PyTorch at batches {', '.join(map(str, parity.batches))}: "
-        f"max error {parity.max_error:.1e} and mean {parity.mean_error:.1e} on logits up to {parity.largest_logit:.1f}, "
+        f"max error {parity.max_error:.1e}, mean {parity.mean_error:.1e}, on logits up to {parity.largest_logit:.1f}; "
         f"top-1 agreement {parity.top1_agreement:.0%}.",
         soft_wrap=True,
     )

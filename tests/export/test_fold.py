@@ -86,7 +86,7 @@ def test_a_whole_sequence_of_spectral_layers_and_norms_becomes_convolutions() ->
 def test_a_band_norm_without_statistics_is_refused_by_name() -> None:
     layer = BandNormConv2d(3, 4, 3)
     layer.norm = nn.BatchNorm2d(27, affine=False, track_running_stats=False)
-    with pytest.raises(FoldError, match="layer 0: .*running statistics"):
+    with pytest.raises(FoldError, match=r"layer 0: .*running statistics"):
         fold(nn.Sequential(layer, nn.ReLU()))
 
 

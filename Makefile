@@ -1,0 +1,65 @@
+# Each target sets up what it needs in .venv. `make help` lists them.
+PYTHON ?= python3
+VENV ?= .venv
+HOST ?= 127.0.0.1
+PORT ?= 8000
+MODELS ?= models
+DEVICE ?= auto
+PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
+RUNTIME = $(if $(findstring cuda,$(DEVICE)),gpu,cpu)
+OTHER_WHEEL = $(if $(findstring cuda,$(DEVICE)),onnxruntime,onnxruntime-gpu)
+
+.PHONY: help serve test lint types unit test-all check format bench docs image clean
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+serve: $(VENV)/.serve-$(RUNTIME) ## Serve the models in ./models on port 8000 (PORT=, DEVICE=cuda, MODELS=)
+	$(VENV)/bin/harmonic serve --repository $(MODELS) --host $(HOST) --port $(PORT) --device $(DEVICE)
+
+test: lint types unit ## Lint, types and tests
+
+lint: $(VENV)/.dev ## Style and formatting
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.dev ## Static types
+	$(VENV)/bin/mypy
+
+unit: $(VENV)/.dev ## Tests, all but the slow ones and those that need docker or a GPU
+	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n auto -m "not slow and not docker and not gpu"
+
+test-all: $(VENV)/.dev ## Every test that this machine can run
+	$(VENV)/bin/pytest
+
+check: test ## What must be green at each commit
+
+format: $(VENV)/.dev ## Format the code
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: $(VENV)/.dev ## Throughput and latency of the service, beside the bare runtime
+	$(VENV)/bin/python -m benchmarks.serve
+
+docs: $(VENV)/.dev ## Check that the documentation names everything and that its commands run
+	$(VENV)/bin/pytest tests/test_docs.py tests/test_readme.py
+
+image: ## Build the CPU container
+	docker build --target cpu --tag harmonic:cpu .
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "harmonic needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+
+# One of the two ONNX Runtime wheels at a time: they overwrite each other's files.
+$(VENV)/.serve-cpu $(VENV)/.serve-gpu: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) uninstall --quiet --yes $(OTHER_WHEEL)
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[serve,$(RUNTIME)]'
+	rm -f $(VENV)/.serve-* && touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) uninstall --quiet --yes onnxruntime-gpu
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[serve,train,export,dev,cpu]'
+	rm -f $(VENV)/.serve-* && touch $@ $(VENV)/.serve-cpu
