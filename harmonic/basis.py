@@ -59,7 +59,7 @@ def frequencies(size: Size, level: int | None = None, dc: bool = True) -> tuple[
 
 def filter_size(size: Size) -> tuple[int, int]:
     """(rows, columns) of a filter size; SpectrumError unless both are whole numbers from 1."""
-    pair = (size, size) if isinstance(size, int) else tuple(size)
+    pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
     if len(pair) != 2 or not all(isinstance(side, int) and not isinstance(side, bool) and side >= 1 for side in pair):
         raise SpectrumError(
             f"a filter's size must be a whole number from 1, or two of them (rows, columns), not {size!r}."

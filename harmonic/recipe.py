@@ -64,10 +64,14 @@ class StepSchedule(_Section):
 
 
 class OneCycleSchedule(_Section):
-    """Rise to the rate in the first `warmup` of all steps, then fall along a cosine to nearly nothing, step by step."""
+    """Rise to the rate in the first `warmup` of all steps, then fall along a cosine to nearly nothing, step by step.
+
+    cycle_momentum: let the momentum swing against the rate, from 0.95 down to 0.85 and back.
+    """
 
     kind: Literal["one-cycle"]
     warmup: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    cycle_momentum: bool = False
 
 
 class TrainSection(_Section):

@@ -101,7 +101,11 @@ class Trainee(L.LightningModule):
         if isinstance(schedule, OneCycleSchedule):
             steps = int(self.trainer.estimated_stepping_batches)
             cycle = torch.optim.lr_scheduler.OneCycleLR(
-                optimiser, section.rate, total_steps=steps, pct_start=schedule.warmup, cycle_momentum=False
+                optimiser,
+                section.rate,
+                total_steps=steps,
+                pct_start=schedule.warmup,
+                cycle_momentum=schedule.cycle_momentum,
             )
             return [optimiser], [{"scheduler": cycle, "interval": "step"}]
         return [optimiser], [

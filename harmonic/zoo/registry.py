@@ -44,7 +44,7 @@ class Architecture:
     def arguments(self) -> dict[str, Any]:
         """What `create` takes besides `classes`, with defaults."""
         parameters = inspect.signature(self.build).parameters.values()
-        return {p.name: p.default for p in parameters if p.name not in _NUMBERS and p.name != "classes"}
+        return {p.name: p.default for p in parameters if f"{{{p.name}}}" not in self.template and p.name != "classes"}
 
     def match(self, name: str) -> dict[str, Any] | None:
         """The numbers in a name of this family, or None."""
