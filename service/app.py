@@ -1,0 +1,43 @@
+"""The ASGI application: everything it uses is handed in."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from harmonic import __version__
+from service.bodies import Buffers
+from service.engine import Engine
+from service.metrics import Metrics
+from service.routes import admin, classify, errors
+from service.settings import Settings
+
+
+def create_app(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
+    """The service over an engine. The engine is started with the app, if it is not yet, and stopped with it."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await engine.start()
+        yield
+        await engine.stop()
+
+    app = FastAPI(
+        title="Harmonic",
+        summary="Image classification with harmonic networks.",
+        version=__version__,
+        lifespan=lifespan,
+        license_info={"name": "Apache-2.0"},
+    )
+    app.include_router(classify.router(engine, settings.limits(), Buffers(settings.buffered_bytes), metrics))
+    app.include_router(admin.router(engine, metrics))
+    errors.install(app)
+    return app
+
+
+def build(settings: Settings) -> tuple[FastAPI, Engine]:
+    """An app with an engine and a metrics registry of its own."""
+    metrics = Metrics(CollectorRegistry())
+    engine = Engine(settings, metrics)
+    return create_app(settings, engine, metrics), engine

@@ -1,0 +1,125 @@
+"""`harmonic classify`: files in, a table or JSON lines out; in this process or against a running service."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+from prometheus_client import CollectorRegistry
+from pydantic_core import to_json
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from service.engine import Engine
+from service.errors import RequestError, ServiceError
+from service.metrics import Metrics
+from service.ranking import predictions
+from service.settings import read_settings
+
+_Classes = list[dict[str, Any]]  # label, index, probability; the likeliest first
+_Ask = Callable[[bytes], Awaitable[_Classes]]
+
+
+def classify_files(
+    paths: Sequence[Path],
+    *,
+    url: str | None,
+    repository: Path | None,
+    model: str | None,
+    top_k: int,
+    device: str | None,
+    as_json: bool,
+) -> int:
+    """Classify files, print the answers, return how many failed. Raises ServiceError if no file can be asked about."""
+    answering = _remote(url, model, top_k) if url else _local(repository, model, top_k, device)
+    return asyncio.run(_classify_all(paths, answering, as_json))
+
+
+async def _classify_all(
+    paths: Sequence[Path], answering: "contextlib.AbstractAsyncContextManager[_Ask]", as_json: bool
+) -> int:
+    failed = 0
+    rows: list[tuple[Path, _Classes]] = []
+    async with answering as ask:
+        for path in paths:
+            try:
+                classes = await ask(path.read_bytes())
+            except (OSError, ServiceError) as error:
+                failed += 1
+                _report(path, error, as_json)
+                continue
+            if as_json:
+                _line({"file": str(path), "classes": classes})
+            else:
+                rows.append((path, classes))
+    if rows:
+        Console().print(_table(rows))
+    return failed
+
+
+@contextlib.asynccontextmanager
+async def _local(repository: Path | None, model: str | None, top_k: int, device: str | None) -> AsyncIterator[_Ask]:
+    engine = Engine(read_settings({"repository": repository, "device": device}), Metrics(CollectorRegistry()))
+    await engine.start()
+
+    async def ask(data: bytes) -> _Classes:
+        with engine.visit(model, None) as visit:
+            outcome = await visit.submit([data])
+            return list(predictions(outcome.logits, visit.entry.manifest.classes, top_k)[0]["classes"])
+
+    try:
+        yield ask
+    finally:
+        await engine.stop()
+
+
+@contextlib.asynccontextmanager
+async def _remote(url: str, model: str | None, top_k: int) -> AsyncIterator[_Ask]:
+    route = f"{url.rstrip('/')}/v1/models/{model}/classify" if model else f"{url.rstrip('/')}/v1/classify"
+    async with httpx.AsyncClient(timeout=60) as client:
+
+        async def ask(data: bytes) -> _Classes:
+            try:
+                response = await client.post(route, content=data, params={"top_k": top_k})
+            except httpx.HTTPError as error:
+                raise ServiceError(f"{route}: {error or type(error).__name__}. Is the service running?") from error
+            return _read_answer(route, response)
+
+        yield ask
+
+
+def _read_answer(route: str, response: httpx.Response) -> _Classes:
+    try:
+        body = response.json()
+        if response.is_success:
+            return list(body["predictions"][0]["classes"])
+        message = str(body["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        message = "the answer is not one of this service's; is the URL right?"
+    raise RequestError(f"{route}: {response.status_code} {message}")
+
+
+def _report(path: Path, error: OSError | ServiceError, as_json: bool) -> None:
+    reason = error.message if isinstance(error, ServiceError) else str(error.strerror)
+    if as_json:
+        _line({"file": str(path), "error": reason})
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]{escape(str(path))}:[/] {escape(reason)}")
+
+
+def _line(record: dict[str, Any]) -> None:
+    Console(soft_wrap=True, highlight=False, markup=False).print(to_json(record).decode())
+
+
+def _table(rows: list[tuple[Path, _Classes]]) -> Table:
+    table = Table("file", "class", "probability")
+    table.columns[2].justify = "right"
+    for path, classes in rows:
+        for place, entry in enumerate(classes):
+            name = "" if place else escape(str(path))
+            table.add_row(
+                name, escape(entry["label"]), f"{entry['probability']:.1%}", end_section=place == len(classes) - 1
+            )
+    return table

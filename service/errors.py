@@ -1,0 +1,134 @@
+"""The error tree of the service, which is its HTTP map: every error knows its status and its code.
+
+ServiceError                     500  internal
+├── StartError                        a setting, a device or an installation that the service must not start with
+├── RequestError                 400  bad_request
+│   ├── TooManyImages            400  too_many_images
+│   ├── ModelNotFound            404  model_not_found
+│   ├── BodyTooSlow              408  body_too_slow
+│   ├── BodyTooLarge             413  body_too_large
+│   ├── MediaTypeError           415  unsupported_media_type
+│   └── DecodeError              422  image_not_decodable
+│       ├── ImageTooLarge        413  image_too_large
+│       └── ImageFormatError     415  unsupported_image
+├── Overloaded                   429  queue_full          (with Retry-After)
+├── ModelFailed                  500  model_failed
+├── NotReady                     503  not_ready
+│   └── Draining                 503  draining
+└── DeadlineExceeded             504  deadline_exceeded
+"""
+
+from typing import ClassVar
+
+from harmonic.errors import HarmonicError
+
+
+class ServiceError(HarmonicError):
+    """What every error of this package is; `message` is what the caller is told."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal"
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+
+class StartError(ServiceError):
+    """A setting, a device or an installation that the service must not start with."""
+
+
+class RequestError(ServiceError):
+    """The request is at fault."""
+
+    status = 400
+    code = "bad_request"
+
+
+class TooManyImages(RequestError):  # noqa: N818 - a name people read in logs
+    """More images in one request than the largest batch or the limit allows."""
+
+    code = "too_many_images"
+
+
+class ModelNotFound(RequestError):  # noqa: N818
+    """No such model or version."""
+
+    status = 404
+    code = "model_not_found"
+
+
+class BodyTooSlow(RequestError):  # noqa: N818
+    """The body did not arrive in time."""
+
+    status = 408
+    code = "body_too_slow"
+
+
+class BodyTooLarge(RequestError):  # noqa: N818
+    """More bytes than a body may have."""
+
+    status = 413
+    code = "body_too_large"
+
+
+class MediaTypeError(RequestError):
+    """A Content-Type or Content-Encoding that the service does not take."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class DecodeError(RequestError):
+    """Bytes that are no whole image."""
+
+    status = 422
+    code = "image_not_decodable"
+
+
+class ImageTooLarge(DecodeError):  # noqa: N818
+    """An image of more pixels than the limit."""
+
+    status = 413
+    code = "image_too_large"
+
+
+class ImageFormatError(DecodeError):
+    """An image format, or a kind of pixel, that is not on the list."""
+
+    status = 415
+    code = "unsupported_image"
+
+
+class Overloaded(ServiceError):  # noqa: N818
+    """No room in the queue or for another body; `retry_after_s` says when to come back."""
+
+    status = 429
+    code = "queue_full"
+
+
+class ModelFailed(ServiceError):  # noqa: N818
+    """The model call raised, or gave something that is no answer."""
+
+    code = "model_failed"
+
+
+class NotReady(ServiceError):  # noqa: N818
+    """No model can answer now."""
+
+    status = 503
+    code = "not_ready"
+
+
+class Draining(NotReady):
+    """The service is shutting down."""
+
+    code = "draining"
+
+
+class DeadlineExceeded(ServiceError):  # noqa: N818
+    """The answer was not there in time."""
+
+    status = 504
+    code = "deadline_exceeded"

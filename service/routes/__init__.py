@@ -1,0 +1,1 @@
+"""The service's HTTP surface, a file per family of routes."""

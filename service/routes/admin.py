@@ -1,0 +1,45 @@
+"""What operators ask: which models, alive, ready, metrics."""
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import JSONResponse, Response
+
+from service.engine import Engine
+from service.errors import ModelNotFound
+from service.metrics import Metrics
+from service.schemas import ErrorBody, Health, ModelDetail, ModelList, model_detail, model_list
+
+
+def router(engine: Engine, metrics: Metrics) -> APIRouter:
+    """The routes about the service itself."""
+    routes = APIRouter(tags=["service"])
+
+    @routes.get("/v1/models", response_model_exclude_none=True)
+    async def models() -> ModelList:
+        """Every model: its versions, what they take, where they run, why a broken one is left out."""
+        return model_list(engine.describe())
+
+    @routes.get("/v1/models/{name}", response_model_exclude_none=True, responses={404: {"model": ErrorBody}})
+    async def model(name: str) -> ModelDetail:
+        """One model in full: class labels, parity with the original, licence and notice."""
+        found = model_detail(engine.describe(), name)
+        if found is None:
+            raise ModelNotFound(f"there is no model {name[:100]!r}; GET /v1/models lists them")
+        return found
+
+    @routes.get("/livez")
+    async def alive() -> Health:
+        """200 while the process answers at all."""
+        return Health(status="alive")
+
+    @routes.get("/readyz", responses={200: {"model": Health}, 503: {"model": Health}}, response_model=None)
+    async def ready() -> JSONResponse:
+        """200 while classify requests are let in; 503 before, without a model, and from the start of a shutdown."""
+        return JSONResponse({"status": "ready"}) if engine.ready() else JSONResponse({"status": "not ready"}, 503)
+
+    @routes.get("/metrics", response_model=None, responses={200: {"content": {"text/plain": {}}}})
+    async def exposition() -> Response:
+        """Prometheus metrics."""
+        return Response(metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return routes

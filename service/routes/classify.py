@@ -1,0 +1,186 @@
+"""POST .../classify: images in, labels out."""
+
+import asyncio
+import time
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic_core import to_json
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from service.bodies import Buffers, read_images
+from service.decode import Limits
+from service.engine import Engine, Outcome, Visit
+from service.errors import ModelNotFound, RequestError, ServiceError
+from service.metrics import Metrics
+from service.ranking import predictions
+from service.routes.errors import service_error
+from service.schemas import Classification, ErrorBody
+
+TOP_K = 5
+_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        **{
+            kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/*", "application/octet-stream")
+        },
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["image"],
+                "properties": {"image": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+            }
+        },
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["images"],
+                "additionalProperties": False,
+                "properties": {
+                    "images": {"type": "array", "minItems": 1, "items": {"type": "string", "contentEncoding": "base64"}}
+                },
+            }
+        },
+    },
+}
+_PARAMETERS: list[dict[str, Any]] = [
+    {
+        "name": "top_k",
+        "in": "query",
+        "description": "How many classes an image gets; more than the model has means all.",
+        "schema": {"type": "integer", "minimum": 1, "default": TOP_K},
+    }
+]
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorBody} for status in (400, 404, 408, 413, 415, 422, 429, 500, 503, 504)
+}
+
+
+def _path(name: str, kind: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": kind}}
+
+
+def router(engine: Engine, limits: Limits, buffers: Buffers, metrics: Metrics) -> APIRouter:
+    """The classify routes.
+
+    Body and query are read by hand, so that nothing is copied or validated twice; the OpenAPI document says the same.
+    """
+    routes = APIRouter(tags=["classify"])
+
+    async def classify(request: Request) -> Response:
+        """Classify one or several images with the default model, a named one, or one of its versions."""
+        return await _Classify(engine, limits, buffers, metrics).answer(request)
+
+    for path, parameters in (
+        ("/v1/classify", []),
+        ("/v1/models/{name}/classify", [_path("name", "string")]),
+        ("/v1/models/{name}/versions/{version}/classify", [_path("name", "string"), _path("version", "integer")]),
+    ):
+        routes.add_api_route(
+            path,
+            classify,
+            methods=["POST"],
+            response_model=None,
+            responses={200: {"model": Classification}, **_ERRORS},
+            openapi_extra={"requestBody": _BODY, "parameters": [*parameters, *_PARAMETERS]},
+        )
+    return routes
+
+
+class _Classify:
+    """One request's way through the service."""
+
+    def __init__(self, engine: Engine, limits: Limits, buffers: Buffers, metrics: Metrics) -> None:
+        self._engine = engine
+        self._limits = limits
+        self._buffers = buffers
+        self._metrics = metrics
+        self._model, self._version = (
+            "",
+            "",
+        )  # labels of the metrics: only names that exist, or callers could invent any number
+
+    async def answer(self, request: Request) -> Response:
+        started = time.monotonic()
+        try:
+            response = await self._classify(request, started)
+        except ServiceError as error:
+            response = service_error(error)
+        except (ClientDisconnect, _Departed):
+            response = Response(status_code=499)  # nobody reads it
+        except Exception:
+            self._metrics.count(self._model, self._version, 500)
+            raise
+        self._metrics.count(self._model, self._version, response.status_code)
+        return response
+
+    async def _classify(self, request: Request, started: float) -> Response:
+        top_k = _top_k(request)
+        with (
+            self._engine.visit(request.path_params.get("name"), _version(request)) as visit,
+            self._buffers.share() as share,
+        ):
+            self._model, self._version = visit.entry.name, str(visit.entry.version)
+            images = await read_images(request, self._limits, share)
+            outcome = await _unless_departed(request, visit, images)
+            body = _body(visit, outcome, top_k, started)
+            visit.note(outcome, time.monotonic() - started)
+        return Response(body, media_type="application/json")
+
+
+class _Departed(Exception):  # noqa: N818 - not an error of the service
+    """The caller closed the connection."""
+
+
+async def _unless_departed(request: Request, visit: Visit, images: list[bytes]) -> Outcome:
+    """The outcome, or _Departed as soon as the caller is gone; its seat is free from then on."""
+    work = asyncio.ensure_future(visit.submit(images))
+    watch = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait((work, watch), return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise _Departed
+        return work.result()
+    finally:
+        watch.cancel()
+        work.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _body(visit: Visit, outcome: Outcome, top_k: int, started: float) -> bytes:
+    entry = visit.entry
+    ranked = predictions(outcome.logits, entry.manifest.classes, top_k)
+    timing = {
+        "decode": _ms(outcome.decode_s),
+        "queue": _ms(outcome.queue_s),
+        "inference": _ms(outcome.inference_s),
+        "total": _ms(time.monotonic() - started),
+    }
+    return to_json({"model": entry.name, "version": entry.version, "predictions": ranked, "timing_ms": timing})
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
+
+
+def _top_k(request: Request) -> int:
+    if not request.scope["query_string"]:
+        return TOP_K
+    text = request.query_params.get("top_k", str(TOP_K))
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) >= 1):
+        raise RequestError(f"top_k is {text[:40]!r}; it wants a whole number from 1")
+    return int(text)
+
+
+def _version(request: Request) -> int | None:
+    text = request.path_params.get("version")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
+        raise ModelNotFound(f"{text[:40]!r} is no version; versions are whole numbers from 1")
+    return int(text)

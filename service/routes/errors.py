@@ -1,0 +1,78 @@
+"""Every error as `{"error": {"code", "message"}}`, the framework's own included."""
+
+import logging
+import math
+from http import HTTPStatus
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from service.errors import BodyTooLarge, BodyTooSlow, NotReady, RequestError, ServiceError
+
+log = logging.getLogger(__name__)
+_FRAMEWORK = {404: "route_not_found", 405: "method_not_allowed"}
+
+
+def install(app: FastAPI) -> None:
+    """Hand every error of the app to the functions below."""
+    app.add_exception_handler(ServiceError, _service_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(ClientDisconnect, _departed)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+def error_response(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
+    """The one shape of an error."""
+    body = to_json({"error": {"code": code, "message": message}})
+    return Response(body, status, headers, media_type="application/json")
+
+
+def service_error(error: ServiceError) -> Response:
+    """An error of the tree, with the headers that belong to it."""
+    headers = {}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    if isinstance(error, NotReady | BodyTooLarge | BodyTooSlow):
+        headers["Connection"] = (
+            "close"  # another connection may find another instance; an unread body must not be read on
+        )
+    return error_response(error.status, error.code, error.message, headers)
+
+
+async def _service_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, ServiceError):
+        raise error
+    if not isinstance(error, RequestError):
+        log.warning("%s %s: %s", request.method, request.url.path, error.message)
+    return service_error(error)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    code = _FRAMEWORK.get(error.status_code, HTTPStatus(error.status_code).name.lower())
+    message = f"{request.method} {request.url.path[:200]}: {error.detail}. GET /docs lists the routes."
+    return error_response(error.status_code, code, message, dict(error.headers or {}))
+
+
+async def _validation_error(_: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    return error_response(422, "invalid_request", f"{where}: {problem['msg']}")
+
+
+async def _departed(_: Request, __: Exception) -> Response:
+    """Nobody is left to read this answer; 499 is what the logs of proxies call it."""
+    return error_response(499, "client_closed_request", "the caller left before its body was complete")
+
+
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    log.exception("%s %s", request.method, request.url.path, exc_info=error)
+    return error_response(500, ServiceError.code, "an error inside the service; its log says more")

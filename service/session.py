@@ -1,0 +1,169 @@
+"""One ONNX Runtime session: where it runs, with how many threads, and the call itself.
+
+Asked for a GPU, it runs on the GPU or raises: never a silent fall back to the CPU.
+"""
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from export.manifest import Manifest, Variant
+from service.cpus import usable_cpus
+from service.errors import ServiceError, StartError
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_WHEELS = ("onnxruntime", "onnxruntime-gpu")
+
+
+class SessionError(ServiceError):
+    """A graph that ONNX Runtime does not open, or that is not what its manifest says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where sessions run. device: "cpu" or "cuda:N". threads: of one call on the CPU."""
+
+    device: str
+    threads: int
+
+    @property
+    def provider(self) -> str:
+        """ONNX Runtime's name of the provider."""
+        return CPU if self.device == "cpu" else CUDA
+
+    @property
+    def ordinal(self) -> int:
+        """Number of the CUDA device."""
+        return int(self.device.partition(":")[2] or 0)
+
+
+class Session:
+    """An open graph. `run` blocks, computes without the interpreter lock, and may be called from any thread."""
+
+    def __init__(self, path: Path, manifest: Manifest, placement: Placement) -> None:
+        """Open `path`, hold it against its manifest. Raises SessionError, or StartError where CUDA is not in force."""
+        try:
+            self._session = ort.InferenceSession(path, _options(placement), providers=_providers(placement))
+        except Exception as error:  # ONNX Runtime raises a family of its own, without a common base
+            raise SessionError(f"{path}: ONNX Runtime cannot open it ({_first_line(error)})") from error
+        self.provider: str = self._session.get_providers()[0]
+        if self.provider != placement.provider:
+            raise StartError(_no_cuda(placement))
+        self._input, self._outputs = manifest.input, [manifest.output]
+        self._check(path, manifest)
+
+    def run(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """images: uint8, (n, height, width, channels). Returns the logits, (n, classes)."""
+        (logits,) = self._session.run(self._outputs, {self._input: images})
+        return np.asarray(logits, dtype=np.float32)
+
+    def warm_up(self, batches: tuple[int, ...], manifest: Manifest) -> None:
+        """Run batches of these sizes once, so that no caller pays for the first call."""
+        for size in batches:
+            self.run(np.zeros((size, *manifest.pixels.shape), np.uint8))
+
+    def _check(self, path: Path, manifest: Manifest) -> None:
+        wanted = (manifest.input, "tensor(uint8)", list(manifest.pixels.shape))
+        found = [(node.name, node.type, list(node.shape[1:])) for node in self._session.get_inputs()]
+        if found != [wanted]:
+            raise SessionError(
+                f"{path}: its inputs are {found}, its manifest says {[wanted]}. Export the version again."
+            )
+        outputs = [node.name for node in self._session.get_outputs()]
+        if manifest.output not in outputs:
+            raise SessionError(
+                f"{path}: its outputs are {outputs}, its manifest says {manifest.output!r}. Export the version again."
+            )
+
+
+def check_installation() -> None:
+    """Raise StartError if two ONNX Runtime distributions are installed: they overwrite each other's files."""
+    found = [name for name in _WHEELS if _installed(name)]
+    if len(found) > 1:
+        raise StartError(
+            "both onnxruntime and onnxruntime-gpu are installed, and each overwrites files of the other. "
+            "Uninstall both, then install harmonic-inference[cpu] or harmonic-inference[gpu]."
+        )
+
+
+def place(device: str, threads: int | None, probe: Path | None) -> Placement:
+    """Decide where sessions run.
+
+    device: "cpu", "cuda", "cuda:N" or "auto". threads: of one call, None for the CPUs at hand.
+    probe: a graph that `auto` opens on CUDA to see whether it really runs there; without one it takes the CPU.
+    """
+    count = threads or usable_cpus()
+    if device == "cpu":
+        return Placement("cpu", count)
+    placement = Placement("cuda:0" if device in {"auto", "cuda"} else device, count)
+    if CUDA not in ort.get_available_providers():
+        if device == "auto":
+            return Placement("cpu", count)
+        raise StartError(_no_cuda(placement))
+    ort.preload_dlls()  # the CUDA and cuDNN wheels lie beside ours, where the loader does not look
+    if device == "auto" and not (probe and _runs(probe, placement)):
+        return Placement("cpu", count)
+    return placement
+
+
+def suits(variant: Variant, placement: Placement) -> bool:
+    """True if a variant may run where sessions run."""
+    return placement.device.partition(":")[0] in variant.devices
+
+
+def _runs(path: Path, placement: Placement) -> bool:
+    try:
+        session = ort.InferenceSession(path, _options(placement), providers=_providers(placement))
+    except Exception:  # a driver, a library or a device that is not there
+        return False
+    return bool(session.get_providers()[0] == placement.provider)
+
+
+def _options(placement: Placement) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = placement.threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 3
+    for pool in ("intra_op", "inter_op"):
+        options.add_session_config_entry(
+            f"session.{pool}.allow_spinning", "0"
+        )  # idle threads must leave the CPUs to the decoders
+    return options
+
+
+def _providers(placement: Placement) -> list[Any]:
+    if placement.device == "cpu":
+        return [CPU]
+    return [(CUDA, {"device_id": str(placement.ordinal)}), CPU]  # ONNX Runtime keeps shape arithmetic on the CPU
+
+
+def _no_cuda(placement: Placement) -> str:
+    if CUDA not in ort.get_available_providers():
+        return (
+            f"{placement.device} was asked for, but the installed ONNX Runtime {ort.__version__} has no CUDA in it. "
+            "Install harmonic-inference[gpu] in place of [cpu], or ask for --device cpu."
+        )
+    return (
+        f"{placement.device} was asked for, but ONNX Runtime {ort.__version__} could not start CUDA: no such "
+        "device, no NVIDIA driver, or CUDA or cuDNN libraries that it cannot load. Look at `nvidia-smi`, install "
+        "harmonic-inference[gpu], or ask for --device cpu."
+    )
+
+
+def _installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,140 @@
+"""Every setting of the service: frozen, read once at the edge, each default in one place.
+
+A setting is an environment variable HARMONIC_SERVE_<NAME>, or a flag of `harmonic serve`, which wins.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.batcher import BatchPolicy
+from service.decode import Limits
+from service.errors import StartError
+
+PREFIX = "HARMONIC_SERVE_"
+_Size = Annotated[int, Field(ge=1)]
+_Milliseconds = Annotated[float, Field(ge=0, le=3_600_000)]
+_Seconds = Annotated[float, Field(gt=0, le=86_400)]
+_POLICY, _LIMITS = BatchPolicy(), Limits()
+
+
+class PolicyOverride(BaseModel):
+    """What one model's batching policy has of its own; the rest is as in the settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_size: _Size | None = None
+    window_ms: _Milliseconds | None = None
+    max_queue: _Size | None = None
+    deadline_ms: Annotated[float, Field(gt=0)] | None = None
+
+
+class Settings(BaseSettings):
+    """How the service runs; docs/settings.md is held to this class by a test."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    repository: Path = Field(Path("models"), description="Folder of the models: `<name>/<version>/`.")
+    default_model: str | None = Field(None, description="Model of `/v1/classify`; unset: the only one there is.")
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every one.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 takes a free one.")
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$")] = Field(
+        "auto", description="`cpu`, `cuda`, `cuda:N`, or `auto`: CUDA where a session really runs on it, else the CPU."
+    )
+    threads: _Size | None = Field(
+        None, description="Threads of one model call on the CPU; unset: the CPUs this process may use."
+    )
+    decode_threads: _Size | None = Field(
+        None, description="Threads that decode images; unset: the CPUs this process may use."
+    )
+    instances: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="Sessions of each version that run side by side."
+    )
+    max_batch: _Size = Field(_POLICY.max_size, description="Most images in one model call, and in one request.")
+    window_ms: _Milliseconds = Field(
+        _POLICY.window_ms, description="Longest wait for company while the model is idle, in milliseconds."
+    )
+    max_queue: _Size = Field(
+        _POLICY.max_queue, description="Most images of a version that wait; one more is refused with 429."
+    )
+    deadline_ms: Annotated[float, Field(gt=0, le=3_600_000)] = Field(
+        _POLICY.deadline_ms, description="Longest time from admission to answer, in milliseconds; then 504."
+    )
+    policies: dict[str, PolicyOverride] = Field(
+        default_factory=dict,
+        description='JSON, batching of single models: `{"cifar10": {"max_size": 64, "window_ms": 2}}`.',
+    )
+    body_bytes: _Size = Field(_LIMITS.body_bytes, description="Most bytes of a request's body; more is a 413.")
+    body_seconds: _Seconds = Field(
+        _LIMITS.body_seconds, description="Longest time for a body to arrive, in seconds; then 408."
+    )
+    buffered_bytes: _Size = Field(
+        512 * 2**20, description="Most bytes of all bodies held at once; beyond it new ones get 429."
+    )
+    image_pixels: Annotated[int, Field(ge=1, le=89_478_485)] = Field(
+        _LIMITS.pixels,
+        description="Most pixels of an image, as its header declares them; more is a 413 before any is decoded.",
+    )
+    images_per_request: _Size = Field(_LIMITS.images, description="Most images in one request; more is a 400.")
+    drain_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
+        1.0,
+        description="After SIGTERM: seconds for which new requests still get a 503, at least; then the port closes.",
+    )
+    grace_seconds: _Seconds = Field(30.0, description="After SIGTERM: longest time for requests in flight, in seconds.")
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        20, description="How long an idle connection is kept, in seconds."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe message that is logged."
+    )
+    access_log: bool = Field(False, description="Log a line for every request.")
+
+    def policy(self, model: str) -> BatchPolicy:
+        """The batching policy of a model: the common one with the model's own entries."""
+        common = BatchPolicy(self.max_batch, self.window_ms, self.max_queue, self.deadline_ms)
+        own = self.policies.get(model)
+        return replace(common, **own.model_dump(exclude_none=True)) if own else common
+
+    def limits(self) -> Limits:
+        """What one request may bring."""
+        return Limits(
+            body_bytes=self.body_bytes,
+            body_seconds=self.body_seconds,
+            pixels=self.image_pixels,
+            images=self.images_per_request,
+        )
+
+
+def read_settings(flags: Mapping[str, Any] | None = None) -> Settings:
+    """Settings from the environment, overridden by the flags that are not None.
+
+    Raises StartError for a value that is wrong, and for a HARMONIC_SERVE_ variable that does not exist.
+    """
+    unknown = [
+        name
+        for name in os.environ
+        if name.startswith(PREFIX) and name.removeprefix(PREFIX).lower() not in Settings.model_fields
+    ]
+    if unknown:
+        raise StartError(
+            f"unknown setting {', '.join(sorted(unknown))}. docs/settings.md lists them; unset it or correct its name."
+        )
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = str(problem["loc"][0]) if problem["loc"] else "?"
+        raise StartError(
+            f"setting {name} ({PREFIX}{name.upper()}): {problem['msg']}, not {problem['input']!r}"
+        ) from error
+    except ValueError as error:  # a JSON setting that is no JSON
+        raise StartError(f"{error}. Policies want JSON, as in docs/settings.md.") from error
+    for model in ("", *settings.policies):
+        settings.policy(model)
+    return settings

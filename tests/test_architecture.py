@@ -1,0 +1,72 @@
+"""What must hold of the house: imports point one way, serving loads no torch, commands load nothing before they run."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LOWER = {"harmonic": set(), "export": {"harmonic"}, "service": {"harmonic", "export"}}
+TORCH_FREE = {"export.manifest", "export.repository", "export.errors", "harmonic.pixels", "harmonic.errors", "harmonic"}
+MAY_LOAD_TORCH = {"service/native.py"}
+HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "PIL", "fastapi", "uvicorn", "lightning", "matplotlib", "httpx")
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+@pytest.mark.parametrize("package", LOWER)
+def test_imports_point_one_way(package):
+    higher = LOWER.keys() - LOWER[package] - {package}
+    wrong = [f"{path}: {name}" for path in modules(package) for name in imported(path) if name.split(".")[0] in higher]
+    assert not wrong
+
+
+def test_the_service_imports_only_what_is_free_of_torch():
+    allowed = tuple(TORCH_FREE)
+    for path in modules("service"):
+        if str(path.relative_to(ROOT)) in MAY_LOAD_TORCH:
+            continue
+        for name in imported(path):
+            top = name.split(".")[0]
+            assert top != "torch", f"{path} imports {name}"
+            if top in {"harmonic", "export"}:
+                known = name in allowed or name.rpartition(".")[0] in allowed
+                assert known, f"{path} imports {name}"
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"import sys\n{statement}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["service.app", "service.server", "service.client"])
+def test_serving_loads_no_torch(module):
+    assert not {"torch", "onnx", "lightning", "matplotlib"} & loaded_by(f"import {module}")
+
+
+def test_importing_the_packages_loads_nothing():
+    assert not set(HEAVY) & loaded_by("import harmonic, export, service")
+
+
+def test_no_command_loads_anything_heavy_before_it_runs():
+    points = entry_points(group="harmonic.commands")
+    assert {"serve", "classify"} <= {point.name for point in points}
+    names = sorted({point.module for point in points if find_spec(point.module)})
+    assert not set(HEAVY) & loaded_by("import harmonic.cli\nimport " + ", ".join(names))
