@@ -34,7 +34,7 @@ def synthesise(
     return kernels.view(out_channels, in_channels, *bank.shape[1:])
 
 
-class _SpectralConv2d(nn.Module):
+class SpectralConv2d(nn.Module):
     """What both layers share: geometry, bank, bias, and the promise of an equivalent plain convolution."""
 
     weight: nn.Parameter
@@ -138,7 +138,7 @@ class _SpectralConv2d(nn.Module):
         return ", ".join(parts)
 
 
-class HarmonicConv2d(_SpectralConv2d):
+class HarmonicConv2d(SpectralConv2d):
     """A convolution whose kernels are learned combinations of DCT filters.
 
     in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode: as `nn.Conv2d`.
@@ -188,7 +188,7 @@ class HarmonicConv2d(_SpectralConv2d):
         return {**self.__dict__, "_cached": None}
 
 
-class BandNormConv2d(_SpectralConv2d):
+class BandNormConv2d(SpectralConv2d):
     """A harmonic convolution that normalises every band response: depth-wise bank, BatchNorm without affine, 1x1.
 
     Arguments as `HarmonicConv2d`. State: `weight` (out, in / groups * freq, 1, 1), `bias` (out,), and the norm's

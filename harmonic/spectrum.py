@@ -1,0 +1,92 @@
+"""The weight that a network gives to each frequency in each layer: as figures and as a table.
+
+A plain network is seen through its exact conversion. Source: Ulicny, Krylov, Dahyot, BMVC 2019, figure 3.
+"""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from rich.table import Table
+from torch import nn
+
+from harmonic.errors import SpectrumError
+from harmonic.layers import SpectralConv2d
+from harmonic.projection import harmonic_from
+from harmonic.selection import refusal, spatial_layers
+
+Layer = dict[str, Any]
+
+
+def spectrum(model: nn.Module) -> list[Layer]:
+    """One entry for each spatial convolution, plain or harmonic, in the order of the network's modules.
+
+    Each has `layer` (its name), `kernel_size` (rows, columns), `level` (null: full band), `frequencies` ([u, v], u
+    along rows), and two shares for each frequency, which sum to 1: `weight` of the mean absolute coefficient, `energy`
+    of the squared norm of the kernels. Layers that compute something else than a convolution are left out.
+    """
+    return [_entry(name, _harmonic(layer)) for name, layer in spatial_layers(model).items() if refusal(layer) is None]
+
+
+def spectrum_table(layers: Sequence[Layer]) -> Table:
+    """Weight in percent by layer and by u + v, the diagonal of the frequency plane that a level cuts."""
+    must_have(layers)
+    diagonals = max(max(u + v for u, v in layer["frequencies"]) for layer in layers) + 1
+    shown = min(diagonals, 7)
+    title = "Weight of the frequencies u + v, in percent"
+    table = Table(
+        "layer", "filters", *(f"{d}" for d in range(shown)), *([f"{shown}+"] if diagonals > shown else []), title=title
+    )
+    for layer in layers:
+        shares = _by_diagonal(layer, diagonals)
+        rest = [sum(shares[shown:])] if diagonals > shown else []
+        rows, columns = layer["kernel_size"]
+        filters = f"{len(layer['frequencies'])}/{rows * columns}"
+        table.add_row(
+            layer["layer"], filters, *(f"{100 * share:.1f}" if share else "-" for share in (*shares[:shown], *rest))
+        )
+    return table
+
+
+def _entry(name: str, layer: SpectralConv2d) -> Layer:
+    weight = layer.coefficients().detach().double().cpu().abs().mean(dim=(0, 1))
+    kernel = copy.deepcopy(layer).eval().as_conv2d().weight.detach().double().cpu()
+    bank = layer.bank.double().cpu().flatten(1)
+    responses = (kernel.flatten(2) @ bank.T) / bank.norm(dim=1)
+    energy = responses.square().sum(dim=(0, 1))
+    return {
+        "layer": name,
+        "kernel_size": list(layer.kernel_size),
+        "level": layer.level,
+        "frequencies": [list(pair) for pair in layer.frequencies],
+        "weight": _shares(weight),
+        "energy": _shares(energy),
+    }
+
+
+def _shares(values: torch.Tensor) -> list[float]:
+    total = float(values.sum())
+    return [float(value) / total if total else 0.0 for value in values]
+
+
+def _harmonic(layer: nn.Conv2d | SpectralConv2d) -> SpectralConv2d:
+    if isinstance(layer, SpectralConv2d):
+        return layer
+    # The padding may depend on the image's size, which says nothing about the kernel.
+    bare = copy.copy(layer)
+    bare.padding, bare.padding_mode = (0, 0), "zeros"
+    return harmonic_from(bare)
+
+
+def _by_diagonal(layer: Layer, diagonals: int) -> list[float]:
+    shares = [0.0] * diagonals
+    for (u, v), share in zip(layer["frequencies"], layer["weight"], strict=True):
+        shares[u + v] += share
+    return shares
+
+
+def must_have(layers: Sequence[Layer]) -> None:
+    """SpectrumError for a network without a spectrum."""
+    if not layers:
+        raise SpectrumError("the network has no spatial convolution, so it has no spectrum to show.")
