@@ -55,7 +55,7 @@ def _pad_crop(pixels: Pixels, border: int, rng: np.random.Generator) -> Pixels:
 
 def _cutout(pixels: Pixels, side: int, rng: np.random.Generator) -> Pixels:
     """Grey out a square centred anywhere in the image (DeVries and Taylor 2017)."""
-    row, column = rng.integers(pixels.shape[0]), rng.integers(pixels.shape[1])
+    top, left = (int(rng.integers(length)) - side // 2 for length in pixels.shape[:2])
     cut = pixels.copy()
-    cut[max(row - side // 2, 0) : row + side // 2, max(column - side // 2, 0) : column + side // 2] = 128
+    cut[max(top, 0) : top + side, max(left, 0) : left + side] = 128
     return cut

@@ -8,13 +8,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from harmonic import zoo
-from harmonic.errors import BundleError
+from harmonic.errors import BundleError, SpectrumError, ZooError
 from harmonic.pixels import PixelSpec
 
 SCHEMA = 1
@@ -43,6 +43,13 @@ class Card(BaseModel):
     libraries: dict[str, str] = Field(default_factory=dict)
     license: str | None = None
     notice: str | None = None
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(classes)) != len(classes):
+            raise ValueError("class names must be distinct")
+        return classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,10 @@ def save(bundle: Bundle, folder: Path) -> None:
 def load(folder: Path) -> Bundle:
     """Read a bundle onto the CPU, in evaluation mode; BundleError for whatever is missing, damaged or left over."""
     card = read_card(folder)
-    model = zoo.create(card.architecture, len(card.classes), **card.arguments)
+    try:
+        model = zoo.create(card.architecture, len(card.classes), **card.arguments)
+    except (ZooError, SpectrumError) as error:
+        raise BundleError(f"{folder / CARD}: {error}") from error
     load_strictly(model, _read_weights(folder / WEIGHTS), source=folder / WEIGHTS)
     return Bundle(card, model.eval())
 

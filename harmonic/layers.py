@@ -7,7 +7,7 @@ Source: Ulicny, Krylov, Dahyot, "Harmonic Networks for Image Classification", BM
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from jaxtyping import Float
@@ -58,14 +58,15 @@ class SpectralConv2d(nn.Module):
         init: Init = "fan_out",
     ) -> None:
         super().__init__()
-        if groups < 1 or in_channels % groups or out_channels % groups:
+        for name, count in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
+            _check_counts(name, count)
+        if in_channels % groups or out_channels % groups:
             raise SpectrumError(
                 f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}."
             )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = filter_size(kernel_size)
-        # A plain convolution without memory validates the geometry and says how to apply it.
-        plain = nn.Conv2d(1, 1, self.kernel_size, stride, padding, dilation, padding_mode=padding_mode, device="meta")
+        plain = _geometry(self.kernel_size, stride, padding, dilation, padding_mode)
         self.stride: tuple[int, ...] = plain.stride
         self.padding: str | tuple[int, ...] = plain.padding
         self.dilation: tuple[int, ...] = plain.dilation
@@ -138,6 +139,17 @@ class SpectralConv2d(nn.Module):
         return ", ".join(parts)
 
 
+class _Kept(NamedTuple):
+    """A merged kernel and what it was made of. Holding the weight's memory keeps its address from being given again."""
+
+    weight: Tensor
+    version: int
+    kernel: Tensor
+
+    def is_of(self, weight: Tensor) -> bool:
+        return self.weight.data_ptr() == weight.data_ptr() and self.version == weight._version
+
+
 class HarmonicConv2d(SpectralConv2d):
     """A convolution whose kernels are learned combinations of DCT filters.
 
@@ -149,19 +161,19 @@ class HarmonicConv2d(SpectralConv2d):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._cached: tuple[int, Tensor] | None = None
+        self._cached: _Kept | None = None
 
     def _weight_shape(self) -> tuple[int, ...]:
         return (self.out_channels, self.in_channels // self.groups, len(self.frequencies), 1, 1)
 
     def kernel(self) -> Float[Tensor, "out in rows columns"]:
         """The merged kernel; in evaluation without gradients it is computed once and kept."""
-        if self.training or torch.is_grad_enabled() or self.weight.is_inference():
+        if self.training or torch.is_grad_enabled() or self.weight.is_inference() or torch.compiler.is_compiling():
             return synthesise(self.coefficients(), self.bank)
-        version = self.weight._version
-        if self._cached is None or self._cached[0] != version:
-            self._cached = (version, synthesise(self.coefficients(), self.bank))
-        return self._cached[1]
+        if self._cached is None or not self._cached.is_of(self.weight):
+            kernel = synthesise(self.coefficients(), self.bank)
+            self._cached = _Kept(self.weight.detach(), self.weight._version, kernel)
+        return self._cached.kernel
 
     def forward(self, x: Float[Tensor, "n in h w"]) -> Float[Tensor, "n out h2 w2"]:
         x, padding = self._padded(x)
@@ -225,3 +237,24 @@ class BandNormConv2d(SpectralConv2d):
             shift = shift if self.bias is None else shift + self.bias.double()
             kernel = synthesise(grouped.flatten(0, 1), self.bank.double())
         return kernel.to(self.weight.dtype), shift.to(self.weight.dtype)
+
+
+def _check_counts(name: str, value: object, smallest: int = 1) -> None:
+    """SpectrumError unless the value is a whole number from `smallest`, or some of them."""
+    numbers = value if isinstance(value, tuple | list) else (value,)
+    if not all(isinstance(n, int) and not isinstance(n, bool) and n >= smallest for n in numbers):
+        raise SpectrumError(f"{name} must be a whole number from {smallest}, not {value!r}.")
+
+
+def _geometry(
+    kernel_size: tuple[int, int], stride: Pair, padding: Pair | str, dilation: Pair, padding_mode: PaddingMode
+) -> nn.Conv2d:
+    """A plain convolution without memory, which says how to apply the geometry; SpectrumError for an impossible one."""
+    _check_counts("stride", stride)
+    _check_counts("dilation", dilation)
+    if not isinstance(padding, str):
+        _check_counts("padding", padding, smallest=0)
+    try:
+        return nn.Conv2d(1, 1, kernel_size, stride, padding, dilation, padding_mode=padding_mode, device="meta")
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise SpectrumError(f"a convolution cannot have this geometry: {error}.") from error

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from harmonic.errors import PixelError
 
@@ -19,7 +19,7 @@ _FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 _Side = Annotated[int, Field(ge=1, le=4096)]
-_Channels = Annotated[tuple[float, ...], Field(min_length=1, max_length=3)]
+_Channels = Annotated[tuple[FiniteFloat, ...], Field(min_length=1, max_length=3)]
 
 
 class PixelSpec(BaseModel):

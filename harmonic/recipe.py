@@ -5,13 +5,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError
 
 from harmonic.errors import RecipeError
 from harmonic.pixels import PixelSpec
 
 _Share = Annotated[float, Field(ge=0, lt=1)]
-_Positive = Annotated[float, Field(gt=0)]
+_Positive = Annotated[FiniteFloat, Field(gt=0)]
 
 
 class _Section(BaseModel):
@@ -87,12 +87,12 @@ class TrainSection(_Section):
     rate: _Positive = 0.1
     momentum: _Share = 0.9
     nesterov: bool = False
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    weight_decay: Annotated[FiniteFloat, Field(ge=0)] = 5e-4
     decay_norms: bool = True
     schedule: Annotated[StepSchedule | OneCycleSchedule, Field(discriminator="kind")]
     label_smoothing: _Share = 0.0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    seed: int = 1
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
 
 
 class Recipe(_Section):

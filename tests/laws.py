@@ -51,3 +51,12 @@ def assert_same_function(first: Callable[[Tensor], Tensor], second: Callable[[Te
         expected, found = first(x), second(x)
     rounding = 100 * torch.finfo(x.dtype).eps * max(1.0, float(expected.abs().max()))
     torch.testing.assert_close(found, expected, rtol=0, atol=rounding)
+
+
+def assert_close(found: Tensor, wanted: Tensor, ulps: float = 100) -> None:
+    """Equal shapes and values, within `ulps` roundings of the largest wanted value in the coarser of the dtypes."""
+    assert found.shape == wanted.shape
+    assert torch.isfinite(found).all()
+    step = max(torch.finfo(found.dtype).eps, torch.finfo(wanted.dtype).eps)
+    largest_error = (found.double() - wanted.double()).abs().max()
+    assert largest_error <= ulps * step * wanted.double().abs().max().clamp(min=1)

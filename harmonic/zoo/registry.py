@@ -92,9 +92,9 @@ def listed_names() -> list[str]:
 def find(name: str) -> Architecture:
     """The family that a name belongs to; ZooError, with the nearest names, if there is none."""
     for family in _FAMILIES.values():
-        if family.match(name) is not None:
+        if isinstance(name, str) and family.match(name) is not None:
             return family
-    near = get_close_matches(name, listed_names(), n=3) or listed_names()[:3]
+    near = get_close_matches(str(name), listed_names(), n=3) or listed_names()[:3]
     raise ZooError(f"there is no architecture {name!r}. Near: {', '.join(near)}. `harmonic models` lists all.")
 
 

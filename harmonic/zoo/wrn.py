@@ -6,7 +6,6 @@ pooling is
 global, which is the same thing at the native size.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -119,8 +118,8 @@ def _build(
     widths = [int(channels * width) for channels in (16, 32, 64)]
     if min(widths) < 1:
         raise ZooError(f"width {width} leaves no channels; use 1, 2, 10 or a fraction above 0.0625.")
-    if not 0 <= dropout < 1 or not math.isfinite(dropout):
-        raise ZooError(f"dropout is a probability below 1, not {dropout}.")
+    if not isinstance(dropout, float | int) or not 0 <= dropout < 1:
+        raise ZooError(f"dropout is a probability below 1, not {dropout!r}.")
     if root_stride not in (1, 2):
         raise ZooError(f"root_stride is 1 (CIFAR, 32x32) or 2 (STL-10, 96x96), not {root_stride!r}.")
     return WideResNet(
@@ -131,8 +130,8 @@ def _build(
 def _levels(level: Level | Sequence[Level]) -> list[Level]:
     if level is None or isinstance(level, int):
         return [level] * 3
-    if len(level) != 3:
-        raise ZooError(f"level is one value, or one for each of the 3 groups, not {list(level)}.")
+    if not isinstance(level, list | tuple) or len(level) != 3:
+        raise ZooError(f"level is one value, or one for each of the 3 groups, not {level!r}.")
     return list(level)
 
 

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from harmonic.augment import augment, generator, random_resized_crop
+from harmonic.pixels import PixelSpec
+from harmonic.recipe import AugmentSection
+
+
+def pixels(height=12, width=10, channels=3):
+    return np.random.default_rng(0).integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+def draws(section, count=300, image=None):
+    image = pixels() if image is None else image
+    return [augment(image, section, generator(1, 2, index)) for index in range(count)]
+
+
+def test_the_same_seed_epoch_and_index_give_the_same_view():
+    section = AugmentSection(pad_crop=3, flip=True, cutout=4)
+    first, second = (augment(pixels(), section, generator(1, 2, 3)) for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("key", [(2, 2, 3), (1, 3, 3), (1, 2, 4)])
+def test_another_seed_epoch_or_index_gives_another_view(key):
+    section = AugmentSection(pad_crop=6)
+    assert generator(1, 2, 3).integers(1 << 60) != generator(*key).integers(1 << 60)
+    assert len({view.tobytes() for view in draws(section)}) > 100
+
+
+def test_nothing_asked_nothing_done():
+    assert np.array_equal(augment(pixels(), AugmentSection(), generator(1, 1, 1)), pixels())
+
+
+def test_half_of_the_images_are_mirrored():
+    views = draws(AugmentSection(flip=True), 400)
+    mirrored = sum(np.array_equal(view, pixels()[:, ::-1]) for view in views)
+    assert mirrored + sum(np.array_equal(view, pixels()) for view in views) == 400
+    assert 160 < mirrored < 240
+
+
+def test_a_padded_crop_is_a_window_of_the_mirrored_image():
+    wide = np.pad(pixels(), ((2, 2), (2, 2), (0, 0)), mode="reflect")
+    windows = {wide[top : top + 12, left : left + 10].tobytes() for top in range(5) for left in range(5)}
+    assert {view.tobytes() for view in draws(AugmentSection(pad_crop=2), 1000)} == windows
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (2, 3, 3), (1, 9, 1), (28, 28, 1)])
+def test_images_smaller_than_the_border_are_cropped_too(shape):
+    views = draws(AugmentSection(pad_crop=8, flip=True, cutout=5), 20, pixels(*shape))
+    assert all(view.shape == shape and view.dtype == np.uint8 for view in views)
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 8])
+def test_cutout_greys_a_square_of_its_side(side):
+    white = np.full((40, 40, 3), 255, np.uint8)
+    sizes = {int((view[:, :, 0] == 128).sum()) for view in draws(AugmentSection(cutout=side), image=white)}
+    assert max(sizes) == side * side
+    assert all(set(np.unique(view)) <= {128, 255} for view in draws(AugmentSection(cutout=side), 20, white))
+
+
+def test_cutout_leaves_the_callers_pixels_alone():
+    image = pixels()
+    draws(AugmentSection(cutout=6), 20, image)
+    assert np.array_equal(image, pixels())
+
+
+def test_views_are_contiguous():
+    assert all(view.flags.c_contiguous for view in draws(AugmentSection(flip=True, pad_crop=1), 20))
+
+
+@pytest.mark.parametrize("size", [(64, 48), (1, 1), (1, 500), (500, 1), (7, 300)])
+def test_a_random_crop_has_the_models_shape(size):
+    spec = PixelSpec(height=20, width=16)
+    views = [random_resized_crop(Image.new("RGB", size, "red"), spec, 0.08, generator(1, 1, i)) for i in range(20)]
+    assert all(view.shape == (20, 16, 3) and (view == (255, 0, 0)).all() for view in views)
+
+
+def test_random_crops_cover_the_asked_share_of_the_area():
+    """On a picture whose colour is its position, a crop's span says what it covered."""
+    y, x = np.mgrid[:256, :256].astype(np.uint8)
+    image = Image.fromarray(np.stack([x, y, x], axis=-1))
+    spec, shares = PixelSpec(height=64, width=64), []
+    for index in range(200):
+        view = random_resized_crop(image, spec, 0.25, generator(1, 1, index)).astype(float)
+        spans = [np.ptp(view[:, :, channel]) * 64 / 63 for channel in (0, 1)]
+        shares.append(spans[0] * spans[1] / 256**2)
+    assert min(shares) > 0.2
+    assert max(shares) > 0.8
+
+
+def test_a_grey_spec_gives_grey_crops():
+    spec = PixelSpec(height=8, width=8, mode="L", mean=(0.5,), std=(0.5,))
+    assert random_resized_crop(Image.new("RGB", (20, 20), "red"), spec, 0.5, generator(1, 1, 1)).shape == (8, 8, 1)

@@ -1,0 +1,128 @@
+from textwrap import dedent
+
+import pytest
+
+from harmonic import recipe, zoo
+from harmonic.errors import RecipeError
+
+SMALL = """
+title = "small"
+[model]
+architecture = "harm_wrn10_1"
+arguments = { level = ["full", 3, 2] }
+[train]
+epochs = 2
+schedule = { kind = "step", milestones = [1] }
+"""
+
+
+def written(folder, text):
+    path = folder / "my.toml"
+    path.write_text(dedent(text))
+    return str(path)
+
+
+def test_a_file_is_read_with_published_defaults(tmp_path):
+    plan = recipe.read(written(tmp_path, SMALL))
+    assert (plan.train.batch, plan.train.rate, plan.train.momentum) == (128, 0.1, 0.9)
+    assert (plan.train.weight_decay, plan.train.nesterov, plan.train.schedule.factor) == (5e-4, False, 0.2)
+
+
+def test_full_means_the_whole_spectrum(tmp_path):
+    assert recipe.read(written(tmp_path, SMALL)).model.arguments == {"level": [None, 3, 2]}
+
+
+def test_a_recipe_survives_json(tmp_path):
+    plan = recipe.read(written(tmp_path, SMALL))
+    assert recipe.Recipe.model_validate_json(plan.model_dump_json()) == plan
+
+
+@pytest.mark.parametrize("name", recipe.shipped())
+def test_every_shipped_recipe_names_an_architecture_that_exists(name):
+    plan = recipe.read(name)
+    zoo.create(plan.model.architecture, 10, **plan.model.arguments)
+
+
+def test_the_published_recipe_has_the_published_settings():
+    plan = recipe.read("cifar10-harm-wrn28-10")
+    assert plan.model.arguments == {"dropout": 0.3}
+    assert (plan.augment.pad_crop, plan.augment.flip) == (4, True)
+    assert plan.train.model_dump(exclude={"precision", "label_smoothing", "decay_norms"}) == {
+        "epochs": 200,
+        "batch": 128,
+        "rate": 0.1,
+        "momentum": 0.9,
+        "nesterov": False,
+        "weight_decay": 5e-4,
+        "schedule": {"kind": "step", "milestones": (60, 120, 160), "factor": 0.2},
+        "seed": 1,
+    }
+    assert plan.train.decay_norms
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("epoch = 3", "train.epoch"),
+        ("rate = 0", "train.rate"),
+        ("rate = nan", "train.rate"),
+        ("rate = inf", "train.rate"),
+        ("rate = 'fast'", "train.rate"),
+        ("batch = 1", "train.batch"),
+        ("momentum = 1.0", "train.momentum"),
+        ("weight_decay = -1", "train.weight_decay"),
+        ("label_smoothing = 1", "train.label_smoothing"),
+        ("precision = 'fp8'", "train.precision"),
+        ("seed = -1", "train.seed"),
+    ],
+)
+def test_a_wrong_field_is_named(tmp_path, line, named):
+    with pytest.raises(RecipeError, match=named):
+        recipe.read(written(tmp_path, SMALL + line))
+
+
+@pytest.mark.parametrize(
+    ("section", "named"),
+    [
+        ("[augment]\npad_crop = -1", "augment.pad_crop"),
+        ("[augment]\nrandom_resized_crop = 0", "augment.random_resized_crop"),
+        ("[augment]\nmirror = true", "augment.mirror"),
+        ("[data]\nvalidation = 1.0", "data.validation"),
+        ("[data]\nvalidation = nan", "data.validation"),
+        ("[pixels]\nheight = 32", "pixels.width"),
+        ("[trian]\nepochs = 3", "trian"),
+    ],
+)
+def test_a_wrong_section_is_named(tmp_path, section, named):
+    with pytest.raises(RecipeError, match=named):
+        recipe.read(written(tmp_path, SMALL + section))
+
+
+@pytest.mark.parametrize("schedule", ["{ kind = 'cosine' }", "{ milestones = [1] }", "3", "{ kind = 'step' }"])
+def test_a_schedule_that_does_not_exist_is_named(tmp_path, schedule):
+    text = SMALL.replace('{ kind = "step", milestones = [1] }', schedule)
+    with pytest.raises(RecipeError, match="schedule"):
+        recipe.read(written(tmp_path, text))
+
+
+def test_all_problems_are_told_at_once(tmp_path):
+    with pytest.raises(RecipeError, match=r"(?s)rate.*batch|batch.*rate"):
+        recipe.read(written(tmp_path, SMALL + "rate = 0\nbatch = 0"))
+
+
+@pytest.mark.parametrize("content", [b"", b"title =", b"\xff\xfe\x00", b"= = ="])
+def test_a_file_that_is_no_recipe_is_told(tmp_path, content):
+    (tmp_path / "bad.toml").write_bytes(content)
+    with pytest.raises(RecipeError, match=r"bad\.toml"):
+        recipe.read(str(tmp_path / "bad.toml"))
+
+
+@pytest.mark.parametrize("name", ["no-such-recipe", "no/such/file.toml", ""])
+def test_a_recipe_that_is_not_there_is_answered_with_those_that_are(name):
+    with pytest.raises(RecipeError, match=r"cifar10-harm-wrn28-10|cannot be read"):
+        recipe.read(name)
+
+
+def test_a_folder_is_no_recipe(tmp_path):
+    with pytest.raises(RecipeError, match="cannot be read"):
+        recipe.read(str(tmp_path))
