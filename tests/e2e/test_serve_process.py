@@ -1,0 +1,193 @@
+"""`harmonic serve` as a process of its own: answers, floods, signals, and starts that must not succeed."""
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.service.conftest import publish_colours
+from tests.service.images import encoded, noise, plain
+
+HARMONIC = shutil.which("harmonic", path=str(Path(sys.executable).parent)) or "harmonic"
+PATIENCE_S = 60
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    publish_colours(tmp_path / "models")
+    return tmp_path / "models"
+
+
+def environment(**settings: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HARMONIC_SERVE_")}
+    return inherited | {f"HARMONIC_SERVE_{name.upper()}": value for name, value in settings.items()}
+
+
+@contextmanager
+def serving(repository: Path, *flags: str, **settings: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    command = [HARMONIC, "serve", "--repository", str(repository), "--port", "0", *flags]
+    process = subprocess.Popen(command, env=environment(**settings), stderr=subprocess.PIPE, text=True)
+    try:
+        yield address(process), process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def address(process: "subprocess.Popen[str]") -> str:
+    """Where it listens, as it says itself once it does."""
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if found := re.search(r"running on (http://[0-9.]+:\d+)", line):
+            return found[1]
+    pytest.fail(f"the service did not start: {''.join(said)}")
+
+
+def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [HARMONIC, *arguments],
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
+def test_a_process_answers_concurrent_callers_in_batches(repository):
+    async def story(url: str) -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
+            colours = ["red", "green", "blue"] * 20
+            answers = await asyncio.gather(*(client.post("/v1/classify", content=plain(colour)) for colour in colours))
+            assert [answer.json()["predictions"][0]["classes"][0]["label"] for answer in answers] == colours
+            text = (await client.get("/metrics")).text
+            figures = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("harmonic_batch_size_"))
+            labels = '{model="colours",version="1"}'
+            assert float(figures[f"harmonic_batch_size_sum{labels}"]) == 60
+            assert float(figures[f"harmonic_batch_size_count{labels}"]) < 60
+
+    with serving(repository, "--window-ms", "5") as (url, _):
+        asyncio.run(story(url))
+
+
+def test_sigterm_answers_what_was_accepted_refuses_the_rest_and_ends_with_0(repository):
+    async def story(url: str, process: subprocess.Popen[str]) -> None:
+        body, half = encoded(noise(64)), asyncio.Event()
+
+        async def upload():
+            yield body[:100]
+            await half.wait()
+            yield body[100:]
+
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
+            accepted = asyncio.ensure_future(client.post("/v1/classify", content=upload()))
+            while "harmonic_requests_in_flight 1.0" not in (await client.get("/metrics")).text:
+                pass
+            process.send_signal(signal.SIGTERM)
+            while (await client.get("/readyz")).status_code == 200:
+                pass
+            refused = await client.post("/v1/classify", content=body)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (503, "draining")
+            half.set()
+            assert (await accepted).status_code == 200
+        assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0
+
+    with serving(repository, drain_seconds="0.5") as (url, process):
+        asyncio.run(story(url, process))
+
+
+def test_sigterm_under_load_loses_no_accepted_request(repository):
+    async def story(url: str, process: subprocess.Popen[str]) -> None:
+        seen: list[int] = []
+        loaded, gone = asyncio.Event(), asyncio.Event()
+
+        async def caller(client: httpx.AsyncClient, body: bytes) -> None:
+            while not gone.is_set():
+                try:
+                    status = (await client.post("/v1/classify", content=body)).status_code
+                except httpx.ConnectError:  # the port is closed: nothing was accepted
+                    return
+                seen.append(status)
+                if len(seen) == 100:
+                    loaded.set()
+                if status == 503:
+                    return
+
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
+            callers = [asyncio.ensure_future(caller(client, encoded(noise(64)))) for _ in range(16)]
+            await asyncio.wait_for(loaded.wait(), PATIENCE_S)
+            process.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(asyncio.gather(*callers), PATIENCE_S)
+        assert set(seen) == {200, 503}
+        assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0
+
+    with serving(repository) as (url, process):
+        asyncio.run(story(url, process))
+
+
+def test_a_caller_who_vanishes_in_mid_upload_is_forgotten(repository):
+    with serving(repository) as (url, _):
+        host, _, port = url.removeprefix("http://").partition(":")
+        for _ in range(20):
+            with socket.create_connection((host, int(port))) as connection:
+                connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
+        answer = httpx.post(f"{url}/v1/classify", content=plain("blue"), timeout=PATIENCE_S)
+        assert answer.json()["predictions"][0]["classes"][0]["label"] == "blue"
+        while "harmonic_requests_in_flight 0.0" not in httpx.get(f"{url}/metrics").text:
+            pass
+
+
+def test_classify_asks_a_service_and_a_repository_alike(repository, tmp_path):
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    good.write_bytes(plain("green"))
+    bad.write_bytes(b"no image")
+    local = run("classify", str(good), "--repository", str(repository), "--json")
+    assert local.returncode == 0, local.stderr
+    with serving(repository) as (url, _):
+        remote = run("classify", str(good), str(bad), "--url", url, "--json")
+    assert remote.returncode == 1
+    lines = remote.stdout.splitlines()
+    assert lines[0] == local.stdout.splitlines()[0]
+    assert '"error"' in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "settings", "said"),
+    [
+        (["--device", "cuda"], {}, "CUDA"),
+        (["--device", "tpu"], {}, "device"),
+        ([], {"windw_ms": "1"}, "HARMONIC_SERVE_WINDW_MS"),
+        ([], {"max_batch": "many"}, "max_batch"),
+        ([], {"policies": "{"}, "policies"),
+        (["--repository", "/nowhere"], {}, "/nowhere"),
+    ],
+)
+def test_what_it_must_not_start_with_is_said_and_the_status_is_2(repository, flags, settings, said):
+    import onnxruntime
+
+    if flags[:1] == ["--device"] and said in "".join(onnxruntime.get_available_providers()):
+        pytest.skip("this machine has CUDA")
+    done = run("serve", "--repository", str(repository), "--port", "0", *flags, **settings)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_broken_version_is_left_out_and_the_others_serve(repository):
+    publish_colours(repository, golden_shift=1.0)
+    with serving(repository) as (url, _):
+        versions = httpx.get(f"{url}/v1/models").json()["models"][0]["versions"]
+        assert [version["state"] for version in versions] == ["ready", "broken"]
+        assert "golden" in versions[1]["reason"]
+        assert httpx.post(f"{url}/v1/classify", content=plain()).json()["version"] == 1
