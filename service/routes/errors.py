@@ -14,7 +14,7 @@ from starlette.responses import Response
 from service.errors import BodyTooLarge, BodyTooSlow, NotReady, RequestError, ServiceError
 
 log = logging.getLogger(__name__)
-_FRAMEWORK = {404: "route_not_found", 405: "method_not_allowed"}
+FRAMEWORK_CODES = {404: "route_not_found", 405: "method_not_allowed", 422: "invalid_request"}
 
 
 def install(app: FastAPI) -> None:
@@ -55,7 +55,7 @@ async def _service_error(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    code = _FRAMEWORK.get(error.status_code, HTTPStatus(error.status_code).name.lower())
+    code = FRAMEWORK_CODES.get(error.status_code, HTTPStatus(error.status_code).name.lower())
     message = f"{request.method} {request.url.path[:200]}: {error.detail}. GET /docs lists the routes."
     return error_response(error.status_code, code, message, dict(error.headers or {}))
 
@@ -65,7 +65,7 @@ async def _validation_error(_: Request, error: Exception) -> Response:
         raise error
     problem = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"])
-    return error_response(422, "invalid_request", f"{where}: {problem['msg']}")
+    return error_response(422, FRAMEWORK_CODES[422], f"{where}: {problem['msg']}")
 
 
 async def _departed(_: Request, __: Exception) -> Response:

@@ -1,0 +1,53 @@
+import pytest
+from pydantic import ValidationError
+
+from service.batcher import BatchPolicy
+from service.errors import StartError
+from service.settings import read_settings
+
+
+def test_flags_win_over_the_environment_and_the_environment_over_the_defaults(monkeypatch):
+    monkeypatch.setenv("HARMONIC_SERVE_PORT", "9000")
+    monkeypatch.setenv("HARMONIC_SERVE_MAX_BATCH", "16")
+    settings = read_settings({"port": 9001, "host": None})
+    assert (settings.port, settings.max_batch, settings.host) == (9001, 16, "127.0.0.1")
+
+
+def test_an_unknown_variable_stops_the_start(monkeypatch):
+    monkeypatch.setenv("HARMONIC_SERVE_MAX_BACH", "16")
+    with pytest.raises(StartError, match="HARMONIC_SERVE_MAX_BACH"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", "70000"),
+        ("device", "gpu"),
+        ("max_batch", "0"),
+        ("window_ms", "-1"),
+        ("policies", "{"),
+        ("policies", '{"a": {"b": 1}}'),
+    ],
+)
+def test_a_wrong_value_is_named(monkeypatch, name, value):
+    monkeypatch.setenv(f"HARMONIC_SERVE_{name.upper()}", value)
+    with pytest.raises(StartError, match=name):
+        read_settings()
+
+
+def test_a_queue_smaller_than_a_batch_is_refused():
+    with pytest.raises(StartError, match="max_queue"):
+        read_settings({"max_batch": 64, "max_queue": 32})
+
+
+def test_a_model_may_have_a_policy_of_its_own(monkeypatch):
+    monkeypatch.setenv("HARMONIC_SERVE_POLICIES", '{"cifar10": {"max_size": 8}}')
+    settings = read_settings({"window_ms": 2})
+    assert settings.policy("cifar10") == BatchPolicy(max_size=8, window_ms=2)
+    assert settings.policy("other") == BatchPolicy(window_ms=2)
+
+
+def test_settings_are_frozen():
+    with pytest.raises(ValidationError):
+        read_settings().port = 1

@@ -1,0 +1,75 @@
+"""The documentation names what the code has: every setting, flag, route, error code and metric."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+from prometheus_client import CollectorRegistry
+
+from service import cli, errors
+from service.app import create_app
+from service.engine import Engine
+from service.metrics import Metrics, State
+from service.routes.errors import FRAMEWORK_CODES
+from service.settings import Settings
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+SETTINGS, API, OPERATIONS = (
+    (DOCS / name).read_text(encoding="utf-8") for name in ("settings.md", "http-api.md", "operations.md")
+)
+
+
+def codes() -> set[tuple[int, str]]:
+    kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.ServiceError)]
+    return {(kind.status, kind.code) for kind in kinds} | {(status, code) for status, code in FRAMEWORK_CODES.items()}
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented(name):
+    assert f"| `{name}` |" in SETTINGS
+
+
+def test_no_setting_is_documented_that_does_not_exist():
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", SETTINGS, re.MULTILINE)) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("command", [cli.serve, cli.classify])
+def test_every_flag_is_documented(command):
+    app = typer.Typer(add_completion=False)
+    app.command()(command)
+    for parameter in typer.main.get_command(app).params:
+        for flag in (*parameter.opts, *parameter.secondary_opts):
+            assert not flag.startswith("-") or f"`{flag}`" in SETTINGS, flag
+
+
+@pytest.mark.parametrize(("status", "code"), sorted(codes()))
+def test_every_error_code_is_documented_with_its_status(status, code):
+    assert f"| {status} | `{code}` |" in API
+
+
+@pytest.mark.parametrize("path", ["/v1/classify", "/docs", "/openapi.json"])
+def test_well_known_routes_are_documented(path):
+    assert path in API
+
+
+def test_every_route_is_documented():
+    metrics = Metrics(CollectorRegistry())
+    app = create_app(Settings(), Engine(Settings(), metrics), metrics)
+    paths = app.openapi()["paths"]
+    assert len(paths) >= 8
+    for path, methods in paths.items():
+        for method in methods:
+            assert f"{method.upper()} {path}" in API, path
+
+
+def test_every_metric_is_documented():
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    engine = Engine(Settings(), metrics)
+    metrics.watch(lambda: State(engine.describe(), engine.statistics(), engine.in_flight))
+    names = {metric.name + ("_total" if metric.type == "counter" else "") for metric in registry.collect()}
+    ours = {name for name in names if name.startswith("harmonic_")}
+    assert len(ours) >= 12
+    assert ours == set(re.findall(r"^\| `(harmonic_[a-z_]+)` \|", OPERATIONS, re.MULTILINE))
