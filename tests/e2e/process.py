@@ -1,0 +1,55 @@
+"""The installed command in processes of their own, for whole journeys."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+HARMONIC = shutil.which("harmonic", path=str(Path(sys.executable).parent)) or "harmonic"
+PATIENCE_S = 60
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This process's environment with no service settings but these."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HARMONIC_SERVE_")}
+    return inherited | {f"HARMONIC_SERVE_{name.upper()}": value for name, value in settings.items()}
+
+
+@contextmanager
+def serving(repository: Path, *flags: str, **settings: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """A service on a free port: its address and its process, which is killed at the end if it still runs."""
+    command = [HARMONIC, "serve", "--repository", str(repository), "--port", "0", *flags]
+    process = subprocess.Popen(command, env=environment(**settings), stderr=subprocess.PIPE, text=True)
+    try:
+        yield address(process), process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def address(process: "subprocess.Popen[str]") -> str:
+    """Where it listens, as it says itself once it does."""
+    said = []
+    for line in process.stderr or ():
+        said.append(line)
+        if found := re.search(r"running on (http://[0-9.]+:\d+)", line):
+            return found[1]
+    pytest.fail(f"the service did not start: {''.join(said)}")
+
+
+def run(*arguments: object, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """A command that ends by itself."""
+    return subprocess.run(
+        [HARMONIC, *map(str, arguments)],
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=10 * PATIENCE_S,
+        check=False,
+    )

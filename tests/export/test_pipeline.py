@@ -1,0 +1,111 @@
+"""From bundle to version: everything the service needs, or nothing at all."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from export.errors import ExportError, ParityError, RepositoryError
+from export.manifest import check_files, read_manifest
+from export.pipeline import Order, export
+from export.predictor import version_predictor
+from export.repository import versions
+from harmonic import zoo
+from harmonic.bundle import Bundle, Card
+from harmonic.evaluate import NetworkPredictor
+from harmonic.pixels import prepare
+from tests.laws import randomised
+
+
+@pytest.fixture
+def bundle() -> Bundle:
+    torch.manual_seed(0)
+    card = Card(
+        architecture="harm_wrn10_1",
+        arguments={"level": [None, 3, 2]},
+        classes=("cat", "dog", "eel"),
+        pixels=zoo.find("harm_wrn10_1").pixels,
+        metrics={"test": {"top1": 0.5, "images": 10, "source": "ten pictures"}},
+        license="CC0",
+        notice="Not for navigation.",
+    )
+    return Bundle(card, randomised(zoo.create("harm_wrn10_1", 3, level=[None, 3, 2])).eval())
+
+
+def test_a_version_holds_all_that_serving_needs(bundle: Bundle, tmp_path: Path) -> None:
+    steps: list[str] = []
+    published = export(Order(bundle, tmp_path, "pets", max_batch=16), tell=steps.append)
+    assert published.folder == tmp_path / "pets" / "1"
+    names = {path.name for path in published.folder.iterdir()}
+    assert names == {"model.onnx", "manifest.json", "golden.npz", "spectrum.json", "MODEL_CARD.md"}
+    manifest = read_manifest(published.folder)
+    check_files(published.folder, manifest)
+    assert manifest.classes == ("cat", "dog", "eel")
+    assert manifest.parity.batches == (1, 2, 7, 16)
+    assert (manifest.license, manifest.notice) == ("CC0", "Not for navigation.")
+    assert manifest.files.keys() == names - {"manifest.json"}
+    assert len(steps) >= 4
+
+
+def test_the_published_graph_answers_as_the_network(bundle: Bundle, tmp_path: Path) -> None:
+    predictor = version_predictor(str(export(Order(bundle, tmp_path, "pets")).folder))
+    assert predictor is not None
+    images = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), dtype=np.uint8)
+    expected = NetworkPredictor(bundle.model, bundle.card.classes, bundle.card.pixels)(images)
+    np.testing.assert_allclose(predictor(images), expected, atol=1e-6)
+    assert predictor.classes == bundle.card.classes
+
+
+def test_goldens_are_pytorchs_answers_to_synthetic_and_own_images(bundle: Bundle, tmp_path: Path) -> None:
+    photo = Image.fromarray(np.random.default_rng(1).integers(0, 256, (50, 80, 3), dtype=np.uint8))
+    photo.save(tmp_path / "photo.png")
+    folder = export(Order(bundle, tmp_path / "models", "pets", goldens=[tmp_path / "photo.png"])).folder
+    with np.load(folder / "golden.npz") as goldens:
+        images, logits = goldens["images"], goldens["logits"]
+    assert np.array_equal(images[-1], prepare(photo, bundle.card.pixels))
+    assert len(images) > 4
+    with torch.no_grad():
+        predictor = NetworkPredictor(bundle.model, bundle.card.classes, bundle.card.pixels)
+        softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(softmax, predictor(images), atol=1e-6)
+
+
+def test_the_spectrum_stands_beside_the_weights(bundle: Bundle, tmp_path: Path) -> None:
+    folder = export(Order(bundle, tmp_path, "pets")).folder
+    layers = json.loads((folder / "spectrum.json").read_text())
+    assert len(layers) == 7  # the root and two in each of three blocks
+
+
+def test_triton_reads_what_lies_beside_the_versions(bundle: Bundle, tmp_path: Path) -> None:
+    export(Order(bundle, tmp_path, "pets", max_batch=8))
+    config = (tmp_path / "pets" / "config.pbtxt").read_text()
+    assert 'platform: "onnxruntime_onnx"' in config
+    assert "max_batch_size: 8" in config
+    assert "dims: [ 32, 32, 3 ]" in config
+    assert (tmp_path / "pets" / "classes.txt").read_text().splitlines() == ["cat", "dog", "eel"]
+
+
+def test_an_existing_version_is_refused_before_any_work(bundle: Bundle, tmp_path: Path) -> None:
+    export(Order(bundle, tmp_path, "pets", version=2))
+    steps: list[str] = []
+    with pytest.raises(RepositoryError, match="never overwritten"):
+        export(Order(bundle, tmp_path, "pets", version=2), tell=steps.append)
+    assert steps == []
+
+
+def test_a_network_whose_graph_answers_otherwise_is_not_published(bundle: Bundle, tmp_path: Path) -> None:
+    with torch.no_grad():
+        bundle.model.get_parameter("head.bias")[0] = torch.inf
+    with pytest.raises(ParityError):
+        export(Order(bundle, tmp_path, "pets"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_golden_that_is_no_image_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no image")
+    with pytest.raises(ExportError, match=r"notes\.txt"):
+        export(Order(bundle, tmp_path / "models", "pets", goldens=[tmp_path / "notes.txt"]))
+    assert versions(tmp_path / "models", "pets") == []
