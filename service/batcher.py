@@ -154,7 +154,7 @@ class Batcher:
         self._changed = threading.Condition(threading.Lock())
         self._waiting = 0  # images admitted and not yet running
         self._queued = 0  # images in the queue
-        self._open = 0  # tickets that were reserved and not left
+        self._open: set[Ticket] = set()  # reserved and not left; of the loop alone
         self._closed = False
         self._stopping = False
         self._seconds_per_image = 0.0
@@ -199,7 +199,7 @@ class Batcher:
         ticket.arm(self._loop.call_later(deadline - time.monotonic(), self._expire, ticket))
         with self._changed:
             self._waiting += size
-        self._open += 1
+        self._open.add(ticket)
         self._all_left.clear()
         return ticket
 
@@ -231,7 +231,7 @@ class Batcher:
             self._departed += ticket.unanswered
             self._unseat(ticket)
         ticket.close()
-        self._open -= 1
+        self._open.discard(ticket)
         if not self._open:
             self._all_left.set()
 
@@ -249,11 +249,11 @@ class Batcher:
         self.stop()
 
     def stop(self) -> None:
-        """Stop now: what waits gets Draining; a call that runs ends by itself and its tickets are settled."""
+        """Stop now: what is not running gets Draining; a call that runs ends by itself and its tickets are settled."""
         self._closed = True
         with self._changed:
             self._stopping = True
-            waiting = list(self._queue)
+            waiting = [ticket for ticket in self._open if ticket.seated]
             for ticket in waiting:
                 self._unseat(ticket)
             self._changed.notify_all()

@@ -23,6 +23,7 @@ from service.engine import Engine
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
+_LAST_SECONDS = 2  # for connections, once every request was answered or given up
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -77,7 +78,7 @@ def _config(app: object, settings: Settings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=settings.keep_alive_seconds,
-        timeout_graceful_shutdown=max(1, int(settings.grace_seconds)),
+        timeout_graceful_shutdown=_LAST_SECONDS,
     )
 
 
@@ -86,7 +87,7 @@ def _listen_to_signals(server: uvicorn.Server) -> asyncio.Event:
 
     def stop() -> None:
         if stopping.is_set():
-            server.force_exit = True
+            server.force_exit = server.should_exit = True
         stopping.set()
 
     for number in _SIGNALS:

@@ -148,6 +148,38 @@ def test_a_caller_who_vanishes_in_mid_upload_is_forgotten(repository):
             pass
 
 
+def stalled_upload(url: str) -> socket.socket:
+    """A request that was let in and whose body does not end."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    connection = socket.create_connection((host, int(port)))
+    connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
+    while "harmonic_requests_in_flight 1.0" not in httpx.get(f"{url}/metrics").text:
+        pass
+    return connection
+
+
+def test_a_request_that_never_ends_does_not_outlive_the_grace(repository):
+    with serving(repository, grace_seconds="0.2") as (url, process), stalled_upload(url):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+
+
+def test_a_second_signal_ends_the_process_at_once(repository):
+    with serving(repository) as (url, process), stalled_upload(url):
+        process.send_signal(signal.SIGTERM)
+        while httpx.get(f"{url}/readyz").status_code == 200:
+            pass
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+
+
+def test_a_port_that_is_taken_ends_the_start(repository):
+    with serving(repository) as (url, _):
+        done = run("serve", "--repository", str(repository), "--port", url.rpartition(":")[2])
+    assert done.returncode != 0
+    assert "address already in use" in done.stderr
+
+
 def test_classify_asks_a_service_and_a_repository_alike(repository, tmp_path):
     good, bad = tmp_path / "good.png", tmp_path / "bad.png"
     good.write_bytes(plain("green"))

@@ -328,6 +328,18 @@ def test_stopping_settles_what_waits():
     asyncio.run(story())
 
 
+def test_stopping_settles_a_ticket_whose_rows_are_still_being_made():
+    async def story() -> None:
+        async with running(Model()) as batcher:
+            with batcher.reserve(1) as ticket:
+                batcher.stop()
+                with pytest.raises(Draining):
+                    await ticket.answer()
+                ticket.submit(np.ones((1, 1)))
+
+    asyncio.run(story())
+
+
 def test_several_instances_run_side_by_side():
     async def story() -> None:
         models = [Model(gate_open=False), Model(gate_open=False)]
