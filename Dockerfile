@@ -10,21 +10,14 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 RUN mkdir harmonic export service \
  && touch harmonic/__init__.py export/__init__.py service/__init__.py
-RUN /opt/harmonic/bin/pip install --quiet --constraint constraints.txt ".[serve,cpu]"
+RUN /opt/harmonic/bin/pip install --quiet --constraint constraints.txt ".[serve]"
 
 FROM build AS build-cpu
+RUN /opt/harmonic/bin/pip install --quiet --constraint constraints.txt ".[serve,cpu]"
 COPY harmonic harmonic
 COPY export export
 COPY service service
-RUN /opt/harmonic/bin/pip install --quiet --no-deps --force-reinstall .
-
-FROM build AS build-gpu
-RUN /opt/harmonic/bin/pip uninstall --quiet --yes onnxruntime \
- && /opt/harmonic/bin/pip install --quiet --constraint constraints.txt ".[serve,gpu]"
-COPY harmonic harmonic
-COPY export export
-COPY service service
-RUN /opt/harmonic/bin/pip install --quiet --no-deps --force-reinstall .
+RUN rm -rf build && /opt/harmonic/bin/pip install --quiet --no-deps --force-reinstall .
 
 FROM ${BASE_IMAGE} AS runtime
 RUN useradd --system --uid 10001 --no-create-home harmonic
@@ -43,9 +36,17 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
 ENTRYPOINT ["harmonic"]
 CMD ["serve"]
 
+FROM runtime AS cpu
+COPY --from=build-cpu /opt/harmonic /opt/harmonic
+
+# Below the CPU image, so that a builder that works from top to bottom fetches no CUDA for it.
+FROM build AS build-gpu
+RUN /opt/harmonic/bin/pip install --quiet --constraint constraints.txt ".[serve,gpu]"
+COPY harmonic harmonic
+COPY export export
+COPY service service
+RUN rm -rf build && /opt/harmonic/bin/pip install --quiet --no-deps --force-reinstall .
+
 FROM runtime AS gpu
 COPY --from=build-gpu /opt/harmonic /opt/harmonic
 ENV HARMONIC_SERVE_DEVICE=cuda NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
-
-FROM runtime AS cpu
-COPY --from=build-cpu /opt/harmonic /opt/harmonic
