@@ -30,7 +30,7 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
         lifespan=lifespan,
         license_info={"name": "Apache-2.0"},
     )
-    app.include_router(classify.router(engine, settings.limits(), Buffers(settings.buffered_bytes), metrics))
+    classify.install(app, engine, settings.limits(), Buffers(settings.buffered_bytes), metrics)
     app.include_router(admin.router(engine, metrics))
     errors.install(app)
     return app

@@ -5,40 +5,48 @@ from typing import Annotated
 
 import typer
 
-_Repository = Annotated[
-    Path | None, typer.Option(help="Folder of the models: NAME/VERSION/. [default: models]", show_default=False)
-]
-_Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N. [default: auto]", show_default=False)]
+_Repository = Annotated[Path | None, typer.Option(help="Folder of the models: NAME/VERSION/.", show_default="models")]
+_Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="auto")]
 
 
 def serve(
     repository: _Repository = None,
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on; 0.0.0.0 for every one. [default: 127.0.0.1]")
+        str | None, typer.Option(help="Address to listen on; 0.0.0.0 for every one.", show_default="127.0.0.1")
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one. [default: 8000]")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default="8000")
+    ] = None,
     device: _Device = None,
-    default_model: Annotated[str | None, typer.Option(help="Model of /v1/classify. [default: the only one]")] = None,
-    max_batch: Annotated[int | None, typer.Option(help="Most images in one model call. [default: 32]")] = None,
-    window_ms: Annotated[float | None, typer.Option(help="Longest wait for company while idle. [default: 0]")] = None,
-    max_queue: Annotated[int | None, typer.Option(help="Most images that wait; then 429. [default: 256]")] = None,
-    deadline_ms: Annotated[
-        float | None, typer.Option(help="Longest time to an answer; then 504. [default: 30000]")
+    default_model: Annotated[
+        str | None, typer.Option(help="Model of /v1/classify.", show_default="the only one")
     ] = None,
-    instances: Annotated[int | None, typer.Option(help="Sessions of each version side by side. [default: 1]")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads of one model call. [default: those at hand]")] = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [default: info]")] = None,
+    max_batch: Annotated[int | None, typer.Option(help="Most images in one model call.", show_default="32")] = None,
+    window_ms: Annotated[
+        float | None, typer.Option(help="Longest wait for company while idle.", show_default="0")
+    ] = None,
+    max_queue: Annotated[int | None, typer.Option(help="Most images that wait; then 429.", show_default="256")] = None,
+    deadline_ms: Annotated[
+        float | None, typer.Option(help="Longest time to an answer; then 504.", show_default="30000")
+    ] = None,
+    instances: Annotated[
+        int | None, typer.Option(help="Sessions of each version side by side.", show_default="1")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads of one model call.", show_default="those at hand")
+    ] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.", show_default="info")] = None,
     access_log: Annotated[
-        bool | None, typer.Option("--access-log/--no-access-log", help="Log every request. [default: no]")
+        bool | None, typer.Option("--access-log/--no-access-log", help="Log every request.", show_default="no")
     ] = None,
 ) -> None:
     """Serve the models of a repository over HTTP.
 
     Try it:  curl --data-binary @cat.jpg http://127.0.0.1:8000/v1/classify
 
-    The running service documents its routes at /docs. Every option is also an environment variable (--max-batch is
-    HARMONIC_SERVE_MAX_BATCH), and there are more of those than options: docs/settings.md; an option wins.
-    SIGTERM answers what is in flight, then ends.
+    The running service documents its routes at /docs. SIGTERM answers what is in flight, then ends.
+
+    Every option is also an environment variable (--max-batch is HARMONIC_SERVE_MAX_BATCH); an option wins.
     """
     from service.server import run
     from service.settings import read_settings
@@ -67,7 +75,7 @@ def classify(
         str | None, typer.Option(help="Ask this service, like http://127.0.0.1:8000; without it the model runs here.")
     ] = None,
     repository: _Repository = None,
-    model: Annotated[str | None, typer.Option(help="Name of the model. [default: the only one]")] = None,
+    model: Annotated[str | None, typer.Option(help="Name of the model.", show_default="the only one")] = None,
     top_k: Annotated[int, typer.Option(min=1, help="How many classes for each image.")] = 5,
     device: _Device = None,
     json_output: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")] = False,

@@ -44,6 +44,23 @@ def test_every_flag_is_documented(command):
             assert not flag.startswith("-") or f"`{flag}`" in SETTINGS, flag
 
 
+def test_the_defaults_that_help_shows_are_the_settings_own():
+    app = typer.Typer(add_completion=False)
+    app.command()(cli.serve)
+    for parameter in typer.main.get_command(app).params:
+        if parameter.name in Settings.model_fields:
+            default = Settings.model_fields[parameter.name].default
+            assert parameter.show_default in shown_as(default), parameter.name
+
+
+def shown_as(default: object) -> set[str]:
+    if default is None:
+        return {"the only one", "those at hand"}
+    if isinstance(default, bool):
+        return {"yes" if default else "no"}
+    return {f"{default:g}" if isinstance(default, float) else str(default)}
+
+
 @pytest.mark.parametrize(("status", "code"), sorted(codes()))
 def test_every_error_code_is_documented_with_its_status(status, code):
     assert f"| {status} | `{code}` |" in API

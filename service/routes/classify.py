@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import FastAPI
 from pydantic_core import to_json
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -61,12 +61,11 @@ def _path(name: str, kind: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": {"type": kind}}
 
 
-def router(engine: Engine, limits: Limits, buffers: Buffers, metrics: Metrics) -> APIRouter:
-    """The classify routes.
+def install(app: FastAPI, engine: Engine, limits: Limits, buffers: Buffers, metrics: Metrics) -> None:
+    """Add the classify routes.
 
     Body and query are read by hand, so that nothing is copied or validated twice; the OpenAPI document says the same.
     """
-    routes = APIRouter(tags=["classify"])
 
     async def classify(request: Request) -> Response:
         """Classify one or several images with the default model, a named one, or one of its versions."""
@@ -77,15 +76,15 @@ def router(engine: Engine, limits: Limits, buffers: Buffers, metrics: Metrics) -
         ("/v1/models/{name}/classify", [_path("name", "string")]),
         ("/v1/models/{name}/versions/{version}/classify", [_path("name", "string"), _path("version", "integer")]),
     ):
-        routes.add_api_route(
+        app.add_api_route(  # on the app itself: a router inside it is one more match for every request
             path,
             classify,
             methods=["POST"],
             response_model=None,
+            tags=["classify"],
             responses={200: {"model": Classification}, **_ERRORS},
             openapi_extra={"requestBody": _BODY, "parameters": [*parameters, *_PARAMETERS]},
         )
-    return routes
 
 
 class _Classify:
@@ -135,16 +134,23 @@ class _Departed(Exception):  # noqa: N818 - not an error of the service
 
 async def _unless_departed(request: Request, visit: Visit, images: list[bytes]) -> Outcome:
     """The outcome, or _Departed as soon as the caller is gone; its seat is free from then on."""
-    work = asyncio.ensure_future(visit.submit(images))
+    task = asyncio.current_task()
     watch = asyncio.ensure_future(_gone(request))
+
+    def interrupt(_: "asyncio.Task[None]") -> None:
+        if task is not None:
+            task.cancel()
+
+    watch.add_done_callback(interrupt)
     try:
-        await asyncio.wait((work, watch), return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            raise _Departed
-        return work.result()
+        return await visit.submit(images)
+    except asyncio.CancelledError:
+        if not watch.done() or task is None or task.uncancel():
+            raise  # somebody else cancels: the server, as it stops
+        raise _Departed from None
     finally:
+        watch.remove_done_callback(interrupt)
         watch.cancel()
-        work.cancel()
 
 
 async def _gone(request: Request) -> None:

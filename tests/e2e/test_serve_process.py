@@ -148,6 +148,21 @@ def test_a_caller_who_vanishes_in_mid_upload_is_forgotten(repository):
             pass
 
 
+def test_a_caller_who_vanishes_while_it_waits_frees_its_seat(repository):
+    with serving(repository, "--window-ms", "60000", deadline_ms="60000") as (url, _):
+        host, _, port = url.removeprefix("http://").partition(":")
+        body, waits = plain(), 'harmonic_queue_images{model="colours",version="1"} 1.0'
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(
+                b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+            )
+            while waits not in httpx.get(f"{url}/metrics").text:
+                pass
+        while waits in (text := httpx.get(f"{url}/metrics").text):
+            pass
+        assert 'harmonic_cancelled_total{model="colours",version="1"} 1.0' in text
+
+
 def stalled_upload(url: str) -> socket.socket:
     """A request that was let in and whose body does not end."""
     host, _, port = url.removeprefix("http://").partition(":")
