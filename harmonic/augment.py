@@ -24,6 +24,8 @@ def augment(pixels: Pixels, section: AugmentSection, rng: np.random.Generator) -
         pixels = _pad_crop(pixels, section.pad_crop, rng)
     if section.flip and rng.random() < 0.5:
         pixels = pixels[:, ::-1]
+    if section.quarter_turns:
+        pixels = np.rot90(pixels, int(rng.integers(4)))
     if section.cutout:
         pixels = _cutout(pixels, section.cutout, rng)
     return np.ascontiguousarray(pixels)

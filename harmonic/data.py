@@ -1,5 +1,6 @@
-"""Labelled images from what people have: a folder or zip of class folders, CIFAR-10/100, MNIST. Broken data is told
-at once.
+"""Labelled images from what people have: a folder or zip of class folders, CIFAR-10/100, MNIST, HAM10000.
+
+Broken data is told at once.
 
 A source may hold splits: sub-folders `train`, `val` or `test`, or a data set's own two parts.
 """
@@ -37,6 +38,7 @@ class Images:
 
     source: where they came from. classes: class names. labels: index of each image's class.
     names: what to call each image in a message. open: the upright RGB image of an index.
+    groups: number of the thing that each image shows, where several show the same one; splits keep them together.
     """
 
     source: str
@@ -44,14 +46,24 @@ class Images:
     labels: NDArray[np.int64]
     names: Sequence[str]
     open: Callable[[int], Image.Image]
+    groups: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def subset(self, indices: NDArray[np.int64]) -> "Images":
         """The images of these indices, in their order."""
-        names = [self.names[i] for i in indices]
-        return replace(self, labels=self.labels[indices], names=names, open=lambda i: self.open(int(indices[i])))
+        return replace(
+            self,
+            labels=self.labels[indices],
+            names=[self.names[i] for i in indices],
+            open=lambda i: self.open(int(indices[i])),
+            groups=None if self.groups is None else self.groups[indices],
+        )
+
+    def own_groups(self) -> NDArray[np.int64]:
+        """The groups, every image being its own where nothing else is known."""
+        return np.arange(len(self)) if self.groups is None else self.groups
 
 
 def read(paths: Sequence[Path], split: Split) -> Images:
@@ -65,7 +77,7 @@ def read(paths: Sequence[Path], split: Split) -> Images:
         raise DataError("no data given. Pass --data FOLDER_OR_ZIP.")
     if len({part.classes for part in parts}) > 1:
         raise DataError(
-            f"the sources have different classes: {'; '.join(f'{p.source}: {_some(p.classes)}' for p in parts)}."
+            f"the sources have different classes: {'; '.join(f'{p.source}: {some(p.classes)}' for p in parts)}."
         )
     images = parts[0] if len(parts) == 1 else _joined(parts)
     if len(images.classes) < 2:
@@ -79,9 +91,9 @@ def has_split(path: Path, split: Split) -> bool:
     """Whether a source says which of its images belong to the split."""
     if not path.exists():
         raise DataError(f"{path}: no such file or folder.")
-    if _is_cifar(path) or _is_mnist(path):
+    if _is_cifar(path) or _is_mnist(path) or _is_ham10000(path):
         return True
-    return _split_folder(_listing(path), split) is not None
+    return _split_folder(listing(path), split) is not None
 
 
 def stratified_split(labels: NDArray[np.int64], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -96,6 +108,16 @@ def stratified_split(labels: NDArray[np.int64], share: float, seed: int) -> tupl
     return np.setdiff1d(np.arange(len(labels)), second), np.sort(second)
 
 
+def split_by_group(
+    labels: NDArray[np.int64], groups: NDArray[np.int64], share: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """As `stratified_split`, but of whole groups: the second part takes `share` of every class's groups."""
+    known, first = np.unique(groups, return_index=True)
+    _, second = stratified_split(labels[first], share, seed)
+    inside = np.isin(groups, known[second])
+    return np.flatnonzero(~inside), np.flatnonzero(inside)
+
+
 def prepare_all(images: Images, spec: PixelSpec, *, title: str) -> NDArray[np.uint8]:
     """Every image in the model's shape, (N, H, W, C), decoded on all cores with a progress bar; DataError names the
     unreadable ones."""
@@ -105,7 +127,7 @@ def prepare_all(images: Images, spec: PixelSpec, *, title: str) -> NDArray[np.ui
         problems = [p for p in track(outcomes, description=title, total=len(images), transient=True) if p]
     if problems:
         raise DataError(
-            f"{len(problems)} of {len(images)} images cannot be read: {_some(problems)}. Remove or repair them."
+            f"{len(problems)} of {len(images)} images cannot be read: {some(problems)}. Remove or repair them."
         )
     return prepared
 
@@ -131,7 +153,16 @@ def _joined(parts: Sequence[Images]) -> Images:
         np.concatenate([part.labels for part in parts]),
         [name for part in parts for name in part.names],
         open_image,
+        _joined_groups(parts),
     )
+
+
+def _joined_groups(parts: Sequence[Images]) -> NDArray[np.int64] | None:
+    """Numbers that no two sources share."""
+    if all(part.groups is None for part in parts):
+        return None
+    starts = np.cumsum([0] + [int(part.own_groups().max(initial=-1)) + 1 for part in parts])
+    return np.concatenate([part.own_groups() + start for part, start in zip(parts, starts[:-1], strict=True)])
 
 
 def _read_source(path: Path, split: Split) -> Images:
@@ -141,13 +172,17 @@ def _read_source(path: Path, split: Split) -> Images:
         return _read_cifar(path, split)
     if _is_mnist(path):
         return _read_mnist(path, split)
+    if _is_ham10000(path):
+        from harmonic.ham10000 import read_ham10000
+
+        return read_ham10000(path, split)
     return _read_class_folders(path, split)
 
 
 # --- class folders, on disk or in a zip ---
 
 
-def _listing(path: Path) -> list[PurePosixPath]:
+def listing(path: Path) -> list[PurePosixPath]:
     """Relative paths of all files of a folder or zip, hidden ones left out."""
     if path.is_dir():
         names = [PurePosixPath(p.relative_to(path).as_posix()) for p in path.rglob("*") if p.is_file()]
@@ -166,7 +201,7 @@ def _split_folder(names: list[PurePosixPath], split: Split) -> str | None:
 
 
 def _read_class_folders(path: Path, split: Split) -> Images:
-    names = _listing(path)
+    names = listing(path)
     if any(_split_folder(names, known) for known in _SPLIT_NAMES):
         folder = _split_folder(names, split)
         if folder is None:
@@ -182,10 +217,11 @@ def _read_class_folders(path: Path, split: Split) -> Images:
     classes = tuple(sorted({name.parent.name for name in pictures}))
     index = {name: number for number, name in enumerate(classes)}
     labels = np.array([index[name.parent.name] for name in pictures], dtype=np.int64)
-    return Images(path.name, classes, labels, [str(name) for name in pictures], _opener(path, pictures))
+    return Images(path.name, classes, labels, [str(name) for name in pictures], opener(path, pictures))
 
 
-def _opener(path: Path, names: Sequence[PurePosixPath]) -> Callable[[int], Image.Image]:
+def opener(path: Path, names: Sequence[PurePosixPath]) -> Callable[[int], Image.Image]:
+    """What opens the images of these names, in a folder or zip, by their index."""
     if path.is_dir():
         return lambda index: _decoded((path / names[index]).read_bytes())
     contents = _zip_contents(path, names)
@@ -203,6 +239,12 @@ def _decoded(content: bytes) -> Image.Image:
     with Image.open(io.BytesIO(content)) as image:
         image.load()
         return upright_rgb(image)
+
+
+def _is_ham10000(path: Path) -> bool:
+    from harmonic.ham10000 import is_ham10000
+
+    return is_ham10000(path)
 
 
 # --- data sets that torchvision knows ---
@@ -271,6 +313,7 @@ def class_counts(images: Images) -> dict[str, int]:
     return {name: counts[index] for index, name in enumerate(images.classes)}
 
 
-def _some(items: Sequence[object], shown: int = 5) -> str:
+def some(items: Sequence[object], shown: int = 5) -> str:
+    """The first few items for a message, and how many more there are."""
     rest = f" and {len(items) - shown} more" if len(items) > shown else ""
     return ", ".join(str(item) for item in items[:shown]) + rest

@@ -6,7 +6,7 @@ Kinds of predictor (a bundle, an exported version, a running service) are found 
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from numpy import ndarray
 from rich.progress import track
 from torch import nn
 
-from harmonic import bundle
+from harmonic import bundle, metrics
 from harmonic.classifier import Classifier
 from harmonic.data import Images, prepare_all
 from harmonic.errors import DataError, HarmonicError
@@ -51,6 +51,13 @@ class Evaluation:
     labels: Int64[ndarray, " n"]
     probabilities: Float[ndarray, "n classes"]
     seconds: float
+    groups: Int64[ndarray, " n"] | None = None
+
+    def for_even_classes(self, shares: Float[ndarray, " classes"]) -> "Evaluation":
+        """The answers as they would be if all classes were equally frequent: probabilities divided by the shares that
+        the model expects. Its decisions are those for the best mean recall."""
+        weighed = self.probabilities / shares
+        return replace(self, probabilities=weighed / weighed.sum(axis=1, keepdims=True))
 
     def top(self, k: int) -> float:
         """Share of images whose label is among the k most probable classes."""
@@ -65,9 +72,31 @@ class Evaluation:
 
     def recall(self) -> Float[ndarray, " classes"]:
         """Share of each class's images that were answered right; NaN where a class has none."""
-        matrix = self.confusion()
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.diag(matrix) / matrix.sum(axis=1))
+        return metrics.recall(self.confusion())
+
+    def figures(self) -> dict[str, float]:
+        """Figures that do not let a frequent class speak for all: means over the classes."""
+        confusion = self.confusion()
+        return {
+            "balanced_accuracy": metrics.balanced_accuracy(confusion),
+            "macro_f1": metrics.mean(metrics.f1(confusion)),
+            "macro_auc": metrics.mean(metrics.auc(self.labels, self.probabilities)),
+        }
+
+    def sensitivity(self, name: str, specificity: float = 0.9) -> float:
+        """Share of a class's images found when `specificity` of the others are left alone."""
+        index = self.classes.index(name)
+        return metrics.sensitivity_at(specificity, self.labels == index, self.probabilities[:, index])
+
+    def intervals(self, rounds: int = 1000, seed: int = 0) -> dict[str, tuple[float, float]]:
+        """95 % bootstrap intervals of top-1 and `figures`, drawing whole groups of images."""
+
+        def drawn(indices: Int64[ndarray, " drawn"]) -> dict[str, float]:
+            part = replace(self, labels=self.labels[indices], probabilities=self.probabilities[indices])
+            return {"top1": part.top(1), **part.figures()}
+
+        groups = np.arange(len(self.labels)) if self.groups is None else self.groups
+        return metrics.bootstrap(groups, drawn, rounds=rounds, seed=seed)
 
     def calibration_error(self, bins: int = 15) -> float:
         """Expected calibration error: mean gap between confidence and accuracy over equal-width bins (Guo 2017)."""
@@ -86,13 +115,14 @@ class Evaluation:
             "images": len(self.labels),
             "top1": self.top(1),
             **({"top5": self.top(5)} if len(self.classes) > 5 else {}),
-            "recall": {
-                name: float(value)
-                for name, value in zip(self.classes, self.recall(), strict=True)
-                if np.isfinite(value)
-            },
+            **self.figures(),
+            "recall": self._by_class(self.recall()),
+            "precision": self._by_class(metrics.precision(self.confusion())),
             "calibration_error": self.calibration_error(),
         }
+
+    def _by_class(self, figures: Float[ndarray, " classes"]) -> dict[str, float]:
+        return {name: float(f) for name, f in zip(self.classes, figures, strict=True) if np.isfinite(f)}
 
 
 def evaluate(predictor: Predictor, images: Images) -> Evaluation:
@@ -105,7 +135,9 @@ def evaluate(predictor: Predictor, images: Images) -> Evaluation:
     started = time.perf_counter()
     batches = track(list(_batches(prepared)), description="Evaluating", transient=True)
     answers = np.concatenate([predictor(batch) for batch in batches])
-    return Evaluation(images.source, images.classes, images.labels, answers, time.perf_counter() - started)
+    return Evaluation(
+        images.source, images.classes, images.labels, answers, time.perf_counter() - started, images.groups
+    )
 
 
 def open_predictor(target: str) -> Predictor:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
 
 from harmonic.augment import augment, generator, random_resized_crop
-from harmonic.data import Images, prepare_all, stratified_split
+from harmonic.data import Images, prepare_all, split_by_group
 from harmonic.errors import DataError
 from harmonic.pixels import PixelSpec
 from harmonic.recipe import Recipe
@@ -18,21 +18,36 @@ from harmonic.recipe import Recipe
 _CACHED_BYTES = 4 << 30  # Prepared images up to this size are kept in memory.
 
 
-def loaders(recipe: Recipe, images: Images, spec: PixelSpec) -> tuple[DataLoader[Any], DataLoader[Any] | None]:
-    """Loaders of the training images and, where the recipe keeps a share for it, of the validation images."""
-    learning, choosing = stratified_split(images.labels, recipe.data.validation, recipe.train.seed)
+def split(recipe: Recipe, images: Images) -> tuple[Images, Images]:
+    """The images that teach and, by the recipe's share, those that choose the epoch; no group is in both."""
+    learning, choosing = split_by_group(images.labels, images.own_groups(), recipe.data.validation, recipe.train.seed)
     if len(learning) < recipe.train.batch:
         raise DataError(
             f"{len(learning)} training images do not fill one batch of {recipe.train.batch}. "
             "Lower train.batch or add images."
         )
-    return _training_loader(recipe, images.subset(learning), spec), _choosing_loader(images.subset(choosing), spec)
+    return images.subset(learning), images.subset(choosing)
+
+
+def loaders(
+    recipe: Recipe, learning: Images, choosing: Images, spec: PixelSpec
+) -> tuple[DataLoader[Any], DataLoader[Any] | None]:
+    """Loaders of the training images and, where there are any, of the validation images."""
+    return _training_loader(recipe, learning, spec), _choosing_loader(choosing, spec)
+
+
+def class_weights(images: Images) -> NDArray[np.float64]:
+    """1 / frequency of every class, scaled so that the mean over the images is 1; 0 for a class without images."""
+    counts = np.bincount(images.labels, minlength=len(images.classes))
+    present = int((counts > 0).sum())
+    return np.divide(len(images), counts * present, out=np.zeros(len(counts)), where=counts > 0)
 
 
 def _training_loader(recipe: Recipe, images: Images, spec: PixelSpec) -> DataLoader[Any]:
     cached = recipe.augment.random_resized_crop == 1.0 and len(images) * int(np.prod(spec.shape)) <= _CACHED_BYTES
     prepared = prepare_all(images, spec, title="Reading training images") if cached else None
-    sampler = EpochSampler(len(images), recipe.train.batch, recipe.train.seed)
+    draw = class_weights(images)[images.labels] / len(images) if recipe.data.balance == "sampling" else None
+    sampler = EpochSampler(len(images), recipe.train.batch, recipe.train.seed, draw)
     workers = 0 if cached else len(os.sched_getaffinity(0))
     return DataLoader(
         _Views(images, spec, recipe, prepared), recipe.train.batch, sampler=sampler, num_workers=workers, drop_last=True
@@ -67,10 +82,10 @@ class _Views(Dataset[tuple[NDArray[np.uint8], int]]):
 
 class EpochSampler(Sampler[tuple[int, int]]):
     """(epoch, index) in an order drawn from (seed, epoch); every process of a distributed run takes its share of
-    whole batches."""
+    whole batches. draw: probability of each index, drawn with replacement; None takes every index once."""
 
-    def __init__(self, count: int, batch: int, seed: int) -> None:
-        self.count, self.batch, self.seed, self.epoch = count, batch, seed, 0
+    def __init__(self, count: int, batch: int, seed: int, draw: NDArray[np.float64] | None = None) -> None:
+        self.count, self.batch, self.seed, self.draw, self.epoch = count, batch, seed, draw, 0
         self.rank, self.world = 0, 1
 
     def set_epoch(self, epoch: int) -> None:
@@ -81,6 +96,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
         return self.count // (self.batch * self.world) * self.batch
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
+        rng = np.random.default_rng((self.seed, self.epoch))
+        order = rng.permutation(self.count) if self.draw is None else rng.choice(self.count, self.count, p=self.draw)
         mine = order[self.rank :: self.world][: len(self)]
         return iter((self.epoch, int(index)) for index in mine)

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from harmonic.errors import PixelError
+from harmonic.hair import HairRemoval, remove_hair
 
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -31,6 +32,7 @@ class PixelSpec(BaseModel):
     crop_fraction: share of the scaled short side that the crop keeps (0.875: 256 -> 224).
     interpolation: Pillow's filter; always antialiased.
     mean, std: per channel, in units of 1 (white = 1); applied inside the model's graph to pixels / 255.
+    hair: remove hair before anything else (skin photographs); None leaves every image as it is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +45,7 @@ class PixelSpec(BaseModel):
     interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
     mean: _Channels = (0.485, 0.456, 0.406)
     std: _Channels = (0.229, 0.224, 0.225)
+    hair: HairRemoval | None = None
 
     @model_validator(mode="after")
     def _one_figure_per_channel(self) -> "PixelSpec":
@@ -89,6 +92,8 @@ def prepare(image: Image.Image, spec: PixelSpec) -> NDArray[np.uint8]:
     image: any size, mode RGB (or one that Pillow converts to the spec's mode without alpha).
     Returns uint8, (height, width, channels), C-contiguous. An image that already has the shape keeps every pixel.
     """
+    if spec.hair is not None:
+        image = remove_hair(image if image.mode in ("RGB", "L") else image.convert(spec.mode), spec.hair)
     fitted = _squash(image, spec) if spec.fit == "squash" else _crop(image, spec)
     pixels = np.asarray(fitted if fitted.mode == spec.mode else fitted.convert(spec.mode), dtype=np.uint8)
     return np.ascontiguousarray(pixels.reshape(spec.shape))

@@ -36,9 +36,17 @@ class ModelSection(_Section):
 
 
 class DataSection(_Section):
-    """validation: share of the training images, per class, that chooses the best epoch; 0 takes the last epoch."""
+    """Which images teach.
+
+    validation: share of the training images, per class, that chooses the best epoch; 0 takes the last epoch. Images of
+    one group (a lesion) stay together.
+    balance: what is done about rare classes: "none"; "loss" weighs an image's loss by 1 / its class's frequency;
+    "sampling" draws every class equally often, with replacement. Either way the epoch is chosen by balanced accuracy,
+    and the finished network is corrected for the classes' true shares.
+    """
 
     validation: _Share = 0.1
+    balance: Literal["none", "loss", "sampling"] = "none"
 
 
 class AugmentSection(_Section):
@@ -46,12 +54,14 @@ class AugmentSection(_Section):
 
     random_resized_crop: smallest share of the area of a random crop, scaled to the model's size (1.0: off).
     pad_crop: pixels of reflected border before a random crop of the model's size. flip: mirror half of the images.
+    quarter_turns: turn by a random multiple of 90 degrees (square images only).
     cutout: side in pixels of a square set to the mean grey (0: off).
     """
 
     random_resized_crop: Annotated[float, Field(gt=0, le=1)] = 1.0
     pad_crop: Annotated[int, Field(ge=0)] = 0
     flip: bool = False
+    quarter_turns: bool = False
     cutout: Annotated[int, Field(ge=0)] = 0
 
 
@@ -77,14 +87,15 @@ class OneCycleSchedule(_Section):
 class TrainSection(_Section):
     """How to train.
 
-    rate: peak learning rate. weight_decay applies to every parameter unless decay_norms is false (then to weights
-    alone).
+    rate: peak learning rate. optimiser: "sgd" has momentum; "adamw" ignores momentum and nesterov.
+    weight_decay applies to every parameter unless decay_norms is false (then to weights alone).
     precision: "bf16" computes in bfloat16 where it may; "auto" does so where the hardware has units for it.
     """
 
     epochs: Annotated[int, Field(ge=1)]
     batch: Annotated[int, Field(ge=2)] = 128
     rate: _Positive = 0.1
+    optimiser: Literal["sgd", "adamw"] = "sgd"
     momentum: _Share = 0.9
     nesterov: bool = False
     weight_decay: Annotated[FiniteFloat, Field(ge=0)] = 5e-4
@@ -96,7 +107,7 @@ class TrainSection(_Section):
 
 
 class Recipe(_Section):
-    """A whole recipe. pixels: None takes the architecture's native input."""
+    """A whole recipe. pixels: None takes the architecture's native input. license, notice: for the trained model."""
 
     title: str
     model: ModelSection
@@ -104,6 +115,8 @@ class Recipe(_Section):
     data: DataSection = DataSection()
     augment: AugmentSection = AugmentSection()
     pixels: PixelSpec | None = None
+    license: str | None = None
+    notice: str | None = None
 
 
 def read(name_or_path: str) -> Recipe:

@@ -16,6 +16,8 @@ def evaluation_tables(measured: Evaluation) -> Iterator[Table]:
     figures.add_row("top-1", f"{measured.top(1):.2%}")
     if len(measured.classes) > 5:
         figures.add_row("top-5", f"{measured.top(5):.2%}")
+    for name, value in measured.figures().items():
+        figures.add_row(name.replace("_", " "), f"{value:.4f}")
     figures.add_row("calibration error", f"{measured.calibration_error():.4f}")
     figures.add_row("images/s", f"{len(measured.labels) / measured.seconds:,.0f}")
     yield figures

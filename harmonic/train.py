@@ -3,12 +3,15 @@
 A killed run resumes from its last finished epoch when the same command is given again.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import lightning as L
+import numpy as np
 import torch
+from jaxtyping import Float
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -21,10 +24,10 @@ from harmonic.curves import draw_curves
 from harmonic.data import Images
 from harmonic.errors import RecipeError
 from harmonic.evaluate import NetworkPredictor, evaluate
-from harmonic.loaders import EpochSampler, loaders
+from harmonic.loaders import EpochSampler, class_weights, loaders, split
 from harmonic.pixels import PixelSpec
 from harmonic.progress import EpochBar
-from harmonic.recipe import OneCycleSchedule, Recipe
+from harmonic.recipe import OneCycleSchedule, Recipe, TrainSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +49,59 @@ def train(recipe: Recipe, images: Images, out: Path, *, test: Images | None = No
     _claim(recipe, out)
     spec = recipe.pixels or zoo.find(recipe.model.architecture).pixels
     L.seed_everything(recipe.train.seed, verbose=False)
-    module = Trainee(recipe, zoo.create(recipe.model.architecture, len(images.classes), **recipe.model.arguments), spec)
-    learning, choosing = loaders(recipe, images, spec)
-    chosen = _fit(module, learning, choosing, out, recipe, where)
-    module.model.network.load_state_dict(chosen.weights())
-    predictor = NetworkPredictor(module.model.network, images.classes, spec)
-    measured = {"test": evaluate(predictor, test).summary()} if test else {}
-    card = _card(recipe, spec, images, chosen, measured)
-    bundle.save(bundle.Bundle(card, module.model.network), out / "bundle")
+    network = zoo.create(recipe.model.architecture, len(images.classes), **recipe.model.arguments)
+    if recipe.data.balance != "none" and not isinstance(network, PriorCorrectable):
+        raise RecipeError(f"{recipe.model.architecture} cannot be corrected for true class shares; drop data.balance.")
+    learning, choosing = split(recipe, images)
+    _store_split(out / "split.json", learning, choosing, test)
+    module = Trainee(recipe, network, spec, Balance.of(recipe, learning, choosing))
+    chosen = _fit(module, *loaders(recipe, learning, choosing, spec), out, recipe, where)
+    network.load_state_dict(chosen.weights())
+    shares = np.bincount(learning.labels, minlength=len(images.classes)) / len(learning)
+    if recipe.data.balance != "none" and isinstance(network, PriorCorrectable):
+        network.correct_prior(torch.from_numpy(shares))
+    measured = _measure(recipe, NetworkPredictor(network, images.classes, spec), test, shares)
+    bundle.save(bundle.Bundle(_card(recipe, spec, images, chosen, measured), network), out / "bundle")
     return out / "bundle"
+
+
+@runtime_checkable
+class PriorCorrectable(Protocol):
+    """A network that can answer for other class shares than it was trained with."""
+
+    def correct_prior(self, shares: Tensor) -> None:
+        """Turn answers for equally frequent classes into answers for these shares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Weights by class. loss: of a training image's loss; hits: of a validation image's right answer. None: all 1."""
+
+    loss: Tensor | None = None
+    hits: Tensor | None = None
+
+    @classmethod
+    def of(cls, recipe: Recipe, learning: Images, choosing: Images) -> "Balance":
+        """What the recipe asks for."""
+        if recipe.data.balance == "none":
+            return cls()
+        loss = torch.from_numpy(class_weights(learning)).float() if recipe.data.balance == "loss" else None
+        return cls(loss, torch.from_numpy(class_weights(choosing)).float())
 
 
 class Trainee(L.LightningModule):
     """A classifier with its loss, metrics and optimiser, as the recipe says. Batches: uint8 NHWC images, int64
     labels."""
 
-    def __init__(self, recipe: Recipe, network: nn.Module, spec: PixelSpec) -> None:
+    loss_weights: Tensor | None
+    hit_weights: Tensor | None
+
+    def __init__(self, recipe: Recipe, network: nn.Module, spec: PixelSpec, balance: Balance = Balance()) -> None:
         super().__init__()
         self.recipe = recipe
         self.model = Classifier(network, spec)
+        self.register_buffer("loss_weights", balance.loss, persistent=False)
+        self.register_buffer("hit_weights", balance.hits, persistent=False)
 
     def on_train_epoch_start(self) -> None:
         """Draw dropout from the epoch, so that a resumed run continues as an unbroken one would."""
@@ -73,7 +110,7 @@ class Trainee(L.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         pixels, labels = batch
         logits = self.model(pixels)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.train.label_smoothing)
+        loss = F.cross_entropy(logits, labels, self.loss_weights, label_smoothing=self.recipe.train.label_smoothing)
         accuracy = (logits.detach().argmax(1) == labels).float().mean()
         self.log_dict(
             {"train_loss": loss, "train_accuracy": accuracy}, on_epoch=True, on_step=False, batch_size=len(labels)
@@ -83,20 +120,15 @@ class Trainee(L.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         pixels, labels = batch
         logits = self.model(pixels)
-        figures = {
-            "val_loss": F.cross_entropy(logits, labels),
-            "val_accuracy": (logits.argmax(1) == labels).float().mean(),
-        }
+        hits = (logits.argmax(1) == labels).float()
+        # Weighted by class, the mean over all validation images is the balanced accuracy.
+        hits = hits if self.hit_weights is None else hits * self.hit_weights[labels]
+        figures = {"val_loss": F.cross_entropy(logits, labels), "val_accuracy": hits.mean()}
         self.log_dict(figures, on_epoch=True, sync_dist=True, batch_size=len(labels))
 
     def configure_optimizers(self) -> Any:
         section = self.recipe.train
-        optimiser = torch.optim.SGD(
-            _parameter_groups(self.model, section.weight_decay, section.decay_norms),
-            lr=section.rate,
-            momentum=section.momentum,
-            nesterov=section.nesterov,
-        )
+        optimiser = _optimiser(section, _parameter_groups(self.model, section.weight_decay, section.decay_norms))
         schedule = section.schedule
         if isinstance(schedule, OneCycleSchedule):
             steps = int(self.trainer.estimated_stepping_batches)
@@ -123,6 +155,29 @@ def _claim(recipe: Recipe, out: Path) -> None:
         )
     out.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+
+
+def _store_split(path: Path, learning: Images, choosing: Images, test: Images | None) -> None:
+    """Which image taught, which chose and which measured, by name, where images belong to groups."""
+    if learning.groups is None:
+        return
+    parts = {"train": learning, "validation": choosing, "test": test}
+    path.write_text(json.dumps({name: list(part.names) for name, part in parts.items() if part}, indent=1) + "\n")
+
+
+def _measure(
+    recipe: Recipe, predictor: NetworkPredictor, test: Images | None, shares: Float[np.ndarray, " classes"]
+) -> dict[str, Any]:
+    balanced = recipe.data.balance != "none"
+    figures: dict[str, Any] = {}
+    if balanced:
+        figures["class_shares"] = dict(zip(predictor.classes, shares.tolist(), strict=True))
+    if test:
+        measured = evaluate(predictor, test)
+        figures["test"] = measured.summary()
+        if balanced:
+            figures["test_for_even_classes"] = measured.for_even_classes(shares).summary()
+    return figures
 
 
 def _fit(
@@ -166,6 +221,12 @@ def _cpu_has_bf16_units() -> bool:
     return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
+def _optimiser(section: TrainSection, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    if section.optimiser == "adamw":
+        return torch.optim.AdamW(groups, lr=section.rate)
+    return torch.optim.SGD(groups, lr=section.rate, momentum=section.momentum, nesterov=section.nesterov)
+
+
 def _parameter_groups(model: nn.Module, decay: float, decay_norms: bool) -> list[dict[str, Any]]:
     weights = [p for p in model.parameters() if p.ndim > 1 or decay_norms]
     others = [p for p in model.parameters() if not (p.ndim > 1 or decay_norms)]
@@ -181,4 +242,6 @@ def _card(recipe: Recipe, spec: PixelSpec, images: Images, chosen: Checkpoints, 
         recipe=recipe.model_dump(mode="json"),
         metrics={"trained_on": images.source, "epoch": chosen.epoch + 1, "validation": chosen.figures, **test},
         libraries=bundle.library_versions(),
+        license=recipe.license,
+        notice=recipe.notice,
     )

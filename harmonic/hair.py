@@ -1,0 +1,96 @@
+"""Hair removal for skin photographs: find thin dark lines, fill them from the skin beside them.
+
+Knows numpy and Pillow, no torch, and nothing of models. Deterministic, and bounded in time whatever comes in.
+After Lee, Ng, Gallagher, Coldman, McLean, "DullRazor", Computers in Biology and Medicine 1997: grey closings along
+lines of several directions, a threshold, a test of thinness, a fill from clean neighbours.
+"""
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field
+
+_DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
+
+
+class HairRemoval(BaseModel):
+    """How to remove hair; stored with the model, since its answers depend on it.
+
+    length: of the line elements, as a share of the image's height; hairs up to about half of it are found.
+    threshold: how much brighter (of 255) the surroundings must be across a hair than along it.
+    working_side: larger images are first reduced until neither side exceeds this many pixels.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    length: Annotated[float, Field(gt=0, le=0.25)] = 0.04
+    threshold: Annotated[int, Field(ge=1, le=254)] = 12
+    working_side: Annotated[int, Field(ge=16, le=1024)] = 600
+
+
+def remove_hair(image: Image.Image, spec: HairRemoval) -> Image.Image:
+    """Fill thin dark lines of an RGB or grey image. The result has at most `working_side` pixels a side."""
+    image = _reduced(image, spec.working_side)
+    pixels = np.asarray(image)
+    reach = max(1, round(spec.length * image.height / 2))
+    mask = _thin_dark_lines(pixels, reach, spec.threshold)
+    return Image.fromarray(_filled(pixels, mask, reach)) if mask.any() else image
+
+
+def _reduced(image: Image.Image, side: int) -> Image.Image:
+    if max(image.size) <= side:
+        return image
+    scale = side / max(image.size)
+    width, height = (max(1, round(length * scale)) for length in image.size)
+    return image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _thin_dark_lines(pixels: NDArray[np.uint8], reach: int, threshold: int) -> NDArray[np.bool_]:
+    """Pixels that closings across a line fill and the closing along it does not.
+
+    A round dark spot is filled in every direction, and a lesion's border in none: neither is hair.
+    """
+    closings = np.stack([_closing(pixels, direction, reach) for direction in _DIRECTIONS])
+    spread = closings.max(axis=0) - closings.min(axis=0)
+    lines: NDArray[np.bool_] = spread > threshold
+    return np.any(lines, axis=2) if lines.ndim == 3 else lines
+
+
+def _closing(pixels: NDArray[np.uint8], direction: tuple[int, int], reach: int) -> NDArray[np.uint8]:
+    """Grey closing: the largest value along a line, then the smallest of those."""
+    steps = reach if 0 in direction else max(1, round(reach / np.sqrt(2)))
+    brightest = _along(np.maximum, pixels, direction, steps)
+    return _along(np.minimum, brightest, direction, steps)
+
+
+def _along(extreme: np.ufunc, pixels: NDArray[np.uint8], direction: tuple[int, int], steps: int) -> NDArray[np.uint8]:
+    rows, columns = pixels.shape[:2]
+    padded = np.pad(pixels, ((steps, steps), (steps, steps)) + ((0, 0),) * (pixels.ndim - 2), mode="edge")
+    result = pixels
+    for step in range(-steps, steps + 1):
+        top, left = steps + step * direction[0], steps + step * direction[1]
+        result = extreme(result, padded[top : top + rows, left : left + columns])
+    return result
+
+
+def _filled(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], reach: int) -> NDArray[np.uint8]:
+    """Replace masked pixels by the mean of the clean ones around them; where there are none, leave them."""
+    clean = ~mask
+    weights = clean[..., None] if pixels.ndim == 3 else clean
+    total, count = _box_sum(pixels * weights, 2 * reach), _box_sum(clean, 2 * reach)
+    count = count[..., None] if pixels.ndim == 3 else count
+    means = np.rint(total / np.maximum(count, 1)).astype(np.uint8)
+    return np.where(weights | (count == 0), pixels, means)
+
+
+def _box_sum(values: NDArray[np.generic], reach: int) -> NDArray[np.int64]:
+    """Sum over a square of 2 * reach + 1 pixels around each, cut at the border, by two running sums."""
+    sums = values.astype(np.int64)
+    for axis in (0, 1):
+        size = sums.shape[axis]
+        running = np.concatenate([np.zeros_like(sums.take([0], axis)), sums.cumsum(axis)], axis)
+        upper, lower = np.minimum(np.arange(size) + reach + 1, size), np.maximum(np.arange(size) - reach, 0)
+        sums = running.take(upper, axis) - running.take(lower, axis)
+    return sums

@@ -1,0 +1,91 @@
+"""Training on unbalanced classes: what is drawn, how it is corrected, what is recorded."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harmonic import bundle
+from harmonic.data import Images
+from harmonic.errors import RecipeError
+from harmonic.loaders import EpochSampler, class_weights
+from harmonic.recipe import Recipe
+from harmonic.train import Where, train
+
+CPU = Where("cpu", 1)
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning"),  # Lightning asks PyTorch in the old way.
+    pytest.mark.filterwarnings("ignore:The '.*dataloader' does not have many workers"),  # Tiny images are in memory.
+    pytest.mark.filterwarnings("ignore:Precision bf16-mixed is not supported by the model summary"),
+]
+
+
+def coloured(counts: tuple[int, ...]) -> Images:
+    """Images that show their class as brightness; two neighbours are one lesion."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    pictures = [Image.new("RGB", (16, 16), (60 * int(label) + index % 7,) * 3) for index, label in enumerate(labels)]
+    names = [f"picture {index}" for index in range(len(labels))]
+    return Images(
+        "colours", ("a", "b", "c")[: len(counts)], labels, names, pictures.__getitem__, np.arange(len(labels)) // 2
+    )
+
+
+def recipe(**changes: object) -> Recipe:
+    plan = {
+        "title": "tiny",
+        "model": {"architecture": "harm_lesion", "arguments": {"width": 2}},
+        "data": {"validation": 0.25, "balance": "sampling"},
+        "augment": {"flip": True, "quarter_turns": True},
+        "train": {"epochs": 1, "batch": 8, "optimiser": "adamw", "rate": 0.01, "schedule": {"kind": "one-cycle"}},
+        "pixels": {"height": 16, "width": 16},
+        "license": "CC-BY-NC-4.0",
+        "notice": "Research, not a medical device.",
+    }
+    return Recipe.model_validate({**plan, **changes})
+
+
+def test_sampling_draws_every_class_equally_often():
+    images = coloured((400, 40, 20))
+    draw = class_weights(images)[images.labels] / len(images)
+
+    drawn = [index for epoch in range(20) for _, index in _epoch(EpochSampler(460, 20, 1, draw), epoch)]
+
+    shares = np.bincount(images.labels[drawn]) / len(drawn)
+    assert shares.tolist() == pytest.approx([1 / 3] * 3, abs=0.02)
+
+
+def _epoch(sampler: EpochSampler, epoch: int) -> list[tuple[int, int]]:
+    sampler.set_epoch(epoch)
+    return list(sampler)
+
+
+def test_class_weights_make_every_class_weigh_the_same():
+    images = coloured((30, 6))
+
+    weights = class_weights(images)[images.labels]
+
+    assert weights[images.labels == 0].sum() == pytest.approx(weights[images.labels == 1].sum())
+    assert weights.mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("balance", ["loss", "sampling"])
+def test_a_balanced_run_records_shares_split_licence_and_both_readings(balance, tmp_path):
+    images = coloured((40, 12, 12))
+    plan = recipe(data={"validation": 0.25, "balance": balance})
+
+    card = bundle.load(train(plan, images, tmp_path / "run", test=images, where=CPU)).card
+
+    split = json.loads((tmp_path / "run" / "split.json").read_text())
+    assert not set(split["train"]) & set(split["validation"])
+    assert len(split["train"]) + len(split["validation"]) == 64
+    assert sum(card.metrics["class_shares"].values()) == pytest.approx(1)
+    assert {"test", "test_for_even_classes"} <= card.metrics.keys()
+    assert (card.license, card.notice) == ("CC-BY-NC-4.0", "Research, not a medical device.")
+
+
+def test_a_network_that_cannot_be_corrected_is_refused(tmp_path):
+    plan = recipe(model={"architecture": "wrn10_1"})
+
+    with pytest.raises(RecipeError, match=r"wrn10_1 cannot be corrected .* drop data.balance"):
+        train(plan, coloured((40, 12)), tmp_path / "run", where=CPU)
