@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from lightning.pytorch.loggers import TensorBoardLogger
+from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
@@ -148,13 +149,20 @@ class Trainee(L.LightningModule):
 def _claim(recipe: Recipe, out: Path) -> None:
     """Take a folder for this recipe's run; one that holds a run of the same recipe is resumed."""
     path = out / "recipe.json"
-    text = recipe.model_dump_json(indent=2) + "\n"
-    if path.exists() and path.read_text() != text:
+    if path.exists() and _stored(path) != recipe:
         raise RecipeError(
             f"{out} holds a run of another recipe ({path} differs). Give another --out, or remove the folder."
         )
     out.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(recipe.model_dump_json(indent=2) + "\n")
+
+
+def _stored(path: Path) -> Recipe | None:
+    """The recipe of a run, as this build understands it; None if it does not."""
+    try:
+        return Recipe.model_validate_json(path.read_bytes())
+    except ValidationError:
+        return None
 
 
 def _store_split(path: Path, learning: Images, choosing: Images, test: Images | None) -> None:

@@ -51,6 +51,7 @@ def test_the_published_recipe_has_the_published_settings():
         "epochs": 200,
         "batch": 128,
         "rate": 0.1,
+        "optimiser": "sgd",
         "momentum": 0.9,
         "nesterov": False,
         "weight_decay": 5e-4,
