@@ -21,7 +21,8 @@ COMPOSE = [shutil.which("docker-compose")] if shutil.which("docker-compose") els
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.skipif(
-        not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode != 0,
+        not shutil.which("docker")
+        or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode != 0,
         reason="no docker engine answers",
     ),
 ]
@@ -47,7 +48,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dic
 
 
 def compose(*arguments: str, environment: dict[str, str]) -> str:
-    ended = subprocess.run([*COMPOSE, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [*COMPOSE, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 

@@ -1,68 +1,23 @@
 """`harmonic serve` as a process of its own: answers, floods, signals, and starts that must not succeed."""
 
 import asyncio
-import os
-import re
-import shutil
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.e2e.process import PATIENCE_S, run, serving
 from tests.service.conftest import publish_colours
 from tests.service.images import encoded, noise, plain
-
-HARMONIC = shutil.which("harmonic", path=str(Path(sys.executable).parent)) or "harmonic"
-PATIENCE_S = 60
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     publish_colours(tmp_path / "models")
     return tmp_path / "models"
-
-
-def environment(**settings: str) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HARMONIC_SERVE_")}
-    return inherited | {f"HARMONIC_SERVE_{name.upper()}": value for name, value in settings.items()}
-
-
-@contextmanager
-def serving(repository: Path, *flags: str, **settings: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    command = [HARMONIC, "serve", "--repository", str(repository), "--port", "0", *flags]
-    process = subprocess.Popen(command, env=environment(**settings), stderr=subprocess.PIPE, text=True)
-    try:
-        yield address(process), process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def address(process: "subprocess.Popen[str]") -> str:
-    """Where it listens, as it says itself once it does."""
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if found := re.search(r"running on (http://[0-9.]+:\d+)", line):
-            return found[1]
-    pytest.fail(f"the service did not start: {''.join(said)}")
-
-
-def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [HARMONIC, *arguments],
-        env=environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
 
 
 def test_a_process_answers_concurrent_callers_in_batches(repository):
