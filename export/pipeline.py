@@ -8,7 +8,6 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 import numpy as np
-from harmonic.spectrum import spectrum
 from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
@@ -24,6 +23,7 @@ from export.repository import publishing
 from export.verify import reference_logits, synthetic_images, tolerance, verify
 from harmonic.bundle import Bundle
 from harmonic.pixels import PixelSpec, prepare, upright_rgb
+from harmonic.spectrum import spectrum
 
 CARD, SPECTRUM = "MODEL_CARD.md", "spectrum.json"
 _SYNTHETIC_GOLDENS = 8

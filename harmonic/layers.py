@@ -23,8 +23,8 @@ PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
 
 def synthesise(
-    coefficients: Float[Tensor, "out in freq"], bank: Float[Tensor, "freq rows columns"]
-) -> Float[Tensor, "out in rows columns"]:
+    coefficients: Float[Tensor, "out in_ freq"], bank: Float[Tensor, "freq rows columns"]
+) -> Float[Tensor, "out in_ rows columns"]:
     """Weigh the filters of a bank: kernel[o, i] = sum over f of coefficients[o, i, f] * bank[f] (Ulicny 2019, eq.
     2)."""
     out_channels, in_channels, _ = coefficients.shape
@@ -83,7 +83,7 @@ class SpectralConv2d(nn.Module):
     def _weight_shape(self) -> tuple[int, ...]:
         raise NotImplementedError
 
-    def coefficients(self) -> Float[Tensor, "out in freq"]:
+    def coefficients(self) -> Float[Tensor, "out in_ freq"]:
         """Learned weight of every filter; `in` counts the input channels of one group."""
         return self.weight.view(self.out_channels, self.in_channels // self.groups, len(self.frequencies))
 
@@ -166,7 +166,7 @@ class HarmonicConv2d(SpectralConv2d):
     def _weight_shape(self) -> tuple[int, ...]:
         return (self.out_channels, self.in_channels // self.groups, len(self.frequencies), 1, 1)
 
-    def kernel(self) -> Float[Tensor, "out in rows columns"]:
+    def kernel(self) -> Float[Tensor, "out in_ rows columns"]:
         """The merged kernel; in evaluation without gradients it is computed once and kept."""
         if self.training or torch.is_grad_enabled() or self.weight.is_inference() or torch.compiler.is_compiling():
             return synthesise(self.coefficients(), self.bank)

@@ -18,8 +18,8 @@ Layer = TypeVar("Layer", bound=SpectralConv2d)
 
 
 def project(
-    kernel: Float[Tensor, "out in rows columns"], bank: Float[Tensor, "freq rows columns"]
-) -> Float[Tensor, "out in freq"]:
+    kernel: Float[Tensor, "out in_ rows columns"], bank: Float[Tensor, "freq rows columns"]
+) -> Float[Tensor, "out in_ freq"]:
     """Least-squares coefficients of kernels in a bank, in float64.
 
     For orthogonal filters they are <kernel, psi> / |psi|^2. Solving with the Gram matrix gives the same without the
@@ -31,7 +31,7 @@ def project(
     return solved.T.reshape(*kernel.shape[:2], len(filters))
 
 
-def energy_kept(kernel: Float[Tensor, "out in rows columns"], bank: Float[Tensor, "freq rows columns"]) -> float:
+def energy_kept(kernel: Float[Tensor, "out in_ rows columns"], bank: Float[Tensor, "freq rows columns"]) -> float:
     """Share of a kernel's squared norm that a bank can express, 0 to 1; 1 for a kernel of zeros."""
     total = kernel.double().square().sum()
     if not total:
