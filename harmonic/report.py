@@ -1,12 +1,28 @@
 """Tables for people: evaluations and the list of architectures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import torch
 from rich.table import Table
 
 from harmonic import zoo
 from harmonic.evaluate import Evaluation
+from harmonic.trace import macs, parameters
+
+
+@dataclass(frozen=True, slots=True)
+class ArchitectureRow:
+    """What a list says of an architecture. macs: of one image; published: test error as the papers print it."""
+
+    name: str
+    parameters: int
+    macs: int
+    height: int
+    width: int
+    published: str
+    arguments: tuple[str, ...]
+    what: str
 
 
 def evaluation_tables(measured: Evaluation) -> Iterator[Table]:
@@ -25,16 +41,37 @@ def evaluation_tables(measured: Evaluation) -> Iterator[Table]:
         yield _confusion_table(measured)
 
 
-def architecture_table() -> Table:
-    """Every listed architecture with its parameters for 10 classes (1,000 for inputs above 100 pixels)."""
-    table = Table("name", "parameters", "input", "arguments", "what it is", title="Architectures")
+def architecture_rows() -> Iterator[ArchitectureRow]:
+    """Every listed architecture, for 10 classes (1,000 for inputs above 100 pixels)."""
     for family in zoo.families():
-        classes = 10 if family.pixels.height <= 100 else 1000
         for name in family.listed:
+            spec = zoo.native_pixels(name)
             with torch.device("meta"):
-                parameters = sum(p.numel() for p in zoo.create(name, classes).parameters() if p.requires_grad)
-            size = f"{family.pixels.height} x {family.pixels.width}"
-            table.add_row(name, f"{parameters:,}", size, ", ".join(family.arguments), family.summary)
+                model = zoo.create(name, 10 if spec.height <= 100 else 1000)
+            yield ArchitectureRow(
+                name,
+                parameters(model),
+                macs(model, (spec.channels, spec.height, spec.width)),
+                spec.height,
+                spec.width,
+                family.published.get(name, ""),
+                (*family.arguments, "spectrum"),
+                family.summary,
+            )
+
+
+def architecture_table(rows: Iterable[ArchitectureRow]) -> Table:
+    """The rows as a table. MACs: multiply-accumulates of one image in millions, layers fused."""
+    table = Table("name", "parameters", "M MAC", "input", "published error, %", "arguments", title="Architectures")
+    for row in rows:
+        table.add_row(
+            row.name,
+            f"{row.parameters:,}",
+            f"{row.macs / 1e6:,.1f}",
+            f"{row.height} x {row.width}",
+            row.published,
+            ", ".join(row.arguments),
+        )
     return table
 
 

@@ -12,9 +12,11 @@ from rich.table import Table
 from torch import nn
 
 from harmonic.errors import SpectrumError
+from harmonic.hamming import HammingConv2d
 from harmonic.layers import SpectralConv2d
 from harmonic.projection import harmonic_from
-from harmonic.selection import refusal, spatial_layers
+from harmonic.selection import refusal
+from harmonic.trace import is_spatial
 
 Layer = dict[str, Any]
 
@@ -26,7 +28,8 @@ def spectrum(model: nn.Module) -> list[Layer]:
     along rows), and two shares for each frequency, which sum to 1: `weight` of the mean absolute coefficient, `energy`
     of the squared norm of the kernels. Layers that compute something else than a convolution are left out.
     """
-    return [_entry(name, _harmonic(layer)) for name, layer in spatial_layers(model).items() if refusal(layer) is None]
+    harmonic = {name: _harmonic(layer) for name, layer in model.named_modules()}
+    return [_entry(name, layer) for name, layer in harmonic.items() if layer is not None]
 
 
 def spectrum_table(layers: Sequence[Layer]) -> Table:
@@ -70,9 +73,14 @@ def _shares(values: torch.Tensor) -> list[float]:
     return [float(value) / total if total else 0.0 for value in values]
 
 
-def _harmonic(layer: nn.Conv2d | SpectralConv2d) -> SpectralConv2d:
+def _harmonic(layer: nn.Module) -> SpectralConv2d | None:
+    """The harmonic form of a spatial convolution; None for any other layer."""
     if isinstance(layer, SpectralConv2d):
         return layer
+    if isinstance(layer, HammingConv2d):
+        layer = layer.as_conv2d()
+    if not isinstance(layer, nn.Conv2d) or not is_spatial(layer) or refusal(layer) is not None:
+        return None
     # The padding may depend on the image's size, which says nothing about the kernel.
     bare = copy.copy(layer)
     bare.padding, bare.padding_mode = (0, 0), "zeros"

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from harmonic.errors import SpectrumError
+from harmonic.hamming import HammingConv2d
 from harmonic.layers import SpectralConv2d
 
-Convolution = nn.Conv2d | SpectralConv2d
 ImageSize = tuple[int, int, int]  # channels, rows, columns
 
 
@@ -67,6 +67,11 @@ def macs(model: nn.Module, size: ImageSize) -> int:
     return sum(call.macs for call in trace(model, size))
 
 
+def parameters(model: nn.Module) -> int:
+    """Trainable parameters."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
 def stages(calls: list[Call]) -> list[list[str]]:
     """Names of the spatial convolutions after the root, grouped by the size of their output, largest first."""
     after_root = [call for call in calls if call.spatial and call.layer is not root(calls).layer]
@@ -87,7 +92,7 @@ def _run(model: nn.Module, size: ImageSize, device: str) -> list[Call]:
     twin = copy.deepcopy(model).to(device).eval()
     calls: list[Call] = []
     for name, layer in twin.named_modules():
-        if isinstance(layer, nn.Conv2d | SpectralConv2d | nn.Linear):
+        if isinstance(layer, nn.Conv2d | SpectralConv2d | HammingConv2d | nn.Linear):
             layer.register_forward_hook(_recorder(name, own[name], calls))
     first = next((p for p in twin.parameters() if p.is_floating_point()), torch.empty(0))
     with torch.no_grad():
@@ -99,7 +104,7 @@ def _recorder(name: str, own: nn.Module, calls: list[Call]) -> Callable[[nn.Modu
     def record(layer: nn.Module, _: Any, output: Tensor) -> None:
         if isinstance(layer, nn.Linear):
             calls.append(Call(name, own, 1, 1, output.numel() * layer.in_features))
-        elif isinstance(layer, nn.Conv2d | SpectralConv2d):
+        elif isinstance(layer, nn.Conv2d | SpectralConv2d | HammingConv2d):
             taps = layer.kernel_size[0] * layer.kernel_size[1] * layer.in_channels // layer.groups
             calls.append(Call(name, own, output.shape[-2], output.shape[-1], output.numel() * taps))
 

@@ -48,7 +48,7 @@ def train(recipe: Recipe, images: Images, out: Path, *, test: Images | None = No
     if (out / "bundle").exists():
         return out / "bundle"
     _claim(recipe, out)
-    spec = recipe.pixels or zoo.find(recipe.model.architecture).pixels
+    spec = recipe.pixels or zoo.native_pixels(recipe.model.architecture)
     L.seed_everything(recipe.train.seed, verbose=False)
     network = zoo.create(recipe.model.architecture, len(images.classes), **recipe.model.arguments)
     if recipe.data.balance != "none" and not isinstance(network, PriorCorrectable):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from harmonic import zoo
+from harmonic.pixels import PixelSpec
 
 CLASSES = 3
 
@@ -26,9 +27,15 @@ def stand_in(template: str) -> nn.Module:
     return zoo.create(name, CLASSES, **arguments)
 
 
+def small_pixels(template: str) -> PixelSpec:
+    """The family's native input, but at most 64 pixels a side, which every network takes."""
+    spec = family(template).pixels
+    return spec.model_copy(update={"height": min(spec.height, 64), "width": min(spec.width, 64)})
+
+
 def images(count: int, template: str) -> Tensor:
-    """Normalised images of the family's native size."""
-    height, width, channels = family(template).pixels.shape
+    """Normalised images of the family's native size, at most 64 pixels a side."""
+    height, width, channels = small_pixels(template).shape
     return torch.randn(count, channels, height, width, generator=torch.Generator().manual_seed(1))
 
 

@@ -3,7 +3,22 @@
 Importing this package registers the families; each has a file of its own.
 """
 
-from harmonic.zoo import hamming, lesion, wrn
-from harmonic.zoo.registry import Architecture, create, families, find, listed_names
+from harmonic.zoo import cifar_resnet, hamming, hubs, lesion, resnet, seresnext, vgg, wrn
+from harmonic.zoo.registry import Architecture, create, families, find, listed_names, native_pixels
 
-__all__ = ["Architecture", "create", "families", "find", "hamming", "lesion", "listed_names", "wrn"]
+__all__ = [
+    "Architecture",
+    "cifar_resnet",
+    "create",
+    "families",
+    "find",
+    "hamming",
+    "hubs",
+    "lesion",
+    "listed_names",
+    "native_pixels",
+    "resnet",
+    "seresnext",
+    "vgg",
+    "wrn",
+]

@@ -5,17 +5,25 @@ Knows no architecture itself: families register beside their code, and a name ta
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
 from torch import nn
 
+from harmonic.convert import apply
 from harmonic.errors import ZooError
 from harmonic.pixels import PixelSpec
+from harmonic.selection import plan_from_json
 
-_NUMBERS = {"depth": (r"\d+", int), "width": (r"\d+(?:\.\d+)?", float)}
+_PARTS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "depth": (r"\d+", int),
+    "cardinality": (r"\d+", int),
+    "base": (r"\d+", int),
+    "width": (r"\d+(?:\.\d+)?", float),
+    "name": (r"[a-z0-9_]+(?:\.[a-z0-9_]+)?", str),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +31,8 @@ class Architecture:
     """A family of networks.
 
     template: the name, its numbers in braces: "harm_wrn{depth}_{width}". build: takes those numbers, `classes` and
-    the arguments.
-    pixels: the native input. listed: names that lists show. stand_in: name and arguments of a small member, for tests.
+    the arguments. pixels: the native input; native: that of a single name, where members differ.
+    listed: names that lists show. stand_in: name and arguments of a small member, for tests.
     published: error in percent by listed name, as the papers print it.
     """
 
@@ -34,6 +42,7 @@ class Architecture:
     listed: tuple[str, ...]
     stand_in: tuple[str, dict[str, Any]]
     published: dict[str, str] = field(default_factory=dict)
+    native: Callable[..., PixelSpec] | None = None
 
     @property
     def summary(self) -> str:
@@ -47,10 +56,10 @@ class Architecture:
         return {p.name: p.default for p in parameters if f"{{{p.name}}}" not in self.template and p.name != "classes"}
 
     def match(self, name: str) -> dict[str, Any] | None:
-        """The numbers in a name of this family, or None."""
-        pattern = re.sub(r"\\\{(\w+)\\\}", lambda m: f"(?P<{m[1]}>{_NUMBERS[m[1]][0]})", re.escape(self.template))
+        """The numbers and words in a name of this family, or None."""
+        pattern = re.sub(r"\\\{(\w+)\\\}", lambda m: f"(?P<{m[1]}>{_PARTS[m[1]][0]})", re.escape(self.template))
         found = re.fullmatch(pattern, name)
-        return {key: _NUMBERS[key][1](text) for key, text in found.groupdict().items()} if found else None
+        return {key: _PARTS[key][1](text) for key, text in found.groupdict().items()} if found else None
 
 
 _FAMILIES: dict[str, Architecture] = {}
@@ -64,6 +73,7 @@ def register(
     stand_in: str,
     stand_in_arguments: dict[str, Any] | None = None,
     published: dict[str, str] | None = None,
+    native: Callable[..., PixelSpec] | None = None,
 ) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
     """Register the decorated builder under a name template; ZooError if the name is taken."""
 
@@ -72,7 +82,7 @@ def register(
         if template in _FAMILIES or taken:
             raise ZooError(f"the name {template!r} is taken.")
         _FAMILIES[template] = Architecture(
-            template, build, pixels, listed, (stand_in, stand_in_arguments or {}), published or {}
+            template, build, pixels, listed, (stand_in, stand_in_arguments or {}), published or {}, native
         )
         return build
 
@@ -98,15 +108,28 @@ def find(name: str) -> Architecture:
     raise ZooError(f"there is no architecture {name!r}. Near: {', '.join(near)}. `harmonic models` lists all.")
 
 
-def create(name: str, classes: int, **arguments: Any) -> nn.Module:
+def native_pixels(name: str) -> PixelSpec:
+    """The input that a network was made for."""
+    family = find(name)
+    return family.native(**(family.match(name) or {})) if family.native else family.pixels
+
+
+def create(name: str, classes: int, *, spectrum: Mapping[str, Any] | None = None, **arguments: Any) -> nn.Module:
     """Build an untrained network that maps normalised images (N, C, H, W) to logits (N, classes).
 
-    Raises ZooError for an unknown name, arguments that the architecture does not take, or fewer than two classes.
+    spectrum: makes layers of any network harmonic or gives harmonic ones another level: a level (None: the full band),
+    or {level, norm, bias}, by layer name, as `convert.Conversion.spectrum` says.
+    Raises ZooError for an unknown name, arguments that the architecture does not take, or fewer than two classes, and
+    SpectrumError for a spectrum that does not fit.
     """
     family = find(name)
     unknown = arguments.keys() - family.arguments.keys()
     if unknown:
-        raise ZooError(f"{name} does not take {sorted(unknown)}; it takes {sorted(family.arguments)}.")
+        raise ZooError(f"{name} does not take {sorted(unknown)}; it takes {sorted([*family.arguments, 'spectrum'])}.")
     if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
         raise ZooError(f"classes must be a whole number from 2, not {classes!r}.")
-    return family.build(**(family.match(name) or {}), classes=classes, **arguments)
+    model = family.build(**(family.match(name) or {}), classes=classes, **arguments)
+    if not spectrum:
+        return model
+    plans = {layer: plan_from_json(layer, value) for layer, value in spectrum.items()}
+    return apply(model, plans, projected=False)

@@ -27,6 +27,7 @@ CIFAR10 = PixelSpec(
     mean=(125.3 / 255, 123.0 / 255, 113.9 / 255),
     std=(63.0 / 255, 62.1 / 255, 66.7 / 255),
 )
+STL10 = CIFAR10.model_copy(update={"height": 96, "width": 96})
 _ROOT_CHANNELS = 16
 _plain3x3 = partial(nn.Conv2d, kernel_size=3, padding=1, bias=False)
 _banded3x3 = partial(BandNormConv2d, kernel_size=3, padding=1, bias=False, init="fan_in")
@@ -34,6 +35,12 @@ _banded3x3 = partial(BandNormConv2d, kernel_size=3, padding=1, bias=False, init=
 
 def _harmonic3x3(level: Level) -> ConvFactory:
     return partial(HarmonicConv2d, kernel_size=3, padding=1, bias=False, init="fan_in", level=level)
+
+
+def _harmonic_root(root: str) -> ConvFactory:
+    if root not in ("norm", "linear"):
+        raise ZooError(f"root is norm or linear, not {root!r}.")
+    return _banded3x3 if root == "norm" else _harmonic3x3(None)
 
 
 class Block(nn.Module):
@@ -136,17 +143,33 @@ def _levels(level: Level | Sequence[Level]) -> list[Level]:
 
 
 @register(
-    "wrn{depth}_{width}", pixels=CIFAR10, listed=("wrn16_8", "wrn28_6", "wrn28_8", "wrn28_10"), stand_in="wrn10_1"
+    "wrn{depth}_{width}",
+    pixels=CIFAR10,
+    listed=("wrn16_8", "wrn28_6", "wrn28_8", "wrn28_10"),
+    stand_in="wrn10_1",
+    published={
+        "wrn28_10": "C10 3.91, C100 18.75",
+        "wrn28_8": "C10 4.01, C100 19.38",
+        "wrn28_6": "C10 4.09, C100 20.17",
+    },
 )
 def wrn(depth: int, width: float, classes: int, dropout: float = 0.0, root_stride: int = 1) -> nn.Module:
     """Wide ResNet with plain convolutions."""
     return _build(depth, width, _plain3x3, [_plain3x3] * 3, classes, dropout, root_stride)
 
 
-@register("harm1_wrn{depth}_{width}", pixels=CIFAR10, listed=("harm1_wrn28_10",), stand_in="harm1_wrn10_1")
-def harm1_wrn(depth: int, width: float, classes: int, dropout: float = 0.0, root_stride: int = 1) -> nn.Module:
-    """Wide ResNet whose first layer is harmonic, with a norm between filters and weights."""
-    return _build(depth, width, _banded3x3, [_plain3x3] * 3, classes, dropout, root_stride)
+@register(
+    "harm1_wrn{depth}_{width}",
+    pixels=CIFAR10,
+    listed=("harm1_wrn28_10",),
+    stand_in="harm1_wrn10_1",
+    published={"harm1_wrn28_10": "C10 3.64, C100 18.57"},
+)
+def harm1_wrn(
+    depth: int, width: float, classes: int, dropout: float = 0.0, root_stride: int = 1, root: str = "norm"
+) -> nn.Module:
+    """Wide ResNet whose first layer alone is harmonic; `root` is "norm" (between filters and weights) or "linear"."""
+    return _build(depth, width, _harmonic_root(root), [_plain3x3] * 3, classes, dropout, root_stride)
 
 
 @register(
@@ -155,6 +178,7 @@ def harm1_wrn(depth: int, width: float, classes: int, dropout: float = 0.0, root
     listed=("harm_wrn16_2", "harm_wrn16_4", "harm_wrn16_8", "harm_wrn28_10"),
     stand_in="harm_wrn10_1",
     stand_in_arguments={"level": (None, 3, 2)},
+    published={"harm_wrn28_10": "C10 3.86, C100 18.57"},
 )
 def harm_wrn(
     depth: int,
@@ -163,7 +187,39 @@ def harm_wrn(
     level: Level | Sequence[Level] = None,
     dropout: float = 0.0,
     root_stride: int = 1,
+    root: str = "norm",
 ) -> nn.Module:
     """Wide ResNet with harmonic layers throughout; `level` is one value or one per group (32x32, 16x16, 8x8)."""
     convs = [_harmonic3x3(group_level) for group_level in _levels(level)]
-    return _build(depth, width, _banded3x3, convs, classes, dropout, root_stride)
+    return _build(depth, width, _harmonic_root(root), convs, classes, dropout, root_stride)
+
+
+@register(
+    "stl10_wrn{depth}_{width}",
+    pixels=STL10,
+    listed=("stl10_wrn16_8",),
+    stand_in="stl10_wrn10_1",
+    published={"stl10_wrn16_8": "STL-10 12.71"},
+)
+def stl10_wrn(depth: int, width: float, classes: int, dropout: float = 0.0) -> nn.Module:
+    """Wide ResNet for 96 x 96 images: the root has stride 2."""
+    return wrn(depth, width, classes, dropout, root_stride=2)
+
+
+@register(
+    "stl10_harm_wrn{depth}_{width}",
+    pixels=STL10,
+    listed=("stl10_harm_wrn16_8",),
+    stand_in="stl10_harm_wrn10_1",
+    published={"stl10_harm_wrn16_8": "STL-10 9.55"},
+)
+def stl10_harm_wrn(
+    depth: int,
+    width: float,
+    classes: int,
+    level: Level | Sequence[Level] = None,
+    dropout: float = 0.0,
+    root: str = "norm",
+) -> nn.Module:
+    """Wide ResNet for 96 x 96 images with harmonic layers throughout: the root has stride 2."""
+    return harm_wrn(depth, width, classes, level, dropout, root_stride=2, root=root)

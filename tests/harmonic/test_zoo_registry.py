@@ -22,7 +22,7 @@ def test_names_are_taken_once():
 def test_a_family_says_what_it_is_and_takes():
     family = zoo.find("harm_wrn28_10")
     assert family.template == "harm_wrn{depth}_{width}"
-    assert family.arguments == {"level": None, "dropout": 0.0, "root_stride": 1}
+    assert family.arguments == {"level": None, "dropout": 0.0, "root_stride": 1, "root": "norm"}
     assert all(each.summary for each in zoo.families())
 
 
@@ -56,7 +56,9 @@ def test_too_few_classes_are_refused(classes):
 
 
 def test_an_unknown_argument_is_refused_with_the_known_ones():
-    with pytest.raises(ZooError, match=r"does not take \['levels'\].*'dropout', 'level', 'root_stride'"):
+    with pytest.raises(
+        ZooError, match=r"does not take \['levels'\].*'dropout', 'level', 'root', 'root_stride', 'spectrum'"
+    ):
         zoo.create("harm_wrn10_1", 10, levels=3)
 
 
