@@ -14,7 +14,7 @@ help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 serve: $(VENV)/.serve-$(RUNTIME) ## Serve the models in ./models on port 8000 (PORT=, DEVICE=cuda, MODELS=)
-	$(VENV)/bin/harmonic serve --repository $(MODELS) --host $(HOST) --port $(PORT) --device $(DEVICE)
+	@$(VENV)/bin/harmonic serve --repository $(MODELS) --host $(HOST) --port $(PORT) --device $(DEVICE)
 
 test: lint types unit ## Lint, types and tests
 
@@ -50,16 +50,18 @@ clean: ## Remove what the other targets made
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "harmonic needs Python 3.11 or newer; set PYTHON=")'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "harmonic needs Python 3.11 or newer; set PYTHON=")'
+	@$(PYTHON) -m venv $(VENV)
 
 # One of the two ONNX Runtime wheels at a time: they overwrite each other's files.
 $(VENV)/.serve-cpu $(VENV)/.serve-gpu: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) uninstall --quiet --yes $(OTHER_WHEEL)
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[serve,$(RUNTIME)]'
-	rm -f $(VENV)/.serve-* && touch $@
+	@echo "Installing what serving needs into $(VENV) ..."
+	@! $(PIP) show --quiet $(OTHER_WHEEL) 2>/dev/null || $(PIP) uninstall --quiet --yes $(OTHER_WHEEL)
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[serve,$(RUNTIME)]'
+	@rm -f $(VENV)/.serve-* && touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) uninstall --quiet --yes onnxruntime-gpu
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[serve,train,export,dev,cpu]'
-	rm -f $(VENV)/.serve-* && touch $@ $(VENV)/.serve-cpu
+	@echo "Installing everything, PyTorch included, into $(VENV) (several minutes the first time) ..."
+	@! $(PIP) show --quiet onnxruntime-gpu 2>/dev/null || $(PIP) uninstall --quiet --yes onnxruntime-gpu
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[serve,train,export,dev,cpu]'
+	@rm -f $(VENV)/.serve-* && touch $@ $(VENV)/.serve-cpu

@@ -1,0 +1,100 @@
+"""The model that comes with the project, served by the real process, on the real test images."""
+
+import asyncio
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from export.manifest import check_files, read_manifest
+from harmonic.data import Images, read
+from harmonic.evaluate import evaluate, open_predictor
+from tests.e2e.process import serving
+
+MODELS = Path(__file__).parents[2] / "models"
+VERSION = MODELS / "cifar10" / "1"
+
+
+def test_it_is_whole_small_and_says_what_it_is_for() -> None:
+    manifest = read_manifest(VERSION)
+    check_files(VERSION, manifest)
+    assert sum(path.stat().st_size for path in VERSION.iterdir()) <= 12e6
+    card = (VERSION / "MODEL_CARD.md").read_text()
+    assert f"{manifest.metrics['test']['top1']:.2%}" in card
+    assert "## Limits" in card
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    path = Path(os.environ.get("HARMONIC_DATA", "/nonexistent")) / "cifar10-test.zip"
+    if not path.is_file():
+        pytest.skip("needs cifar10-test.zip in HARMONIC_DATA")
+    return read([path], "test")
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving(MODELS, "--default-model", "cifar10") as (address, _):
+        yield address
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("kind", ["WebP", "PNG"])
+@pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_every_image_gets_the_label_that_evaluation_gives_it(images: Images, url: str, kind: str, count: int) -> None:
+    chosen = images.subset(np.arange(count) * (len(images) // count))
+    predictor = open_predictor(str(VERSION))
+    expected = [predictor.classes[i] for i in evaluate(predictor, chosen).probabilities.argmax(axis=1)]
+    before = _batches(httpx.get(f"{url}/metrics").text)
+    found = asyncio.run(_labels(url, _encoded(chosen, kind)))
+    calls, rows = (now - then for now, then in zip(_batches(httpx.get(f"{url}/metrics").text), before, strict=True))
+    assert found == expected
+    assert rows == count
+    assert rows / calls > 1, "the service did not batch"
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_its_accuracy_is_what_its_manifest_says(images: Images) -> None:
+    measured = evaluate(open_predictor(str(VERSION)), images)
+    assert measured.top(1) == pytest.approx(read_manifest(VERSION).metrics["test"]["top1"], abs=5e-4)
+    assert measured.top(1) >= 0.9
+
+
+def _encoded(images: Images, kind: str) -> list[bytes]:
+    """The files themselves where they are of that kind, else the same pixels in another lossless file."""
+    if kind == "WebP":
+        with zipfile.ZipFile(Path(os.environ["HARMONIC_DATA"]) / "cifar10-test.zip") as archive:
+            return [archive.read(name) for name in images.names]
+    return [_png(images.open(index)) for index in range(len(images))]
+
+
+def _png(image: Image.Image) -> bytes:
+    content = io.BytesIO()
+    image.save(content, "PNG")
+    return content.getvalue()
+
+
+async def _labels(url: str, bodies: list[bytes]) -> list[str]:
+    limits = httpx.Limits(max_connections=32)
+    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=httpx.Timeout(60, pool=None)) as client:
+        posts = (client.post("/v1/classify", content=body, params={"top_k": 1}) for body in bodies)
+        answers = await asyncio.gather(*posts)
+    assert {answer.status_code for answer in answers} == {200}
+    return [json.loads(answer.content)["predictions"][0]["classes"][0]["label"] for answer in answers]
+
+
+def _batches(metrics: str) -> tuple[float, float]:
+    """Model calls and images so far."""
+    lines = [line for line in metrics.splitlines() if line.startswith("harmonic_batch_size_")]
+    return tuple(
+        sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"harmonic_batch_size_{end}"))
+        for end in ("count", "sum")
+    )  # type: ignore[return-value]
