@@ -18,7 +18,7 @@ class Checkpoints(Callback):
     more.
     """
 
-    def __init__(self, network: nn.Module, folder: Path, *, by_validation: bool) -> None:
+    def __init__(self, network: nn.Module, folder: Path, *, by_validation: bool = True) -> None:
         self.network, self.folder, self.by_validation = network, folder, by_validation
         self.epoch, self.figures = -1, dict[str, float]()
         self.history: list[dict[str, float]] = []
@@ -54,7 +54,7 @@ class Checkpoints(Callback):
             self.epoch, self.figures = trainer.current_epoch, figures
             if trainer.is_global_zero:
                 self._save_best()
-        trainer.save_checkpoint(self.folder / "last.part")
+        trainer.save_checkpoint(self.folder / "last.part", weights_only=False)
         if trainer.is_global_zero:
             (self.folder / "last.part").replace(self.last)
             self._write_log()

@@ -18,7 +18,7 @@ class Classifier(nn.Module):
 
     def __init__(self, network: nn.Module, spec: PixelSpec) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.spec = network, spec
         mean, std = (torch.tensor(figures, dtype=torch.float64).view(1, -1, 1, 1) for figures in (spec.mean, spec.std))
         self.register_buffer("scale", (1 / (255 * std)).float(), persistent=False)
         self.register_buffer("shift", (-mean / std).float(), persistent=False)

@@ -9,8 +9,8 @@ DataPaths = Annotated[
     list[Path],
     typer.Option(
         "--data",
-        help="Images: a folder or zip of class folders (with or without train/ and test/), CIFAR-10/100 as torchvision "
-        "lays them out, or MNIST's idx files. Give it several times to join sources.",
+        help="Images: a folder or zip of class folders (with or without train/, val/ and test/ above them), "
+        "CIFAR-10/100 as torchvision lays them out, or MNIST's idx files. Give it several times to join sources.",
     ),
 ]
 
@@ -18,6 +18,10 @@ DataPaths = Annotated[
 def train(
     recipe: Annotated[str, typer.Argument(help="A TOML file, or the name of a recipe that comes with the package.")],
     data: DataPaths,
+    val: Annotated[
+        list[Path] | None,
+        typer.Option(help="Images that choose the best epoch; default: --data's own, else a share."),
+    ] = None,
     test: Annotated[
         list[Path] | None, typer.Option(help="Images to measure once at the end; default: --data's own test split.")
     ] = None,
@@ -42,12 +46,17 @@ def train(
         torch.set_num_threads(threads)
     plan = recipes.read(recipe)
     images = datasets.read(data, "train")
+    choosing = val or [path for path in data if datasets.has_split(path, "val")]
     held_out = test or [path for path in data if datasets.has_split(path, "test")]
-    tested = datasets.read(held_out, "test") if held_out else None
     folder = run(
-        plan, images, out or Path("runs") / Path(recipe).stem, test=tested, where=Where(accelerator, devices or "auto")
+        plan,
+        images,
+        out or Path("runs") / Path(recipe).stem,
+        val=datasets.read(choosing, "val") if choosing else None,
+        test=datasets.read(held_out, "test") if held_out else None,
+        where=Where(accelerator, devices or "auto"),
     )
-    Console(highlight=False).print(
+    Console(highlight=False, soft_wrap=True).print(
         f"The bundle is {folder}. Next: harmonic export {folder} --repository models --name NAME"
     )
 

@@ -6,7 +6,8 @@ HarmonicError
 ├── ZooError        an unknown architecture, or arguments that it does not take
 ├── BundleError     a bundle that is missing, damaged, or of another schema
 ├── RecipeError     a recipe that is not valid
-└── DataError       a data set that cannot be read or learned from
+├── DataError       a data set that cannot be read or learned from
+└── DeviceError     hardware that was asked for and is not there
 """
 
 
@@ -36,3 +37,7 @@ class RecipeError(HarmonicError, ValueError):
 
 class DataError(HarmonicError):
     """A data set that cannot be read or learned from."""
+
+
+class DeviceError(HarmonicError):
+    """Hardware that was asked for and is not there."""

@@ -5,7 +5,6 @@ Kinds of predictor (a bundle, an exported version, a running service) are found 
 """
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,16 +14,13 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
 from numpy import ndarray
-from rich.progress import track
 from torch import nn
 
 from harmonic import bundle, metrics
 from harmonic.classifier import Classifier
-from harmonic.data import Images, prepare_all
-from harmonic.errors import DataError, HarmonicError
+from harmonic.errors import HarmonicError
+from harmonic.images import Images, prepared_batches
 from harmonic.pixels import PixelSpec
-
-_BATCH = 256
 
 
 class Predictor(Protocol):
@@ -126,18 +122,14 @@ class Evaluation:
 
 
 def evaluate(predictor: Predictor, images: Images) -> Evaluation:
-    """Ask a predictor about every image; DataError if the classes are not the predictor's."""
-    if images.classes != predictor.classes:
-        raise DataError(
-            f"{images.source} has the classes {list(images.classes)}, the model answers {list(predictor.classes)}."
-        )
-    prepared = prepare_all(images, predictor.pixels, title="Reading images")
-    started = time.perf_counter()
-    batches = track(list(_batches(prepared)), description="Evaluating", transient=True)
-    answers = np.concatenate([predictor(batch) for batch in batches])
-    return Evaluation(
-        images.source, images.classes, images.labels, answers, time.perf_counter() - started, images.groups
-    )
+    """Ask a predictor about every image, 256 at a time; DataError if it does not answer one of their classes."""
+    images = images.labelled_as(predictor.classes)
+    answers, seconds = [], 0.0
+    for batch in prepared_batches(images, predictor.pixels, title="Evaluating"):
+        started = time.perf_counter()
+        answers.append(predictor(batch))
+        seconds += time.perf_counter() - started
+    return Evaluation(images.source, images.classes, images.labels, np.concatenate(answers), seconds, images.groups)
 
 
 def open_predictor(target: str) -> Predictor:
@@ -173,7 +165,3 @@ def bundle_predictor(target: str) -> NetworkPredictor | None:
     loaded = bundle.load(folder)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return NetworkPredictor(loaded.model.to(device), loaded.card.classes, loaded.card.pixels)
-
-
-def _batches(images: UInt8[ndarray, "n h w c"]) -> Iterator[UInt8[ndarray, "b h w c"]]:
-    return (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))

@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from harmonic.data import Images, Split, listing, opener, some, split_by_group
 from harmonic.errors import DataError
+from harmonic.folders import Split, listing, opener
+from harmonic.images import Images, some, split_by_group
 
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 _TABLES = ("HAM10000_metadata.csv", "HAM10000_metadata", "labels.csv")
@@ -22,8 +23,14 @@ _TEST_SHARE, _TEST_SEED = 0.2, 0  # Part of what the data set is here: everyone'
 def is_ham10000(path: Path) -> bool:
     """Whether a folder or zip has the data set's metadata table at its top."""
     if path.is_dir():
-        return any((path / name).is_file() for name in _TABLES)
-    return zipfile.is_zipfile(path) and _table_name(listing(path)) is not None
+        name = next((name for name in _TABLES if (path / name).is_file()), None)
+    else:
+        name = _table_name(listing(path)) if zipfile.is_zipfile(path) else None
+    # Many a folder has some labels.csv; this one's speaks of lesions.
+    if name != _TABLES[-1]:
+        return name is not None
+    header = _text(path, name).partition("\n")[0]
+    return not header or "lesion_id" in header
 
 
 def read_ham10000(path: Path, split: Split) -> Images:

@@ -1,39 +1,60 @@
 """Batches for training: random views of images in a random order, both drawn from (seed, epoch) alone."""
 
+import math
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from harmonic.augment import augment, generator, random_resized_crop
-from harmonic.data import Images, prepare_all, split_by_group
-from harmonic.errors import DataError
-from harmonic.pixels import PixelSpec
+from harmonic.errors import DataError, DeviceError
+from harmonic.images import Images, check_all, prepare_all, split_by_group
+from harmonic.pixels import PixelSpec, prepare
 from harmonic.recipe import Recipe
 
 _CACHED_BYTES = 4 << 30  # Prepared images up to this size are kept in memory.
 
 
-def split(recipe: Recipe, images: Images) -> tuple[Images, Images]:
-    """The images that teach and, by the recipe's share, those that choose the epoch; no group is in both."""
-    learning, choosing = split_by_group(images.labels, images.own_groups(), recipe.data.validation, recipe.train.seed)
-    if len(learning) < recipe.train.batch:
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which process of a distributed run this is."""
+
+    rank: int = 0
+    world: int = 1
+
+
+def split(recipe: Recipe, images: Images, val: Images | None = None) -> tuple[Images, Images]:
+    """The images that teach and those that choose the epoch: `val`, or by the recipe's share; no group is in both."""
+    if val is None:
+        learning, choosing = split_by_group(
+            images.labels, images.own_groups(), recipe.data.validation, recipe.train.seed
+        )
+        images, val = images.subset(learning), images.subset(choosing)
+    if len(images) < recipe.train.batch:
         raise DataError(
-            f"{len(learning)} training images do not fill one batch of {recipe.train.batch}. "
+            f"{len(images)} training images do not fill one batch of {recipe.train.batch}. "
             "Lower train.batch or add images."
         )
-    return images.subset(learning), images.subset(choosing)
+    return images, val
 
 
 def loaders(
-    recipe: Recipe, learning: Images, choosing: Images, spec: PixelSpec
+    recipe: Recipe, learning: Images, choosing: Images, spec: PixelSpec, share: Share = Share()
 ) -> tuple[DataLoader[Any], DataLoader[Any] | None]:
-    """Loaders of the training images and, where there are any, of the validation images."""
-    return _training_loader(recipe, learning, spec), _choosing_loader(choosing, spec)
+    """Loaders of the training images and, where there are any, of the validation images.
+
+    Every image is decoded here once, so that unreadable ones are told before the first epoch. A batch of the recipe
+    is split among the processes of a distributed run.
+    """
+    if recipe.train.batch % share.world or recipe.train.batch < 2 * share.world:
+        raise DeviceError(f"a batch of {recipe.train.batch} cannot be shared by {share.world} devices. Change either.")
+    training = _training_loader(recipe, learning, spec, share)
+    return training, _choosing_loader(choosing, spec) if len(choosing) else None
 
 
 def class_weights(images: Images) -> NDArray[np.float64]:
@@ -43,22 +64,54 @@ def class_weights(images: Images) -> NDArray[np.float64]:
     return np.divide(len(images), counts * present, out=np.zeros(len(counts)), where=counts > 0)
 
 
-def _training_loader(recipe: Recipe, images: Images, spec: PixelSpec) -> DataLoader[Any]:
-    cached = recipe.augment.random_resized_crop == 1.0 and len(images) * int(np.prod(spec.shape)) <= _CACHED_BYTES
-    prepared = prepare_all(images, spec, title="Reading training images") if cached else None
+def _training_loader(recipe: Recipe, images: Images, spec: PixelSpec, share: Share) -> DataLoader[Any]:
+    dataset = _Views(images, spec, recipe, _kept(images, spec, recipe.augment.random_resized_crop == 1, "training"))
     draw = class_weights(images)[images.labels] / len(images) if recipe.data.balance == "sampling" else None
-    sampler = EpochSampler(len(images), recipe.train.batch, recipe.train.seed, draw)
-    workers = 0 if cached else len(os.sched_getaffinity(0))
+    sampler = EpochSampler(len(images), recipe.train.batch, recipe.train.seed, draw, share)
+    return _loader(dataset, recipe.train.batch // share.world, dataset.prepared is not None, sampler=sampler)
+
+
+def _choosing_loader(images: Images, spec: PixelSpec) -> DataLoader[Any]:
+    dataset = _Prepared(images, spec, _kept(images, spec, True, "validation"))
+    return _loader(dataset, 256, dataset.prepared is not None)
+
+
+def _kept(images: Images, spec: PixelSpec, wanted: bool, what: str) -> NDArray[np.uint8] | None:
+    """The prepared images, where that is wanted and they are few enough to be kept; the others are checked."""
+    if wanted and len(images) * math.prod(spec.shape) <= _CACHED_BYTES:
+        return prepare_all(images, spec, title=f"Reading {what} images")
+    check_all(images, spec, title=f"Checking {what} images")
+    return None
+
+
+def _loader(dataset: Dataset[Any], batch: int, in_memory: bool, sampler: Sampler[Any] | None = None) -> DataLoader[Any]:
+    workers = 0 if in_memory else len(os.sched_getaffinity(0))
     return DataLoader(
-        _Views(images, spec, recipe, prepared), recipe.train.batch, sampler=sampler, num_workers=workers, drop_last=True
+        dataset,
+        batch,
+        sampler=sampler,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        drop_last=sampler is not None,
+        pin_memory=torch.cuda.is_available(),
     )
 
 
-def _choosing_loader(images: Images, spec: PixelSpec) -> DataLoader[Any] | None:
-    if not len(images):
-        return None
-    prepared = torch.from_numpy(prepare_all(images, spec, title="Reading validation images"))
-    return DataLoader(TensorDataset(prepared, torch.from_numpy(images.labels)), 256)
+class _Prepared(Dataset[tuple[NDArray[np.uint8], int]]):
+    """Images as they are evaluated, by index."""
+
+    def __init__(self, images: Images, spec: PixelSpec, prepared: NDArray[np.uint8] | None) -> None:
+        self.images, self.spec, self.prepared = images, spec, prepared
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], int]:
+        return self.pixels(index), int(self.images.labels[index])
+
+    def pixels(self, index: int) -> NDArray[np.uint8]:
+        """One prepared image, (H, W, C)."""
+        return prepare(self.images.open(index), self.spec) if self.prepared is None else self.prepared[index]
 
 
 class _Views(Dataset[tuple[NDArray[np.uint8], int]]):
@@ -66,6 +119,7 @@ class _Views(Dataset[tuple[NDArray[np.uint8], int]]):
 
     def __init__(self, images: Images, spec: PixelSpec, recipe: Recipe, prepared: NDArray[np.uint8] | None) -> None:
         self.images, self.spec, self.recipe, self.prepared = images, spec, recipe, prepared
+        self.plain = _Prepared(images, spec, prepared)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -73,30 +127,37 @@ class _Views(Dataset[tuple[NDArray[np.uint8], int]]):
     def __getitem__(self, key: tuple[int, int]) -> tuple[NDArray[np.uint8], int]:
         epoch, index = key
         section, rng = self.recipe.augment, generator(self.recipe.train.seed, epoch, index)
-        if self.prepared is not None:
-            pixels = self.prepared[index]
+        if section.random_resized_crop == 1:
+            pixels = self.plain.pixels(index)
         else:
             pixels = random_resized_crop(self.images.open(index), self.spec, section.random_resized_crop, rng)
         return augment(pixels, section, rng), int(self.images.labels[index])
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """(epoch, index) in an order drawn from (seed, epoch); every process of a distributed run takes its share of
-    whole batches. draw: probability of each index, drawn with replacement; None takes every index once."""
+    """(epoch, index) in an order drawn from (seed, epoch), as many as fill whole batches; every process of a
+    distributed run takes its share. draw: probability of each index, drawn with replacement; None takes every index
+    once."""
 
-    def __init__(self, count: int, batch: int, seed: int, draw: NDArray[np.float64] | None = None) -> None:
-        self.count, self.batch, self.seed, self.draw, self.epoch = count, batch, seed, draw, 0
-        self.rank, self.world = 0, 1
+    def __init__(
+        self,
+        count: int,
+        batch: int,
+        seed: int,
+        draw: NDArray[np.float64] | None = None,
+        share: Share = Share(),
+    ) -> None:
+        self.count, self.batch, self.seed, self.draw, self.share, self.epoch = count, batch, seed, draw, share, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before every epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.count // (self.batch * self.world) * self.batch
+        return self.count // self.batch * self.batch // self.share.world
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         rng = np.random.default_rng((self.seed, self.epoch))
         order = rng.permutation(self.count) if self.draw is None else rng.choice(self.count, self.count, p=self.draw)
-        mine = order[self.rank :: self.world][: len(self)]
+        mine = order[self.share.rank :: self.share.world][: len(self)]
         return iter((self.epoch, int(index)) for index in mine)

@@ -6,21 +6,28 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+_REFRESH_SECONDS = 0.5  # Reading a loss waits for the device; more often would slow it down.
 
 
 class EpochBar(Callback):
-    """One bar for the epoch at hand, and one printed line for each finished epoch (all that a log file sees)."""
+    """One bar for the epoch at hand on a terminal, and one printed line for each finished epoch (all that a log file
+    sees)."""
 
     def __init__(self) -> None:
+        console = Console(soft_wrap=True, highlight=False)
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
             TextColumn("{task.fields[state]}"),
-            refresh_per_second=2,
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
         )
         self.task = TaskID(0)
-        self.epoch_started = 0.0
+        self.epoch_started = self.refreshed = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.is_global_zero:
@@ -35,20 +42,22 @@ class EpochBar(Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if not trainer.is_global_zero:
+        now = time.monotonic()
+        if not trainer.is_global_zero or now - self.refreshed < _REFRESH_SECONDS:
             return
-        done, seconds = batch_idx + 1, time.monotonic() - self.epoch_started
+        self.refreshed = now
+        done, seconds = batch_idx + 1, now - self.epoch_started
         speed = done * len(batch[1]) * trainer.world_size / seconds
         epochs_left = (trainer.max_epochs or 0) - trainer.current_epoch - done / trainer.num_training_batches
         left = seconds / done * trainer.num_training_batches * epochs_left
-        loss = float(outputs["loss"]) if done % 10 == 1 else None
-        state = f"{_figures(trainer, loss)}{speed:,.0f} images/s, {_clock(left)} left"
+        figures = f"loss {float(outputs['loss']):.3f}, accuracy {float(outputs['accuracy']):.3f}"
+        state = f"{figures}, {speed:,.0f} images/s, {_clock(left)} left"
         self.bar.update(self.task, completed=done, state=state)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.is_global_zero:
             took = _clock(time.monotonic() - self.epoch_started)
-            self.bar.console.print(f"epoch {_epoch(trainer)}: {_figures(trainer, None)}took {took}", highlight=False)
+            self.bar.console.print(f"epoch {_epoch(trainer)}: {_figures(trainer)}took {took}")
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.bar.stop()
@@ -61,16 +70,11 @@ def _epoch(trainer: L.Trainer) -> str:
     return f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
 
 
-def _figures(trainer: L.Trainer, loss: float | None) -> str:
+def _figures(trainer: L.Trainer) -> str:
+    """The finished epoch's means."""
     names = {"train_loss": "loss", "train_accuracy": "accuracy", "val_loss": "val loss", "val_accuracy": "val accuracy"}
-    shown = {
-        short: float(trainer.callback_metrics[name])
-        for name, short in names.items()
-        if name in trainer.callback_metrics
-    }
-    if loss is not None:
-        shown["loss"] = loss
-    return "".join(f"{name} {value:.3f}, " for name, value in shown.items())
+    found = trainer.callback_metrics
+    return "".join(f"{short} {float(found[name]):.3f}, " for name, short in names.items() if name in found)
 
 
 def _clock(seconds: float) -> str:

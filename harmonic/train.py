@@ -12,22 +12,24 @@ import lightning as L
 import numpy as np
 import torch
 from jaxtyping import Float
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
-from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from harmonic import bundle, zoo
 from harmonic.checkpoint import Checkpoints
+from harmonic.claim import claim, refuse_another_run
 from harmonic.classifier import Classifier
 from harmonic.curves import draw_curves
-from harmonic.data import Images
-from harmonic.errors import RecipeError
+from harmonic.errors import DeviceError, RecipeError
 from harmonic.evaluate import NetworkPredictor, evaluate
-from harmonic.loaders import EpochSampler, class_weights, loaders, split
+from harmonic.images import Images, check_all
+from harmonic.loaders import Share, class_weights, loaders, split
 from harmonic.pixels import PixelSpec
 from harmonic.progress import EpochBar
+from harmonic.quiet import quiet_lightning
 from harmonic.recipe import OneCycleSchedule, Recipe, TrainSection
 
 
@@ -39,24 +41,42 @@ class Where:
     devices: int | Literal["auto"] = "auto"
 
 
-def train(recipe: Recipe, images: Images, out: Path, *, test: Images | None = None, where: Where = Where()) -> Path:
+def train(
+    recipe: Recipe,
+    images: Images,
+    out: Path,
+    *,
+    val: Images | None = None,
+    test: Images | None = None,
+    where: Where = Where(),
+) -> Path:
     """Train a classifier and return its bundle's folder, `out/bundle`.
 
-    images: for training and, by the recipe's share, validation. test: measured once, with the chosen epoch's weights.
-    A finished run is returned as it is. RecipeError if `out` holds a run of another recipe.
+    val: images that choose the best epoch; without them the recipe's share of the training images does.
+    test: measured once, with the chosen epoch's weights.
+    A finished run is returned as it is. RecipeError if `out` holds a run of another recipe, DataError if of other
+    images; DeviceError if the hardware that `where` asks for is not there.
     """
+    spec = _pixels(recipe)
+    refuse_another_run(recipe, images, out)
     if (out / "bundle").exists():
         return out / "bundle"
-    _claim(recipe, out)
-    spec = recipe.pixels or zoo.native_pixels(recipe.model.architecture)
+    val, test = (part.labelled_as(images.classes) if part else None for part in (val, test))
     L.seed_everything(recipe.train.seed, verbose=False)
     network = zoo.create(recipe.model.architecture, len(images.classes), **recipe.model.arguments)
     if recipe.data.balance != "none" and not isinstance(network, PriorCorrectable):
         raise RecipeError(f"{recipe.model.architecture} cannot be corrected for true class shares; drop data.balance.")
-    learning, choosing = split(recipe, images)
-    _store_split(out / "split.json", learning, choosing, test)
+    if test:
+        check_all(test, spec, title="Checking test images")
+    learning, choosing = split(recipe, images, val)
     module = Trainee(recipe, network, spec, Balance.of(recipe, learning, choosing))
-    chosen = _fit(module, *loaders(recipe, learning, choosing, spec), out, recipe, where)
+    with quiet_lightning():
+        trainer, chosen = _trainer(module, recipe, out, where)
+        batches = loaders(recipe, learning, choosing, spec, Share(trainer.global_rank, trainer.world_size))
+        claim(recipe, images, out)
+        _store_split(out / "split.json", learning, choosing, test)
+        _fit(trainer, module, chosen, *batches)
+    draw_curves(chosen.log_file, out / "curves.png", title=recipe.title)
     network.load_state_dict(chosen.weights())
     shares = np.bincount(learning.labels, minlength=len(images.classes)) / len(learning)
     if recipe.data.balance != "none" and isinstance(network, PriorCorrectable):
@@ -104,11 +124,12 @@ class Trainee(L.LightningModule):
         self.register_buffer("loss_weights", balance.loss, persistent=False)
         self.register_buffer("hit_weights", balance.hits, persistent=False)
 
-    def on_train_epoch_start(self) -> None:
-        """Draw dropout from the epoch, so that a resumed run continues as an unbroken one would."""
-        torch.manual_seed(self.recipe.train.seed + 1_000_003 * (self.current_epoch + 1) + self.global_rank)
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Draw dropout from (epoch, batch) alone: what a resumed run drew before, loaders included, must not matter."""
+        key = (self.recipe.train.seed, self.current_epoch, batch_idx, self.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> dict[str, Tensor]:
         pixels, labels = batch
         logits = self.model(pixels)
         loss = F.cross_entropy(logits, labels, self.loss_weights, label_smoothing=self.recipe.train.label_smoothing)
@@ -116,7 +137,7 @@ class Trainee(L.LightningModule):
         self.log_dict(
             {"train_loss": loss, "train_accuracy": accuracy}, on_epoch=True, on_step=False, batch_size=len(labels)
         )
-        return loss
+        return {"loss": loss, "accuracy": accuracy}
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         pixels, labels = batch
@@ -132,12 +153,13 @@ class Trainee(L.LightningModule):
         optimiser = _optimiser(section, _parameter_groups(self.model, section.weight_decay, section.decay_norms))
         schedule = section.schedule
         if isinstance(schedule, OneCycleSchedule):
-            steps = int(self.trainer.estimated_stepping_batches)
+            # Both parts of the cycle need a step of their own, and there is one more than the trainer takes.
+            steps = max(int(self.trainer.estimated_stepping_batches), 3)
             cycle = torch.optim.lr_scheduler.OneCycleLR(
                 optimiser,
                 section.rate,
                 total_steps=steps,
-                pct_start=schedule.warmup,
+                pct_start=max(schedule.warmup, 2 / steps),
                 cycle_momentum=schedule.cycle_momentum,
             )
             return [optimiser], [{"scheduler": cycle, "interval": "step"}]
@@ -146,23 +168,14 @@ class Trainee(L.LightningModule):
         ]
 
 
-def _claim(recipe: Recipe, out: Path) -> None:
-    """Take a folder for this recipe's run; one that holds a run of the same recipe is resumed."""
-    path = out / "recipe.json"
-    if path.exists() and _stored(path) != recipe:
+def _pixels(recipe: Recipe) -> PixelSpec:
+    native = zoo.native_pixels(recipe.model.architecture)
+    if recipe.pixels and recipe.pixels.channels != native.channels:
         raise RecipeError(
-            f"{out} holds a run of another recipe ({path} differs). Give another --out, or remove the folder."
+            f"{recipe.model.architecture} takes {native.mode} images, pixels.mode says {recipe.pixels.mode}. "
+            "Grey and coloured files are read as either; set pixels.mode to what the architecture takes."
         )
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(recipe.model_dump_json(indent=2) + "\n")
-
-
-def _stored(path: Path) -> Recipe | None:
-    """The recipe of a run, as this build understands it; None if it does not."""
-    try:
-        return Recipe.model_validate_json(path.read_bytes())
-    except ValidationError:
-        return None
+    return recipe.pixels or native
 
 
 def _store_split(path: Path, learning: Images, choosing: Images, test: Images | None) -> None:
@@ -188,34 +201,41 @@ def _measure(
     return figures
 
 
+def _trainer(module: Trainee, recipe: Recipe, out: Path, where: Where) -> tuple[L.Trainer, Checkpoints]:
+    chosen = Checkpoints(module.model.network, out)
+    try:
+        trainer = L.Trainer(
+            accelerator=where.accelerator,
+            devices=where.devices,
+            max_epochs=recipe.train.epochs,
+            precision=_precision(recipe.train.precision, where),
+            logger=TensorBoardLogger(str(out), name="", version="tensorboard"),
+            callbacks=[chosen, EpochBar()],
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+        )
+    except (MisconfigurationException, ValueError) as error:
+        raise DeviceError(
+            f"{where.devices} x {where.accelerator!r} is not to be had here: {error} Try --accelerator cpu."
+        ) from error
+    return trainer, chosen
+
+
 def _fit(
+    trainer: L.Trainer,
     module: Trainee,
+    chosen: Checkpoints,
     learning: DataLoader[Any],
     choosing: DataLoader[Any] | None,
-    out: Path,
-    recipe: Recipe,
-    where: Where,
-) -> Checkpoints:
-    chosen = Checkpoints(module.model.network, out, by_validation=choosing is not None)
-    trainer = L.Trainer(
-        accelerator=where.accelerator,
-        devices=where.devices,
-        max_epochs=recipe.train.epochs,
-        precision=_precision(recipe.train.precision, where),
-        logger=TensorBoardLogger(str(out), name="", version="tensorboard"),
-        callbacks=[chosen, EpochBar()],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=1,
-    )
-    if isinstance(learning.sampler, EpochSampler):
-        learning.sampler.rank, learning.sampler.world = trainer.global_rank, trainer.world_size
+) -> None:
+    chosen.by_validation = choosing is not None
     trainer.fit(module, learning, choosing, ckpt_path=chosen.last if chosen.last.exists() else None, weights_only=True)
-    draw_curves(chosen.log_file, out / "curves.png", title=recipe.title)
-    return chosen
+    if not trainer.is_global_zero:
+        raise SystemExit  # A helper process of a distributed run: the first one does the rest.
 
 
 def _precision(wish: str, where: Where) -> Literal["32-true", "bf16-mixed"]:

@@ -1,0 +1,91 @@
+"""Data sets in the files of their authors: CIFAR-10 and CIFAR-100 as torchvision lays them out, MNIST's idx files."""
+
+import gzip
+import struct
+import zlib
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from harmonic.errors import DataError
+from harmonic.folders import Split
+from harmonic.images import Images
+
+_IDX = {"train": "train", "test": "t10k"}
+
+
+def is_cifar(path: Path) -> bool:
+    """Whether a folder holds CIFAR-10's or CIFAR-100's folder of batches."""
+    return any((path / name).is_dir() for name in ("cifar-10-batches-py", "cifar-100-python"))
+
+
+def is_mnist(path: Path) -> bool:
+    """Whether a folder holds idx files of MNIST."""
+    return any(_idx_file(path, split, what) for split in _IDX for what in ("images-idx3", "labels-idx1"))
+
+
+def read_cifar(path: Path, split: Split) -> Images:
+    """One part of CIFAR. torchvision compares the MD5 of every file before it opens one."""
+    from torchvision.datasets import CIFAR10, CIFAR100
+
+    kind = CIFAR10 if (path / "cifar-10-batches-py").is_dir() else CIFAR100
+    try:
+        dataset = kind(str(path), train=split == "train", download=False)
+    except RuntimeError as error:
+        raise DataError(
+            f"{path}: the files of {kind.__name__} are incomplete or changed. Take them from their source again."
+        ) from error
+    return _from_arrays(f"{kind.__name__} {split}", tuple(dataset.classes), np.asarray(dataset.targets), dataset.data)
+
+
+def read_mnist(path: Path, split: Split) -> Images:
+    """One part of MNIST, or of any data set of ten digits in its files."""
+    files = [_idx_file(path, split, what) for what in ("images-idx3", "labels-idx1")]
+    if None in files:
+        raise DataError(f"{path} lacks the {split} images or labels of MNIST's four idx files.")
+    pixels, labels = (_read_idx(file, dimensions) for file, dimensions in zip(files, (3, 1), strict=True) if file)
+    if labels.size and labels.max() > 9:
+        raise DataError(f"{files[1]}: label {labels.max()}; MNIST's are 0 to 9.")
+    return _from_arrays(f"MNIST {split}", tuple(str(digit) for digit in range(10)), labels, pixels)
+
+
+def _idx_file(path: Path, split: str, what: str) -> Path | None:
+    stem = f"{_IDX.get(split, split)}-{what}-ubyte"
+    return next((path / f"{stem}{end}" for end in ("", ".gz") if (path / f"{stem}{end}").is_file()), None)
+
+
+def _read_idx(path: Path, wanted: int) -> NDArray[np.uint8]:
+    """An idx file of unsigned bytes: 0, 0, 8, number of dimensions, big-endian sizes, data."""
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        zeros, kind, dimensions = struct.unpack(">HBB", raw[:4])
+        if (zeros, kind, dimensions) != (0, 8, wanted):
+            raise ValueError(f"not an idx file of bytes in {wanted} dimensions")
+        shape = struct.unpack(f">{dimensions}I", raw[4 : 4 + 4 * dimensions])
+        data = np.frombuffer(raw, np.uint8, offset=4 + 4 * dimensions)
+        if data.size != prod(shape):
+            raise ValueError(f"{data.size} bytes of data, its header says {prod(shape)}")
+    except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
+        raise DataError(f"{path}: {error}. Take the file from its source again.") from error
+    return data.reshape(shape)
+
+
+@dataclass(frozen=True)
+class _ArrayOpener:
+    pixels: NDArray[np.uint8]
+
+    def __call__(self, index: int) -> Image.Image:
+        return Image.fromarray(self.pixels[index]).convert("RGB")
+
+
+def _from_arrays(
+    source: str, classes: tuple[str, ...], labels: NDArray[np.generic], pixels: NDArray[np.uint8]
+) -> Images:
+    if len(labels) != len(pixels) or not len(labels):
+        raise DataError(f"{source}: {len(pixels)} images but {len(labels)} labels.")
+    names = [f"{source} number {i}" for i in range(len(labels))]
+    return Images(source, classes, labels.astype(np.int64), names, _ArrayOpener(pixels))
