@@ -173,7 +173,7 @@ def test_a_zip_cut_short_is_refused(tmp_path):
 
 
 def test_unreadable_images_are_all_named(source):
-    good = encoded(texture("rows", 0))
+    good = encoded(texture("texture1", 0))
     broken = {"a/empty.png": b"", "a/text.jpg": b"hello", "b/cut.png": good[: len(good) // 2], "b/header.png": good[:9]}
     images = read(source({**members("a/1.png", "b/1.png"), **broken}))
     with pytest.raises(DataError, match=r"4 of 6 images") as caught:
@@ -199,7 +199,7 @@ def test_many_unreadable_images_are_counted(source):
 
 
 def test_every_kind_of_picture_is_read_as_rgb(source):
-    picture = texture("rows", 1)
+    picture = texture("texture1", 1)
     exif = Image.Exif()
     exif[274] = 6
     sixteen = Image.fromarray((np.arange(144, dtype=np.uint16) * 455).reshape(12, 12))

@@ -8,7 +8,8 @@ from harmonic import data
 from harmonic.errors import DataError
 from harmonic.images import Images, prepare_all, prepared_batches, stratified_split
 from harmonic.pixels import PixelSpec
-from tests.pictures import CLASSES, encoded, texture, write_textures, write_zip
+from tests.pictures import CLASSES, encoded, texture, write_zip
+from tests.textures import write_textures
 
 
 def test_a_split_takes_its_share_of_every_class():
@@ -40,7 +41,7 @@ def images(request, tmp_path):
     content = {f"{kind}/{n}.png": encoded(texture(kind, n)) for kind in CLASSES for n in range(4)}
     path = write_zip(tmp_path / "t.zip", content)
     made = {
-        "folder": lambda: data.read([write_textures(tmp_path / "t", 4)], "train"),
+        "folder": lambda: data.read([write_textures(tmp_path / "t", classes=3, each=4, side=12)], "train"),
         "zip": lambda: data.read([path], "train"),
         "joined": lambda: data.read([path, path], "train"),
         "chosen": lambda: data.read([path], "train").subset(np.array([7, 3, 3])),
