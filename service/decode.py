@@ -4,12 +4,12 @@ Knows Pillow, not HTTP or models. Whatever the bytes, the outcome is an image or
 list are tried, only the first frame is decoded, and the declared size is checked before any pixel is.
 """
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from service.costs import Metered, check_cost
 from service.errors import DecodeError, ImageFormatError, ImageTooLarge
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -35,17 +35,19 @@ class Limits:
     body_seconds: float = 30.0  # from the head of the request to the end of its body
     pixels: int = 50_000_000  # of one image, as declared
     images: int = 64
+    decode_seconds: float = 5.0  # CPU time of one image
 
 
 def decode(data: bytes, limits: Limits) -> Image.Image:
     """Decode an encoded image: mode RGB, upright by its EXIF orientation, alpha laid on white, first frame.
 
     Raises ImageFormatError for a format or a pixel type that is not taken, ImageTooLarge beyond `limits.pixels`,
-    DecodeError for damaged data.
+    ImageTooCostly for what would take too long or too much memory, DecodeError for damaged data.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with Image.open(Metered(data, limits.decode_seconds), formats=FORMATS) as image:
             _check_size(image, limits)
+            check_cost(image, data, limits.pixels)
             image.load()
             _check_size(image, limits)  # a GIF's first frame may be larger than its screen
             return _upright(_rgb(image), _orientation(image))

@@ -10,6 +10,7 @@ ServiceError                     500  internal
 │   ├── MediaTypeError           415  unsupported_media_type
 │   └── DecodeError              422  image_not_decodable
 │       ├── ImageTooLarge        413  image_too_large
+│       ├── ImageTooCostly       422  image_too_costly
 │       └── ImageFormatError     415  unsupported_image
 ├── Overloaded                   429  queue_full          (with Retry-After)
 ├── ModelFailed                  500  model_failed
@@ -92,6 +93,12 @@ class ImageTooLarge(DecodeError):  # noqa: N818
 
     status = 413
     code = "image_too_large"
+
+
+class ImageTooCostly(DecodeError):  # noqa: N818
+    """An image that would take too long, or too much memory, to decode."""
+
+    code = "image_too_costly"
 
 
 class ImageFormatError(DecodeError):

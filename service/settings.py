@@ -81,6 +81,9 @@ class Settings(BaseSettings):
         description="Most pixels of an image, as its header declares them; more is a 413 before any is decoded.",
     )
     images_per_request: _Size = Field(_LIMITS.images, description="Most images in one request; more is a 400.")
+    decode_seconds: _Seconds = Field(
+        _LIMITS.decode_seconds, description="Most CPU time that decoding one image may take, in seconds; then 422."
+    )
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
         1.0,
         description="After SIGTERM: seconds for which new requests still get a 503, at least; then the port closes.",
@@ -107,6 +110,7 @@ class Settings(BaseSettings):
             body_seconds=self.body_seconds,
             pixels=self.image_pixels,
             images=self.images_per_request,
+            decode_seconds=self.decode_seconds,
         )
 
 
