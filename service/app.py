@@ -1,5 +1,6 @@
 """The ASGI application: everything it uses is handed in."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,18 +11,24 @@ from harmonic import __version__
 from service.bodies import Buffers
 from service.engine import Engine
 from service.metrics import Metrics
+from service.observe import Observe
 from service.routes import admin, classify, errors
 from service.settings import Settings
+from service.spans import Spans
 
 
 def create_app(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
     """The service over an engine. The engine is started with the app, if it is not yet, and stopped with it."""
+
+    spans = Spans.to(settings.otlp_endpoint) if settings.otlp_endpoint else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await engine.start()
         yield
         await engine.stop()
+        if spans:
+            await asyncio.to_thread(spans.close)
 
     app = FastAPI(
         title="Harmonic",
@@ -33,6 +40,7 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
     classify.install(app, engine, settings.limits(), Buffers(settings.buffered_bytes), metrics)
     app.include_router(admin.router(engine, metrics))
     errors.install(app)
+    app.add_middleware(Observe, spans=spans, access_log=settings.access_log)  # the last one added is the outermost
     return app
 
 

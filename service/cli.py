@@ -36,6 +36,9 @@ def serve(
         int | None, typer.Option(help="CPU threads of one model call.", show_default="those at hand")
     ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.", show_default="info")] = None,
+    log_format: Annotated[
+        str | None, typer.Option(help="text, or json: an object a line.", show_default="text")
+    ] = None,
     access_log: Annotated[
         bool | None, typer.Option("--access-log/--no-access-log", help="Log every request.", show_default="no")
     ] = None,
@@ -64,6 +67,7 @@ def serve(
         "instances": instances,
         "threads": threads,
         "log_level": log_level,
+        "log_format": log_format,
         "access_log": access_log,
     }
     run(read_settings(flags))

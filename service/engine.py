@@ -22,6 +22,7 @@ from service.batcher import Batcher, BatchStatistics
 from service.catalog import Catalog, ReadyVersion
 from service.cpus import usable_cpus
 from service.errors import Draining, ModelFailed, ModelNotFound, NotReady, TooManyImages
+from service.exchange import Work, current
 from service.metrics import Metrics, State, VersionMetrics
 from service.preparation import Preparation
 from service.session import check_installation, place
@@ -76,8 +77,18 @@ class Visit:
         return Outcome(answer.rows, job.decode_s, answer.queue_s, answer.run_s, answer.batch_size)
 
     def note(self, outcome: Outcome, total_s: float) -> None:
-        """Count an answered request."""
+        """Count an answered request, and tell the exchange it belongs to what was done for it."""
         self._served.metrics.observe_request(outcome.decode_s, outcome.queue_s, total_s)
+        if exchange := current():
+            exchange.work = Work(
+                self.entry.name,
+                self.entry.version,
+                len(outcome.logits),
+                outcome.batch_size,
+                outcome.decode_s,
+                outcome.queue_s,
+                outcome.inference_s,
+            )
 
 
 class Engine:

@@ -1,4 +1,4 @@
-"""The service's Prometheus metrics. docs/operations.md is held to this file by a test.
+"""The service's Prometheus metrics. docs/observability.md is held to this file by a test.
 
 What happens to a request is observed as it happens; what the batchers count anyway is read when somebody scrapes.
 """
@@ -139,6 +139,12 @@ class _Reader(Collector):
         for (name, version), counts in statistics.items():
             waiting.add_metric([name, str(version)], counts.waiting)
         yield waiting
+        limits = GaugeMetricFamily(
+            "harmonic_queue_limit_images", "How many images may wait; one more is refused.", labels=_LABELS
+        )
+        for served in catalog.ready:
+            limits.add_metric([served.name, str(served.version)], served.policy.max_queue)
+        yield limits
         for field, (metric, text) in _COUNTS.items():
             counter = CounterMetricFamily(metric, text, labels=_LABELS)
             for (name, version), counts in statistics.items():

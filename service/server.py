@@ -37,7 +37,7 @@ class _Server(uvicorn.Server):
 
 def run(settings: Settings) -> None:
     """Serve until a signal ends it. Raises StartError, or what the repository raises, if the service must not start."""
-    logs.configure(settings.log_level, settings.access_log)
+    logs.configure(settings.log_level, settings.log_format)
     _quiet_pillow()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))
@@ -74,7 +74,7 @@ def _config(app: object, settings: Settings) -> uvicorn.Config:
         ws="none",
         lifespan="on",
         log_config=None,
-        access_log=settings.access_log,
+        access_log=False,  # service/observe.py writes its own, which names routes and no addresses
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=settings.keep_alive_seconds,

@@ -95,7 +95,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe message that is logged."
     )
+    log_format: Literal["text", "json"] = Field("text", description="Log lines for people, or a JSON object a line.")
     access_log: bool = Field(False, description="Log a line for every request.")
+    otlp_endpoint: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = Field(
+        None, description="Address of an OpenTelemetry collector that takes traces over HTTP; unset: no spans."
+    )
 
     def policy(self, model: str) -> BatchPolicy:
         """The batching policy of a model: the common one with the model's own entries."""

@@ -16,8 +16,8 @@ from service.routes.errors import FRAMEWORK_CODES
 from service.settings import Settings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-SETTINGS, API, OPERATIONS = (
-    (DOCS / name).read_text(encoding="utf-8") for name in ("settings.md", "http-api.md", "operations.md")
+SETTINGS, API, OBSERVABILITY = (
+    (DOCS / name).read_text(encoding="utf-8") for name in ("settings.md", "http-api.md", "observability.md")
 )
 
 
@@ -89,4 +89,4 @@ def test_every_metric_is_documented():
     names = {metric.name + ("_total" if metric.type == "counter" else "") for metric in registry.collect()}
     ours = {name for name in names if name.startswith("harmonic_")}
     assert len(ours) >= 12
-    assert ours == set(re.findall(r"^\| `(harmonic_[a-z_]+)` \|", OPERATIONS, re.MULTILINE))
+    assert ours == set(re.findall(r"^\| `(harmonic_[a-z_]+)` \|", OBSERVABILITY, re.MULTILINE))

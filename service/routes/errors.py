@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from service.errors import BodyTooLarge, BodyTooSlow, NotReady, RequestError, ServiceError
+from service.observe import headers, route
 
 log = logging.getLogger(__name__)
 FRAMEWORK_CODES = {404: "route_not_found", 405: "method_not_allowed", 422: "invalid_request"}
@@ -48,7 +49,7 @@ async def _service_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, ServiceError):
         raise error
     if not isinstance(error, RequestError):
-        log.warning("%s %s: %s", request.method, request.url.path, error.message)
+        log.warning("%s: %s", route(request.scope), error.message)
     return service_error(error)
 
 
@@ -74,5 +75,9 @@ async def _departed(_: Request, __: Exception) -> Response:
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
-    log.exception("%s %s", request.method, request.url.path, exc_info=error)
-    return error_response(500, ServiceError.code, "an error inside the service; its log says more")
+    log.exception("%s", route(request.scope), exc_info=error)
+    answer = error_response(500, ServiceError.code, "an error inside the service; its log says more")
+    answer.raw_headers.extend(
+        headers(request.scope["exchange"])
+    )  # this answer is made outside of the layer that adds them
+    return answer

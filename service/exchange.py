@@ -1,0 +1,88 @@
+"""One HTTP exchange: its id, its place in a trace, what was done for it. Knows no framework and no exporter."""
+
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")  # nothing that could break a header or a log line
+_TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_NO_TRACE, _NO_SPAN = b"0" * 32, b"0" * 16
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the engine did for an answered request. Times in seconds; batch_size counts images, others' included."""
+
+    model: str
+    version: int
+    images: int
+    batch_size: int
+    decode_s: float
+    queue_s: float
+    inference_s: float
+    ended_ns: int = field(default_factory=time.time_ns)  # when the answer was there, by the wall clock
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request from its head to its answer. trace_id, span_id: hexadecimal, None without a trace."""
+
+    request_id: str
+    trace_id: str | None = None
+    span_id: str | None = None
+    started: float = field(default_factory=time.monotonic)
+    status: int = 0  # until the answer begins
+    work: Work | None = None
+
+    def seconds(self) -> float:
+        """Since the request's head."""
+        return time.monotonic() - self.started
+
+    def server_timing(self) -> bytes:
+        """The value of the header Server-Timing: durations in milliseconds, and the size of the batch."""
+        total = b"total;dur=%.3f" % (self.seconds() * 1000)
+        work = self.work
+        if work is None:
+            return total
+        parts = (work.decode_s * 1000, work.queue_s * 1000, work.inference_s * 1000, work.batch_size)
+        return b'decode;dur=%.3f, queue;dur=%.3f, inference;dur=%.3f, batch;desc="%d", ' % parts + total
+
+
+_CURRENT: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+
+
+def current() -> Exchange | None:
+    """The exchange that this task works for, if it works for one."""
+    return _CURRENT.get()
+
+
+def begin(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:
+    """The exchange of a request with these headers (names in lower case); this task works for it from now on.
+
+    X-Request-Id is kept if it is 1 to 128 harmless characters, else one is made. A traceparent that breaks the rules
+    of W3C Trace Context is as good as none.
+    """
+    request_id, trace = b"", None
+    for name, value in headers:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            request_id = value
+        elif name == b"traceparent":
+            trace = _trace(value)
+    exchange = Exchange(request_id.decode() or secrets.token_hex(8))
+    if trace is not None:
+        exchange.trace_id, exchange.span_id = trace
+    _CURRENT.set(exchange)
+    return exchange
+
+
+def _trace(value: bytes) -> tuple[str, str] | None:
+    found = _TRACEPARENT.fullmatch(value)
+    if found is None:
+        return None
+    version, trace, span, _, rest = found.groups()
+    if version == b"ff" or (version == b"00" and rest is not None) or trace == _NO_TRACE or span == _NO_SPAN:
+        return None
+    return trace.decode(), span.decode()
