@@ -111,7 +111,9 @@ class _Prepared(Dataset[tuple[NDArray[np.uint8], int]]):
 
     def pixels(self, index: int) -> NDArray[np.uint8]:
         """One prepared image, (H, W, C)."""
-        return prepare(self.images.open(index), self.spec) if self.prepared is None else self.prepared[index]
+        if self.prepared is not None:
+            return self.prepared[index]
+        return prepare(self.images.open(index), self.spec).copy()  # Pillow's memory is read-only, a tensor's is not.
 
 
 class _Views(Dataset[tuple[NDArray[np.uint8], int]]):
