@@ -112,7 +112,8 @@ class _Prepared(Dataset[tuple[NDArray[np.uint8], int]]):
     def pixels(self, index: int) -> NDArray[np.uint8]:
         """One prepared image, (H, W, C)."""
         if self.prepared is not None:
-            return self.prepared[index]
+            kept: NDArray[np.uint8] = self.prepared[index]
+            return kept
         return prepare(self.images.open(index), self.spec).copy()  # Pillow's memory is read-only, a tensor's is not.
 
 
