@@ -4,6 +4,7 @@ import logging
 import warnings
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from torch import nn
@@ -26,7 +27,7 @@ def emit(network: nn.Module, spec: PixelSpec, path: Path) -> None:
     Raises ExportError for a network that ONNX cannot express or a file beyond 2 GB.
     """
     classifier = Classifier(network, spec).eval()
-    example = torch.zeros((2, *spec.shape), dtype=torch.uint8)
+    example = torch.zeros((2, *spec.shape), dtype=torch.from_numpy(np.empty(0, spec.dtype)).dtype)
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"

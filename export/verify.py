@@ -29,7 +29,7 @@ def synthetic_images(count: int, spec: PixelSpec, seed: int = 0) -> UInt8[ndarra
         rows, columns = np.arange(height) * cells // height, np.arange(width) * cells // width
         images += rng.normal(scale=40, size=(count, cells, cells, channels))[:, rows][:, :, columns]
     images += 128 + rng.normal(scale=12, size=images.shape)
-    return np.clip(images, 0, 255).astype(np.uint8)
+    return np.clip(images, 0, 255).astype(spec.dtype)
 
 
 def reference_logits(

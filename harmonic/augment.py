@@ -49,6 +49,14 @@ def random_resized_crop(image: Image.Image, spec: PixelSpec, smallest: float, rn
     return np.asarray(cut, dtype=np.uint8).reshape(spec.shape)
 
 
+def circular_shift(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
+    """Roll 7 of 10 images by up to `share` of each side; what leaves on one side comes back on the other."""
+    if rng.random() >= 0.7:
+        return pixels
+    reach = (round(share * pixels.shape[0]), round(share * pixels.shape[1]))
+    return np.roll(pixels, tuple(int(rng.integers(-r, r + 1)) for r in reach), axis=(0, 1))
+
+
 def _pad_crop(pixels: Pixels, border: int, rng: np.random.Generator) -> Pixels:
     top, left = rng.integers(2 * border + 1, size=2)
     padded = np.pad(pixels, ((border, border), (border, border), (0, 0)), mode="reflect")

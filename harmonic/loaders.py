@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from harmonic.augment import augment, generator, random_resized_crop
-from harmonic.errors import DataError, DeviceError
+from harmonic.errors import DataError, DeviceError, RecipeError
 from harmonic.images import Images, check_all, prepare_all, split_by_group
 from harmonic.pixels import PixelSpec, prepare
 from harmonic.recipe import Recipe
+from harmonic.scaled import scaled_loaders
 
 _CACHED_BYTES = 4 << 30  # Prepared images up to this size are kept in memory.
 
@@ -30,6 +31,7 @@ class Share:
 
 def split(recipe: Recipe, images: Images, val: Images | None = None) -> tuple[Images, Images]:
     """The images that teach and those that choose the epoch: `val`, or by the recipe's share; no group is in both."""
+    images = _limited(recipe, images)
     if val is None:
         learning, choosing = split_by_group(
             images.labels, images.own_groups(), recipe.data.validation, recipe.train.seed
@@ -53,8 +55,21 @@ def loaders(
     """
     if recipe.train.batch % share.world or recipe.train.batch < 2 * share.world:
         raise DeviceError(f"a batch of {recipe.train.batch} cannot be shared by {share.world} devices. Change either.")
+    if (recipe.data.sizes is not None) != (spec.fit == "spectral"):
+        raise RecipeError('data.sizes belongs to architectures whose pixels are fitted "spectral", and they need it.')
+    if recipe.data.sizes is not None:
+        if share.world > 1:
+            raise DeviceError("batches of one size are made by a single process. Train on one device.")
+        return scaled_loaders(recipe, learning, choosing, spec, recipe.data.sizes)
     training = _training_loader(recipe, learning, spec, share)
     return training, _choosing_loader(choosing, spec) if len(choosing) else None
+
+
+def _limited(recipe: Recipe, images: Images) -> Images:
+    if recipe.data.limit is None or recipe.data.limit >= len(images):
+        return images
+    share = recipe.data.limit / len(images)
+    return images.subset(split_by_group(images.labels, images.own_groups(), share, recipe.train.seed)[1])
 
 
 def class_weights(images: Images) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ alike.
 Knows numpy and Pillow; never torch. Normalisation is not done here: it stands inside the model's graph.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from harmonic.errors import PixelError
 from harmonic.hair import HairRemoval, remove_hair
+from harmonic.resampling import own_size, to_largest
 
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+_FINEST = 16
 _Side = Annotated[int, Field(ge=1, le=4096)]
 _Channels = Annotated[tuple[FiniteFloat, ...], Field(min_length=1, max_length=3)]
 
@@ -28,7 +30,10 @@ class PixelSpec(BaseModel):
 
     height, width: pixels of the model's input.
     mode: "RGB" (3 channels) or "L" (1 channel).
-    fit: "crop" scales the short side to `side / crop_fraction` and cuts the centre; "squash" scales both sides freely.
+    fit: "crop" scales the short side to `side / crop_fraction` and cuts the centre; "squash" scales both sides freely;
+    "spectral" cuts the central square and resamples it ideally, without loss for images up to the model's size, and
+    adds a plane that holds the image's own size in pixels (`smallest` to `height`), so that a batch may mix sizes.
+    smallest: of the images that "spectral" accepts.
     crop_fraction: share of the scaled short side that the crop keeps (0.875: 256 -> 224).
     interpolation: Pillow's filter; always antialiased.
     mean, std: per channel, in units of 1 (white = 1); applied inside the model's graph to pixels / 255.
@@ -40,7 +45,8 @@ class PixelSpec(BaseModel):
     height: _Side
     width: _Side
     mode: Literal["RGB", "L"] = "RGB"
-    fit: Literal["crop", "squash"] = "crop"
+    fit: Literal["crop", "squash", "spectral"] = "crop"
+    smallest: _Side = 1
     crop_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
     mean: _Channels = (0.485, 0.456, 0.406)
@@ -55,6 +61,8 @@ class PixelSpec(BaseModel):
             )
         if min(self.std) <= 0:
             raise ValueError(f"std must be positive, not {self.std}")
+        if self.fit == "spectral" and not self.smallest <= self.height == self.width:
+            raise ValueError(f"fit 'spectral' is for squares from {self.smallest}, not {self.height} x {self.width}")
         return self
 
     @property
@@ -64,8 +72,13 @@ class PixelSpec(BaseModel):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Rows, columns, channels of a prepared image."""
-        return (self.height, self.width, self.channels)
+        """Rows, columns, planes of a prepared image: its channels, and its own size where `fit` is "spectral"."""
+        return (self.height, self.width, self.channels + (self.fit == "spectral"))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of a prepared image: uint8, or float32 where resampling leaves values between and beyond the 256 levels."""
+        return np.dtype(np.float32 if self.fit == "spectral" else np.uint8)
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
@@ -86,14 +99,17 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def prepare(image: Image.Image, spec: PixelSpec) -> NDArray[np.uint8]:
+def prepare(image: Image.Image, spec: PixelSpec) -> NDArray[Any]:
     """Bring an upright image into the model's shape.
 
     image: any size, mode RGB (or one that Pillow converts to the spec's mode without alpha).
-    Returns uint8, (height, width, channels), C-contiguous. An image that already has the shape keeps every pixel.
+    Returns `spec.shape` of `spec.dtype`, C-contiguous. An image that already has the shape keeps every pixel.
+    PixelError for an image smaller than the spec's smallest.
     """
     if spec.hair is not None:
         image = remove_hair(image if image.mode in ("RGB", "L") else image.convert(spec.mode), spec.hair)
+    if spec.fit == "spectral":
+        return _spectral(image, spec)
     fitted = _squash(image, spec) if spec.fit == "squash" else _crop(image, spec)
     pixels = np.asarray(fitted if fitted.mode == spec.mode else fitted.convert(spec.mode), dtype=np.uint8)
     return np.ascontiguousarray(pixels.reshape(spec.shape))
@@ -103,6 +119,24 @@ def _squash(image: Image.Image, spec: PixelSpec) -> Image.Image:
     if image.size == (spec.width, spec.height):
         return image
     return image.resize((spec.width, spec.height), _FILTERS[spec.interpolation])
+
+
+def _spectral(image: Image.Image, spec: PixelSpec) -> NDArray[np.float32]:
+    side = min(image.size)
+    if side < spec.smallest:
+        raise PixelError(f"the image is {side} pixels high or wide; this model reads from {spec.smallest}.")
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = image.crop((left, top, left + side, top + side)).convert(spec.mode)
+    if side > _FINEST * spec.height:  # far beyond what the model can see; the rest of the way is ideal
+        square = square.resize((_FINEST * spec.height,) * 2, Image.Resampling.BOX)
+    return with_own_size(np.asarray(square, dtype=np.float64).reshape(*square.size, spec.channels), spec.height)
+
+
+def with_own_size(pixels: NDArray[np.float64], largest: int) -> NDArray[np.float32]:
+    """Resample a square image (side, side, C) to `largest` pixels and add the plane with its own size."""
+    planes = to_largest(pixels.transpose(2, 0, 1), largest)
+    size = np.full((1, largest, largest), own_size(pixels.shape[0], largest))
+    return np.ascontiguousarray(np.concatenate([planes, size]).transpose(1, 2, 0), dtype=np.float32)
 
 
 def _crop(image: Image.Image, spec: PixelSpec) -> Image.Image:

@@ -40,12 +40,17 @@ class DataSection(_Section):
 
     validation: share of the training images, per class, that chooses the best epoch; 0 takes the last epoch. Images of
     one group (a lesion) stay together.
+    limit: take this many images, an equal share of every class, and leave the rest; null takes all.
+    sizes: give every image one fixed size from the first to the second of these, resampled ideally, and make batches of
+    one size; for architectures whose pixels are fitted "spectral". Of `augment` only `circular_shift` then applies.
     balance: what is done about rare classes: "none"; "loss" weighs an image's loss by 1 / its class's frequency;
     "sampling" draws every class equally often, with replacement. Either way the epoch is chosen by balanced accuracy,
     and the finished network is corrected for the classes' true shares.
     """
 
     validation: _Share = 0.1
+    limit: Annotated[int, Field(ge=2)] | None = None
+    sizes: tuple[Annotated[int, Field(ge=2)], Annotated[int, Field(ge=2)]] | None = None
     balance: Literal["none", "loss", "sampling"] = "none"
 
 
@@ -55,6 +60,7 @@ class AugmentSection(_Section):
     random_resized_crop: smallest share of the area of a random crop, scaled to the model's size (1.0: off).
     pad_crop: pixels of reflected border before a random crop of the model's size. flip: mirror half of the images.
     quarter_turns: turn by a random multiple of 90 degrees (square images only).
+    circular_shift: roll 7 of 10 images by up to this share of each side (only with `data.sizes`).
     cutout: side in pixels of a square set to the mean grey (0: off).
     """
 
@@ -62,6 +68,7 @@ class AugmentSection(_Section):
     pad_crop: Annotated[int, Field(ge=0)] = 0
     flip: bool = False
     quarter_turns: bool = False
+    circular_shift: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     cutout: Annotated[int, Field(ge=0)] = 0
 
 

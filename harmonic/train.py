@@ -94,6 +94,17 @@ class PriorCorrectable(Protocol):
         """Turn answers for equally frequent classes into answers for these shares."""
 
 
+@runtime_checkable
+class OwnTraining(Protocol):
+    """A network that knows its own loss and which of its parameters decay."""
+
+    def loss(self, images: Tensor, labels: Tensor, weight_decay: float) -> tuple[Tensor, Tensor]:
+        """The loss of normalised images, and their logits."""
+
+    def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
+        """Parameters by weight decay, for the optimiser."""
+
+
 @dataclass(frozen=True, slots=True)
 class Balance:
     """Weights by class. loss: of a training image's loss; hits: of a validation image's right answer. None: all 1."""
@@ -131,13 +142,21 @@ class Trainee(L.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> dict[str, Tensor]:
         pixels, labels = batch
-        logits = self.model(pixels)
-        loss = F.cross_entropy(logits, labels, self.loss_weights, label_smoothing=self.recipe.train.label_smoothing)
+        loss, logits = self._loss(pixels, labels)
         accuracy = (logits.detach().argmax(1) == labels).float().mean()
         self.log_dict(
             {"train_loss": loss, "train_accuracy": accuracy}, on_epoch=True, on_step=False, batch_size=len(labels)
         )
         return {"loss": loss, "accuracy": accuracy}
+
+    def _loss(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss and the logits of a batch; a network may bring a loss of its own."""
+        network = self.model.network
+        if isinstance(network, OwnTraining):
+            return network.loss(self.model.normalised(pixels), labels, self.recipe.train.weight_decay)
+        logits: Tensor = self.model(pixels)
+        smoothing = self.recipe.train.label_smoothing
+        return F.cross_entropy(logits, labels, self.loss_weights, label_smoothing=smoothing), logits
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         pixels, labels = batch
@@ -150,7 +169,12 @@ class Trainee(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         section = self.recipe.train
-        optimiser = _optimiser(section, _parameter_groups(self.model, section.weight_decay, section.decay_norms))
+        network = self.model.network
+        if isinstance(network, OwnTraining):
+            groups = network.parameter_groups(section.weight_decay)
+        else:
+            groups = _parameter_groups(self.model, section.weight_decay, section.decay_norms)
+        optimiser = _optimiser(section, groups)
         schedule = section.schedule
         if isinstance(schedule, OneCycleSchedule):
             # Both parts of the cycle need a step of their own, and there is one more than the trainer takes.

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,7 +157,7 @@ def replay(folder: Path, manifest: Manifest, variant: Variant, session: Session)
             )
 
 
-def _goldens(path: Path, manifest: Manifest) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def _goldens(path: Path, manifest: Manifest) -> tuple[NDArray[Any], NDArray[np.float32]]:
     with np.load(path, allow_pickle=False) as archive:
         missing = {"images", "logits"} - set(archive.files)
         if missing:
@@ -164,7 +165,7 @@ def _goldens(path: Path, manifest: Manifest) -> tuple[NDArray[np.uint8], NDArray
         images, logits = archive["images"], archive["logits"]
     shape = (len(images), *manifest.pixels.shape)
     if (
-        images.dtype != np.uint8
+        images.dtype != manifest.pixels.dtype
         or not len(images)
         or images.shape != shape
         or logits.shape != (len(images), len(manifest.classes))

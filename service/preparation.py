@@ -44,7 +44,7 @@ class Job:
         self._images = images
         self._spec = spec
         self._limits = limits
-        self._rows = np.empty((len(images), *spec.shape), np.uint8)
+        self._rows = np.empty((len(images), *spec.shape), spec.dtype)
         self._left = len(images)
         self._lock = threading.Lock()
         self._started = time.monotonic()

@@ -58,17 +58,18 @@ class Session:
         self._check(path, manifest)
 
     def run(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """images: uint8, (n, height, width, channels). Returns the logits, (n, classes)."""
+        """images: (n, height, width, channels), of the manifest's dtype. Returns the logits, (n, classes)."""
         (logits,) = self._session.run(self._outputs, {self._input: images})
         return np.asarray(logits, dtype=np.float32)
 
     def warm_up(self, batches: tuple[int, ...], manifest: Manifest) -> None:
         """Run batches of these sizes once, so that no caller pays for the first call."""
         for size in batches:
-            self.run(np.zeros((size, *manifest.pixels.shape), np.uint8))
+            self.run(np.zeros((size, *manifest.pixels.shape), manifest.pixels.dtype))
 
     def _check(self, path: Path, manifest: Manifest) -> None:
-        wanted = (manifest.input, "tensor(uint8)", list(manifest.pixels.shape))
+        kind = "tensor(uint8)" if manifest.pixels.dtype == np.uint8 else "tensor(float)"
+        wanted = (manifest.input, kind, list(manifest.pixels.shape))
         found = [(node.name, node.type, list(node.shape[1:])) for node in self._session.get_inputs()]
         if found != [wanted]:
             raise SessionError(

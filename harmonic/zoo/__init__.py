@@ -3,7 +3,7 @@
 Importing this package registers the families; each has a file of its own.
 """
 
-from harmonic.zoo import cifar_resnet, hamming, hubs, lesion, resnet, seresnext, vgg, wrn
+from harmonic.zoo import cifar_resnet, fourier, hamming, hubs, lesion, resnet, seresnext, vgg, wrn
 from harmonic.zoo.registry import Architecture, create, families, find, listed_names, native_pixels
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "create",
     "families",
     "find",
+    "fourier",
     "hamming",
     "hubs",
     "lesion",

@@ -1,0 +1,97 @@
+"""Training on images of many sizes: each image has one fixed size, and all images of a batch share it.
+
+Source: Rahman, Yeh, NeurIPS 2023: sizes in equal random groups, ideal down-scaling, random circular shifts before it.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from harmonic.augment import circular_shift, generator
+from harmonic.images import Images, prepare_all
+from harmonic.pixels import PixelSpec
+from harmonic.recipe import Recipe
+from harmonic.resampling import resampler
+
+Key = tuple[int, int]
+
+
+def scaled_loaders(
+    recipe: Recipe, learning: Images, choosing: Images, spec: PixelSpec, sizes: tuple[int, int]
+) -> tuple[DataLoader[Any], DataLoader[Any] | None]:
+    """Loaders of the training and the validation images, at sizes from the first to the last of `sizes`."""
+    batch, seed = recipe.train.batch, recipe.train.seed
+    teaching = ScaledImages(learning, spec, sizes, seed, shift=recipe.augment.circular_shift)
+    train = DataLoader(teaching, batch_sampler=SizeBatches(teaching.sizes, batch, seed, shuffled=True))
+    if not len(choosing):
+        return train, None
+    checking = ScaledImages(choosing, spec, sizes, seed, shift=0.0)
+    return train, DataLoader(checking, batch_sampler=SizeBatches(checking.sizes, batch, seed, shuffled=False))
+
+
+def assigned_sizes(count: int, sizes: tuple[int, int], seed: int) -> NDArray[np.int64]:
+    """One size for every image: equal groups, in random order."""
+    choices = np.arange(sizes[0], sizes[1] + 1)
+    return np.random.default_rng(seed).permutation(np.resize(choices, count))
+
+
+class ScaledImages(Dataset[tuple[NDArray[np.float32], int]]):
+    """Images at their own size r by (epoch, index): float32 (r, r, C + 1), the last plane holding r, and the label."""
+
+    def __init__(self, images: Images, spec: PixelSpec, sizes: tuple[int, int], seed: int, *, shift: float) -> None:
+        whole = spec.model_copy(update={"fit": "squash"})
+        self.pixels = prepare_all(images, whole, title="Reading images")
+        self.labels, self.seed, self.shift = images.labels, seed, shift
+        self.sizes = assigned_sizes(len(images), sizes, seed)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, key: Key) -> tuple[NDArray[np.float32], int]:
+        epoch, index = key
+        pixels = self.pixels[index]
+        if self.shift:
+            pixels = circular_shift(pixels, self.shift, generator(self.seed, epoch, index))
+        return at_size(pixels, int(self.sizes[index])), int(self.labels[index])
+
+
+def at_size(pixels: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+    """A square image (side, side, C) ideally resampled to size x size, with the plane that holds the size."""
+    planes = resampler(pixels.shape[0], size)(pixels.transpose(2, 0, 1).astype(np.float64))
+    own = np.full((1, size, size), size)
+    return np.ascontiguousarray(np.concatenate([planes, own]).transpose(1, 2, 0), dtype=np.float32)
+
+
+class SizeBatches(Sampler[list[Key]]):
+    """Batches of (epoch, index) whose images share a size, in nearly equal parts of each size's images."""
+
+    def __init__(self, sizes: NDArray[np.int64], batch: int, seed: int, *, shuffled: bool) -> None:
+        self.sizes, self.batch, self.seed, self.shuffled, self.epoch = sizes, batch, seed, shuffled, 0
+        self.sampler = self  # where Lightning looks for `set_epoch`
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before every epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return sum(len(_cuts(int((self.sizes == size).sum()), self.batch)) for size in np.unique(self.sizes))
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        rng = np.random.default_rng((self.seed, self.epoch))
+        batches: list[Sequence[int]] = []
+        for size in np.unique(self.sizes):
+            members = np.flatnonzero(self.sizes == size)
+            members = rng.permutation(members) if self.shuffled else members
+            batches += [members[start:end].tolist() for start, end in _cuts(len(members), self.batch)]
+        order = rng.permutation(len(batches)) if self.shuffled else range(len(batches))
+        return iter([(self.epoch, index) for index in batches[place]] for place in order)
+
+
+def _cuts(count: int, batch: int) -> list[tuple[int, int]]:
+    """Nearly equal parts of at most `batch`."""
+    edges = np.linspace(0, count, -(-count // batch) + 1).round().astype(int).tolist()
+    return list(pairwise(edges))
