@@ -28,15 +28,26 @@ def stand_in(template: str) -> nn.Module:
 
 
 def small_pixels(template: str) -> PixelSpec:
-    """The family's native input, but at most 64 pixels a side, which every network takes."""
+    """The family's native input, but at most 64 pixels a side, where the network takes any size."""
     spec = family(template).pixels
+    if spec.fit == "spectral":  # its exported graph is for the native size alone
+        return spec
     return spec.model_copy(update={"height": min(spec.height, 64), "width": min(spec.width, 64)})
 
 
 def images(count: int, template: str) -> Tensor:
-    """Normalised images of the family's native size, at most 64 pixels a side."""
+    """Normalised images of the size of `small_pixels`."""
     height, width, channels = small_pixels(template).shape
     return torch.randn(count, channels, height, width, generator=torch.Generator().manual_seed(1))
+
+
+def images_of_every_size(count: int, template: str) -> list[Tensor]:
+    """As `images`, and where the network takes smaller ones too, about twenty sizes of them."""
+    spec = family(template).pixels
+    if spec.fit != "spectral":
+        return [images(count, template)]
+    sizes = range(spec.smallest, spec.height + 1, max(1, (spec.height - spec.smallest) // 20))
+    return [images(count, template)[..., :size, :size] for size in sizes]
 
 
 def randomised(model: nn.Module) -> nn.Module:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harmonic import bundle, zoo
-from tests.laws import assert_close, family, images, randomised, stand_in, stand_in_names
+from tests.laws import assert_close, family, images, images_of_every_size, randomised, stand_in, stand_in_names
 
 each_family = pytest.mark.parametrize("name", stand_in_names())
 
@@ -41,7 +41,8 @@ def test_batch_mates_do_not_matter(name):
 @each_family
 def test_a_finite_gradient_reaches_every_parameter(name):
     model = randomised(stand_in(name)).train()
-    model(images(4, name)).square().sum().backward()
+    for batch in images_of_every_size(4, name):
+        model(batch).square().sum().backward()
     gradients = {key: p.grad for key, p in model.named_parameters()}
     assert [key for key, grad in gradients.items() if grad is None or not grad.any() or not grad.isfinite().all()] == []
 
