@@ -79,10 +79,3 @@ def test_expected_errors_reach_the_edge_as_they_are(arguments, message):
     ended = harmonic(*arguments)
     assert isinstance(ended.exception, HarmonicError)
     assert message in str(ended.exception)
-
-
-def test_the_list_of_models_has_every_listed_name():
-    from harmonic import zoo
-
-    rows = json.loads(harmonic("models", "--json").stdout)
-    assert {row["name"] for row in rows} >= set(zoo.listed_names())
