@@ -12,7 +12,7 @@ from service.bodies import Buffers
 from service.engine import Engine
 from service.metrics import Metrics
 from service.observe import Observe
-from service.routes import admin, classify, errors
+from service.routes import admin, classify, errors, inference, metadata, repository
 from service.settings import Settings
 from service.spans import Spans
 
@@ -37,7 +37,11 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
         lifespan=lifespan,
         license_info={"name": "Apache-2.0"},
     )
-    classify.install(app, engine, settings.limits(), Buffers(settings.buffered_bytes), metrics)
+    limits, buffers = settings.limits(), Buffers(settings.buffered_bytes)
+    classify.install(app, engine, limits, buffers, metrics)
+    inference.install(app, engine, limits, buffers, metrics)
+    app.include_router(metadata.router(engine))
+    app.include_router(repository.router(engine, limits, buffers))
     app.include_router(admin.router(engine, metrics))
     errors.install(app)
     app.add_middleware(Observe, spans=spans, access_log=settings.access_log)  # the last one added is the outermost

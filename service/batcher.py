@@ -11,7 +11,6 @@ import asyncio
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import DeadlineExceeded, Draining, ModelFailed, Overloaded, ServiceError, StartError, TooManyImages
+from service.line import Line
 
 Rows = NDArray[Any]  # (n, ...): the first axis counts images
 Run = Callable[[Rows], Rows]  # n rows in, n answers out; blocking; must not keep its argument
@@ -35,6 +35,8 @@ class BatchPolicy:
     window_ms: float = 0.0  # longest wait for company while an instance is idle; opens at the first request
     max_queue: int = 256  # images admitted and not yet running; one more is refused, at once
     deadline_ms: float = 30_000.0  # from admission to answer
+    priority_levels: int = 1  # 1 is the most urgent; a more urgent ticket always goes first
+    default_priority: int = 1  # level of a ticket that names none, or none that exists
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_size <= self.max_queue:
@@ -42,6 +44,15 @@ class BatchPolicy:
                 f"a batch of {self.max_size} and a queue of {self.max_queue} images: the batch wants at least 1, "
                 "and the queue must hold a whole batch. Change max_batch or max_queue."
             )
+        if not 1 <= self.default_priority <= self.priority_levels:
+            raise StartError(
+                f"the default priority {self.default_priority} of {self.priority_levels} levels: it wants to be one of "
+                "them. Change default_priority or priority_levels."
+            )
+
+    def level(self, priority: int) -> int:
+        """The level that a ticket of this priority gets."""
+        return priority if 1 <= priority <= self.priority_levels else self.default_priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +84,30 @@ class BatchStatistics:
 class Ticket:
     """A seat in the queue, held from admission until its rows run. Leaving the `with` block gives everything back."""
 
-    __slots__ = ("_batcher", "_future", "_timer", "deadline", "queued", "rows", "seated", "size", "submitted")
+    __slots__ = (
+        "_batcher",
+        "_future",
+        "_timer",
+        "deadline",
+        "level",
+        "patience_s",
+        "queued",
+        "rows",
+        "seated",
+        "size",
+        "submitted",
+    )
 
-    def __init__(self, batcher: "Batcher", size: int, deadline: float, future: "asyncio.Future[Answer]") -> None:
+    def __init__(
+        self, batcher: "Batcher", size: int, level: int, patience_s: float, future: "asyncio.Future[Answer]"
+    ) -> None:
         self._batcher = batcher
         self._future = future
         self._timer: asyncio.TimerHandle | None = None
         self.size = size
-        self.deadline = deadline  # time.monotonic()
+        self.level = level  # of priority; 1 is the most urgent
+        self.patience_s = patience_s
+        self.deadline = time.monotonic() + patience_s
         self.rows: Rows | None = None
         self.submitted = 0.0
         self.seated = True  # counts as waiting
@@ -150,7 +177,7 @@ class Batcher:
     ) -> None:
         self.policy = policy
         self._observe = observe
-        self._queue: deque[Ticket] = deque()
+        self._queue: Line[Ticket] = Line(policy.priority_levels)
         self._changed = threading.Condition(threading.Lock())
         self._waiting = 0  # images admitted and not yet running
         self._queued = 0  # images in the queue
@@ -187,16 +214,16 @@ class Batcher:
                 retry_after_s=self._backlog_s(),
             )
 
-    def reserve(self, size: int, deadline_s: float | None = None) -> Ticket:
+    def reserve(self, size: int, deadline_s: float | None = None, priority: int = 0) -> Ticket:
         """Admit `size` images, whole or not at all; on the loop only.
 
-        deadline_s: seconds from now, where shorter than the policy's.
+        deadline_s: seconds from now, where shorter than the policy's. priority: 1 is the most urgent, 0 the default.
         """
         self.check(size)
         longest = self.policy.deadline_ms / 1000
-        deadline = time.monotonic() + (longest if deadline_s is None else min(deadline_s, longest))
-        ticket = Ticket(self, size, deadline, self._loop.create_future())
-        ticket.arm(self._loop.call_later(deadline - time.monotonic(), self._expire, ticket))
+        patience_s = longest if deadline_s is None else min(deadline_s, longest)
+        ticket = Ticket(self, size, self.policy.level(priority), patience_s, self._loop.create_future())
+        ticket.arm(self._loop.call_later(patience_s, self._expire, ticket))
         with self._changed:
             self._waiting += size
         self._open.add(ticket)
@@ -286,17 +313,17 @@ class Batcher:
     def _gather(self) -> None:
         """Wait for company until the window of the oldest ticket closes, or a full batch is there."""
         while self._queue and self._queued < self.policy.max_size and not (self._closed or self._stopping):
-            left = self._queue[0].submitted + self.policy.window_ms / 1000 - time.monotonic()
+            left = self._queue.waiting_since() + self.policy.window_ms / 1000 - time.monotonic()
             if left <= 0:
                 return
             self._changed.wait(left)
 
     def _pop(self) -> list[Ticket]:
-        """Tickets that fit together, strictly in order, so that none is overtaken and none starves."""
+        """Tickets that fit together, strictly in the line's order: none is overtaken by one of its own level."""
         batch: list[Ticket] = []
         room, now = self.policy.max_size, time.monotonic()
         while self._queue:
-            ticket = self._queue[0]
+            ticket = self._queue.first()
             if ticket.deadline <= now:
                 self._unseat(ticket)  # its timer is due and settles it
                 continue
@@ -310,10 +337,7 @@ class Batcher:
     def _unseat(self, ticket: Ticket, keep_rows: bool = False) -> None:
         """Free the ticket's seat, and its place in the queue; under the lock."""
         if ticket.queued:
-            if self._queue[0] is ticket:
-                self._queue.popleft()
-            else:
-                self._queue.remove(ticket)
+            self._queue.remove(ticket)
             self._queued -= ticket.size
             ticket.queued = False
         if ticket.seated:
@@ -355,7 +379,7 @@ class Batcher:
                 return
             self._expired += 1
             self._unseat(ticket)
-        ticket.settle(DeadlineExceeded(f"no answer within {self.policy.deadline_ms:g} ms"))
+        ticket.settle(DeadlineExceeded(f"no answer within {ticket.patience_s * 1000:g} ms"))
 
     def _backlog_s(self) -> float:
         """Seconds until what waits now has run, at the recent pace."""

@@ -78,7 +78,7 @@ async def read_images(request: Request, limits: Limits, share: Share) -> list[by
     Raises BodyTooLarge, BodyTooSlow, Overloaded, MediaTypeError, TooManyImages, RequestError.
     """
     kind, boundary = _media_type(request)
-    body = await _read(request, limits, share)
+    body = await read_body(request, limits, share)
     if not body:
         raise RequestError("the body is empty; send an image, multipart parts named 'image', or JSON")
     if kind in _RAW or kind.startswith("image/"):
@@ -110,8 +110,11 @@ def _media_type(request: Request) -> tuple[str, bytes]:
     )
 
 
-async def _read(request: Request, limits: Limits, share: Share) -> bytes:
-    """The whole body, counted as it comes; a Content-Length beyond the limit is refused before any byte."""
+async def read_body(request: Request, limits: Limits, share: Share) -> bytes:
+    """The whole body, counted as it comes; a Content-Length beyond the limit is refused before any byte.
+
+    Raises BodyTooLarge, BodyTooSlow, Overloaded.
+    """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limits.body_bytes:
         raise _too_large(limits)

@@ -5,7 +5,7 @@ Knows nothing of HTTP. A version that does not hold is kept with its reason, and
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -177,9 +177,7 @@ def _goldens(path: Path, manifest: Manifest) -> tuple[NDArray[Any], NDArray[np.f
 
 
 def _bounded(policy: BatchPolicy, largest: int) -> BatchPolicy:
-    if policy.max_size <= largest:
-        return policy
-    return BatchPolicy(largest, policy.window_ms, policy.max_queue, policy.deadline_ms)
+    return replace(policy, max_size=min(policy.max_size, largest))
 
 
 def _choose(name: str, version: int | None, entries: list[Entry]) -> ReadyVersion:

@@ -36,6 +36,7 @@ class Limits:
     pixels: int = 50_000_000  # of one image, as declared
     images: int = 64
     decode_seconds: float = 5.0  # CPU time of one image
+    json_bytes: int = 8 * 2**20  # of one inference request; larger tensors come as binary data
 
 
 def decode(data: bytes, limits: Limits) -> Image.Image:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +19,16 @@ from export.errors import ExportError
 from export.manifest import read_manifest
 from export.repository import model_names, version_dir, versions
 from service import catalog as catalogs
-from service.batcher import Batcher, BatchStatistics
-from service.catalog import Catalog, ReadyVersion
+from service.batcher import Answer, Batcher, BatchStatistics
+from service.catalog import BrokenVersion, Catalog, Entry, ReadyVersion
 from service.cpus import usable_cpus
-from service.errors import Draining, ModelFailed, ModelNotFound, NotReady, TooManyImages
+from service.errors import ControlRefused, Draining, ModelFailed, ModelNotFound, NotReady, TooManyImages
 from service.exchange import Work, current
 from service.metrics import Metrics, State, VersionMetrics
 from service.preparation import Preparation
 from service.session import check_installation, place
 from service.settings import Settings
+from service.tally import Figures, Tally
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class _Served:
     entry: ReadyVersion
     batcher: Batcher
     metrics: VersionMetrics
+    tally: Tally
 
 
 class Visit:
@@ -58,27 +61,38 @@ class Visit:
         self._served = served
         self._preparation = preparation
         self._max_images = max_images
+        self._answered = 0.0
         self.entry = served.entry
+        self.succeeded = False
 
-    async def submit(self, images: Sequence[bytes]) -> Outcome:
-        """Take a seat for the images, decode them, run them in company. Cancelling it frees the seat.
+    async def submit(self, images: Sequence[bytes], priority: int = 0, timeout_s: float | None = None) -> Outcome:
+        """Take a seat for encoded images, decode them, run them in company. Cancelling it frees the seat.
 
+        priority: 1 is the most urgent, 0 the default. timeout_s: where shorter than the policy's deadline.
         Raises TooManyImages, Overloaded, DecodeError, DeadlineExceeded, ModelFailed.
         """
-        if len(images) > self._max_images:
-            raise TooManyImages(
-                f"{len(images)} images in one request; up to {self._max_images} are taken. Split the request."
-            )
-        with self._served.batcher.reserve(len(images)) as ticket:
+        self._check_number(len(images))
+        with self._served.batcher.reserve(len(images), timeout_s, priority) as ticket:
             job = self._preparation.start(ticket, images, self.entry.manifest.pixels)
             answer = await ticket.answer()
-        if not np.isfinite(answer.rows).all():
-            raise ModelFailed("the model gave an answer that is no number")
-        return Outcome(answer.rows, job.decode_s, answer.queue_s, answer.run_s, answer.batch_size)
+        return self._outcome(answer, job.decode_s)
+
+    async def submit_rows(self, rows: NDArray[Any], priority: int = 0, timeout_s: float | None = None) -> Outcome:
+        """The same for rows of the model's input, (images, height, width, channels) of its own dtype."""
+        self._check_number(len(rows))
+        with self._served.batcher.reserve(len(rows), timeout_s, priority) as ticket:
+            ticket.submit(rows)
+            answer = await ticket.answer()
+        return self._outcome(answer, 0.0)
 
     def note(self, outcome: Outcome, total_s: float) -> None:
         """Count an answered request, and tell the exchange it belongs to what was done for it."""
+        self.succeeded = True
+        output_s = time.monotonic() - self._answered
         self._served.metrics.observe_request(outcome.decode_s, outcome.queue_s, total_s)
+        self._served.tally.succeeded(
+            len(outcome.logits), outcome.decode_s, outcome.queue_s, outcome.inference_s, output_s, total_s
+        )
         if exchange := current():
             exchange.work = Work(
                 self.entry.name,
@@ -89,6 +103,18 @@ class Visit:
                 outcome.queue_s,
                 outcome.inference_s,
             )
+
+    def _check_number(self, images: int) -> None:
+        if images > self._max_images:
+            raise TooManyImages(
+                f"{images} images in one request; up to {self._max_images} are taken. Split the request."
+            )
+
+    def _outcome(self, answer: Answer, decode_s: float) -> Outcome:
+        if not np.isfinite(answer.rows).all():
+            raise ModelFailed("the model gave an answer that is no number")
+        self._answered = time.monotonic()
+        return Outcome(answer.rows, decode_s, answer.queue_s, answer.run_s, answer.batch_size)
 
 
 class Engine:
@@ -138,9 +164,30 @@ class Engine:
         """Every version there is, ready or broken."""
         return self._catalog
 
+    def find(self, model: str | None, version: int | None) -> ReadyVersion:
+        """The version that a request would be answered with. Raises what `visit` raises, but Overloaded."""
+        self._check_open()
+        return self._catalog.find(model, version)
+
+    def index(self) -> list[dict[str, str]]:
+        """Every version, as the model repository extension lists it."""
+        return [_listed(entry) for name in self._catalog.names() for entry in self._catalog.versions(name)]
+
+    async def load_model(self, name: str) -> None:
+        """Load what is new of a model. Raises ControlRefused unless model control is explicit."""
+        raise ControlRefused("model control is not explicit; models are loaded when the service starts")
+
+    async def unload_model(self, name: str) -> None:
+        """Take a model out of service. Raises ControlRefused unless model control is explicit."""
+        raise ControlRefused("model control is not explicit; models serve until the service ends")
+
     def statistics(self) -> dict[tuple[str, int], BatchStatistics]:
         """Counts of every ready version."""
         return {key: served.batcher.statistics() for key, served in self._served.items()}
+
+    def figures(self) -> dict[tuple[str, int], Figures]:
+        """What became of the requests of every ready version."""
+        return {key: served.tally.figures() for key, served in self._served.items()}
 
     @contextmanager
     def visit(self, model: str | None, version: int | None) -> Iterator[Visit]:
@@ -148,15 +195,18 @@ class Engine:
 
         Raises Draining, NotReady, ModelNotFound, Overloaded.
         """
-        self._check_open()
-        entry = self._catalog.find(model, version)
+        entry = self.find(model, version)
         served = self._served[entry.name, entry.version]
-        served.batcher.check()
+        visit = Visit(served, self._preparation, self._settings.images_per_request)
+        started = time.monotonic()
         self._visits += 1
         self._idle.clear()
         try:
-            yield Visit(served, self._preparation, self._settings.images_per_request)
+            served.batcher.check()
+            yield visit
         finally:
+            if not visit.succeeded:
+                served.tally.failed(time.monotonic() - started)
             self._visits -= 1
             if not self._visits:
                 self._idle.set()
@@ -206,9 +256,21 @@ class Engine:
     def _open(self, entry: ReadyVersion) -> None:
         metrics = self._metrics.version(entry.name, entry.version)
         runs = [session.run for session in entry.sessions]
-        batcher = Batcher(runs, entry.policy, metrics.observe_batch, name=f"{entry.name}-{entry.version}")
+        tally = Tally()
+
+        def observe(images: int, seconds: float) -> None:
+            metrics.observe_batch(images, seconds)
+            tally.ran(images, seconds)
+
+        batcher = Batcher(runs, entry.policy, observe, name=f"{entry.name}-{entry.version}")
         batcher.start()
-        self._served[entry.name, entry.version] = _Served(entry, batcher, metrics)
+        self._served[entry.name, entry.version] = _Served(entry, batcher, metrics, tally)
+
+
+def _listed(entry: Entry) -> dict[str, str]:
+    reason = entry.reason if isinstance(entry, BrokenVersion) else ""
+    state = "UNAVAILABLE" if isinstance(entry, BrokenVersion) else "READY"
+    return {"name": entry.name, "version": str(entry.version), "state": state, "reason": reason}
 
 
 def _some_graph(root: Path) -> Path | None:

@@ -4,6 +4,7 @@ ServiceError                     500  internal
 ├── StartError                        a setting, a device or an installation that the service must not start with
 ├── RequestError                 400  bad_request
 │   ├── TooManyImages            400  too_many_images
+│   ├── ControlRefused           400  control_refused
 │   ├── ModelNotFound            404  model_not_found
 │   ├── BodyTooSlow              408  body_too_slow
 │   ├── BodyTooLarge             413  body_too_large
@@ -51,6 +52,12 @@ class TooManyImages(RequestError):  # noqa: N818 - a name people read in logs
     """More images in one request than the largest batch or the limit allows."""
 
     code = "too_many_images"
+
+
+class ControlRefused(RequestError):  # noqa: N818
+    """Loading or unloading is not allowed here, or what was to be loaded is not sound."""
+
+    code = "control_refused"
 
 
 class ModelNotFound(RequestError):  # noqa: N818

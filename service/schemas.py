@@ -1,5 +1,6 @@
 """The bodies that the service gives, as the OpenAPI document shows them."""
 
+from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -60,6 +61,8 @@ class Policy(BaseModel):
     window_ms: float
     max_queue: int
     deadline_ms: float
+    priority_levels: int
+    default_priority: int
 
 
 class VersionSummary(BaseModel):
@@ -155,12 +158,7 @@ def _summary(entry: Entry) -> dict[str, Any]:
         "provider": entry.provider,
         "device": entry.placement.device,
         "instances": len(entry.sessions),
-        "policy": Policy(
-            max_size=policy.max_size,
-            window_ms=policy.window_ms,
-            max_queue=policy.max_queue,
-            deadline_ms=policy.deadline_ms,
-        ),
+        "policy": Policy(**asdict(policy)),
         "metrics": entry.manifest.metrics,
     }
 

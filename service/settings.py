@@ -18,6 +18,7 @@ from service.errors import StartError
 
 PREFIX = "HARMONIC_SERVE_"
 _Size = Annotated[int, Field(ge=1)]
+_Levels = Annotated[int, Field(ge=1, le=64)]
 _Milliseconds = Annotated[float, Field(ge=0, le=3_600_000)]
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _POLICY, _LIMITS = BatchPolicy(), Limits()
@@ -32,6 +33,8 @@ class PolicyOverride(BaseModel):
     window_ms: _Milliseconds | None = None
     max_queue: _Size | None = None
     deadline_ms: Annotated[float, Field(gt=0)] | None = None
+    priority_levels: _Levels | None = None
+    default_priority: _Levels | None = None
 
 
 class Settings(BaseSettings):
@@ -65,6 +68,12 @@ class Settings(BaseSettings):
     deadline_ms: Annotated[float, Field(gt=0, le=3_600_000)] = Field(
         _POLICY.deadline_ms, description="Longest time from admission to answer, in milliseconds; then 504."
     )
+    priority_levels: _Levels = Field(
+        _POLICY.priority_levels, description="Levels of priority; 1 is the most urgent, and a request may name its own."
+    )
+    default_priority: _Levels = Field(
+        _POLICY.default_priority, description="Level of a request that names none, or none that exists."
+    )
     policies: dict[str, PolicyOverride] = Field(
         default_factory=dict,
         description='JSON, batching of single models: `{"cifar10": {"max_size": 64, "window_ms": 2}}`.',
@@ -83,6 +92,10 @@ class Settings(BaseSettings):
     images_per_request: _Size = Field(_LIMITS.images, description="Most images in one request; more is a 400.")
     decode_seconds: _Seconds = Field(
         _LIMITS.decode_seconds, description="Most CPU time that decoding one image may take, in seconds; then 422."
+    )
+    json_bytes: _Size = Field(
+        _LIMITS.json_bytes,
+        description="Most bytes of JSON in an inference request; more is a 413. Binary data are free.",
     )
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
         1.0,
@@ -103,7 +116,14 @@ class Settings(BaseSettings):
 
     def policy(self, model: str) -> BatchPolicy:
         """The batching policy of a model: the common one with the model's own entries."""
-        common = BatchPolicy(self.max_batch, self.window_ms, self.max_queue, self.deadline_ms)
+        common = BatchPolicy(
+            self.max_batch,
+            self.window_ms,
+            self.max_queue,
+            self.deadline_ms,
+            self.priority_levels,
+            self.default_priority,
+        )
         own = self.policies.get(model)
         return replace(common, **own.model_dump(exclude_none=True)) if own else common
 
@@ -115,6 +135,7 @@ class Settings(BaseSettings):
             pixels=self.image_pixels,
             images=self.images_per_request,
             decode_seconds=self.decode_seconds,
+            json_bytes=self.json_bytes,
         )
 
 

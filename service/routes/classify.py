@@ -1,6 +1,5 @@
 """POST .../classify: images in, labels out."""
 
-import asyncio
 import time
 from typing import Any
 
@@ -15,6 +14,7 @@ from service.engine import Engine, Outcome, Visit
 from service.errors import ModelNotFound, RequestError, ServiceError
 from service.metrics import Metrics
 from service.ranking import predictions
+from service.routes.departure import Departed, unless_departed
 from service.routes.errors import service_error
 from service.schemas import Classification, ErrorBody
 
@@ -105,8 +105,8 @@ class _Classify:
         try:
             response = await self._classify(request, started)
         except ServiceError as error:
-            response = service_error(error)
-        except (ClientDisconnect, _Departed):
+            response = service_error(request, error)
+        except (ClientDisconnect, Departed):
             response = Response(status_code=499)  # nobody reads it
         except Exception:
             self._metrics.count(self._model, self._version, 500)
@@ -122,40 +122,10 @@ class _Classify:
         ):
             self._model, self._version = visit.entry.name, str(visit.entry.version)
             images = await read_images(request, self._limits, share)
-            outcome = await _unless_departed(request, visit, images)
+            outcome = await unless_departed(request, visit.submit(images))
             body = _body(visit, outcome, top_k, started)
             visit.note(outcome, time.monotonic() - started)
         return Response(body, media_type="application/json")
-
-
-class _Departed(Exception):  # noqa: N818 - not an error of the service
-    """The caller closed the connection."""
-
-
-async def _unless_departed(request: Request, visit: Visit, images: list[bytes]) -> Outcome:
-    """The outcome, or _Departed as soon as the caller is gone; its seat is free from then on."""
-    task = asyncio.current_task()
-    watch = asyncio.ensure_future(_gone(request))
-
-    def interrupt(_: "asyncio.Task[None]") -> None:
-        if task is not None:
-            task.cancel()
-
-    watch.add_done_callback(interrupt)
-    try:
-        return await visit.submit(images)
-    except asyncio.CancelledError:
-        if not watch.done() or task is None or task.uncancel():
-            raise  # somebody else cancels: the server, as it stops
-        raise _Departed from None
-    finally:
-        watch.remove_done_callback(interrupt)
-        watch.cancel()
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _body(visit: Visit, outcome: Outcome, top_k: int, started: float) -> bytes:

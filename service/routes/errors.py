@@ -1,4 +1,7 @@
-"""Every error as `{"error": {"code", "message"}}`, the framework's own included."""
+"""Every error as `{"error": {"code", "message"}}`, the framework's own included.
+
+Under /v2 as `{"error": "message"}`, which is what clients of the Open Inference Protocol read.
+"""
 
 import logging
 import math
@@ -15,6 +18,8 @@ from service.errors import BodyTooLarge, BodyTooSlow, NotReady, RequestError, Se
 from service.observe import headers, route
 
 log = logging.getLogger(__name__)
+_JSON = "application/json"
+_PROTOCOL = {415: 400, 422: 400}  # the protocol knows no finer words for a request that is at fault
 FRAMEWORK_CODES = {404: "route_not_found", 405: "method_not_allowed", 422: "invalid_request"}
 
 
@@ -27,13 +32,16 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unforeseen)
 
 
-def error_response(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
-    """The one shape of an error."""
-    body = to_json({"error": {"code": code, "message": message}})
-    return Response(body, status, headers, media_type="application/json")
+def error_response(
+    request: Request, status: int, code: str, message: str, headers: dict[str, str] | None = None
+) -> Response:
+    """The shape of an error for whoever asked."""
+    if _speaks_protocol(request):
+        return Response(to_json({"error": message}), _PROTOCOL.get(status, status), headers, _JSON)
+    return Response(to_json({"error": {"code": code, "message": message}}), status, headers, _JSON)
 
 
-def service_error(error: ServiceError) -> Response:
+def service_error(request: Request, error: ServiceError) -> Response:
     """An error of the tree, with the headers that belong to it."""
     headers = {}
     if error.retry_after_s is not None:
@@ -42,7 +50,12 @@ def service_error(error: ServiceError) -> Response:
         headers["Connection"] = (
             "close"  # another connection may find another instance; an unread body must not be read on
         )
-    return error_response(error.status, error.code, error.message, headers)
+    return error_response(request, error.status, error.code, error.message, headers)
+
+
+def _speaks_protocol(request: Request) -> bool:
+    path = request.url.path
+    return path == "/v2" or path.startswith("/v2/")
 
 
 async def _service_error(request: Request, error: Exception) -> Response:
@@ -50,7 +63,7 @@ async def _service_error(request: Request, error: Exception) -> Response:
         raise error
     if not isinstance(error, RequestError):
         log.warning("%s: %s", route(request.scope), error.message)
-    return service_error(error)
+    return service_error(request, error)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -58,25 +71,25 @@ async def _http_error(request: Request, error: Exception) -> Response:
         raise error
     code = FRAMEWORK_CODES.get(error.status_code, HTTPStatus(error.status_code).name.lower())
     message = f"{request.method} {request.url.path[:200]}: {error.detail}. GET /docs lists the routes."
-    return error_response(error.status_code, code, message, dict(error.headers or {}))
+    return error_response(request, error.status_code, code, message, dict(error.headers or {}))
 
 
-async def _validation_error(_: Request, error: Exception) -> Response:
+async def _validation_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     problem = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"])
-    return error_response(422, FRAMEWORK_CODES[422], f"{where}: {problem['msg']}")
+    return error_response(request, 422, FRAMEWORK_CODES[422], f"{where}: {problem['msg']}")
 
 
-async def _departed(_: Request, __: Exception) -> Response:
+async def _departed(request: Request, _: Exception) -> Response:
     """Nobody is left to read this answer; 499 is what the logs of proxies call it."""
-    return error_response(499, "client_closed_request", "the caller left before its body was complete")
+    return error_response(request, 499, "client_closed_request", "the caller left before its body was complete")
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
     log.exception("%s", route(request.scope), exc_info=error)
-    answer = error_response(500, ServiceError.code, "an error inside the service; its log says more")
+    answer = error_response(request, 500, ServiceError.code, "an error inside the service; its log says more")
     answer.raw_headers.extend(
         headers(request.scope["exchange"])
     )  # this answer is made outside of the layer that adds them

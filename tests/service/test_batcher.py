@@ -50,14 +50,16 @@ async def running(*runs: Model, **policy: float) -> AsyncIterator[Batcher]:
             await batcher.drain()
 
 
-async def ask(batcher: Batcher, *values: float, deadline_s: float | None = None) -> Answer:
-    with batcher.reserve(len(values), deadline_s) as ticket:
+async def ask(batcher: Batcher, *values: float, deadline_s: float | None = None, priority: int = 0) -> Answer:
+    with batcher.reserve(len(values), deadline_s, priority) as ticket:
         ticket.submit(np.array(values, np.float32)[:, None])
         return await ticket.answer()
 
 
-def asking(batcher: Batcher, *values: float, deadline_s: float | None = None) -> "asyncio.Task[Answer]":
-    return asyncio.ensure_future(ask(batcher, *values, deadline_s=deadline_s))
+def asking(
+    batcher: Batcher, *values: float, deadline_s: float | None = None, priority: int = 0
+) -> "asyncio.Task[Answer]":
+    return asyncio.ensure_future(ask(batcher, *values, deadline_s=deadline_s, priority=priority))
 
 
 async def settle_tasks() -> None:
@@ -352,6 +354,59 @@ def test_several_instances_run_side_by_side():
             assert [(await task).rows.item() for task in tasks] == [2, 4]
 
     asyncio.run(story())
+
+
+def test_the_more_urgent_run_first_and_equals_in_the_order_they_came():
+    async def story() -> None:
+        model = Model(gate_open=False)
+        async with running(model, max_size=2, priority_levels=3, default_priority=2) as batcher:
+            first = asking(batcher, 0)
+            await model.busy()
+            priorities = [3, 0, 1, 2, 3, 1, 99]
+            tasks = [asking(batcher, number, priority=level) for number, level in enumerate(priorities, 1)]
+            await settle_tasks()
+            model.gate.set()
+            await asyncio.gather(first, *tasks)
+            assert model.calls == [[0], [3, 6], [2, 4], [7, 1], [5]]
+
+    asyncio.run(story())
+
+
+def test_without_levels_a_priority_changes_nothing():
+    async def story() -> None:
+        model = Model(gate_open=False)
+        async with running(model, max_size=1) as batcher:
+            first = asking(batcher, 0)
+            await model.busy()
+            tasks = [asking(batcher, 1, priority=9), asking(batcher, 2, priority=1)]
+            await settle_tasks()
+            model.gate.set()
+            await asyncio.gather(first, *tasks)
+            assert model.calls == [[0], [1], [2]]
+
+    asyncio.run(story())
+
+
+def test_the_least_urgent_do_not_wait_beyond_their_deadline():
+    async def story() -> None:
+        model = Model(gate_open=False)
+        async with running(model, max_size=1, priority_levels=2) as batcher:
+            first = asking(batcher, 0)
+            await model.busy()
+            urgent = [asking(batcher, n, priority=1) for n in range(1, 4)]
+            with pytest.raises(DeadlineExceeded, match="within 10 ms"):
+                await ask(batcher, 9, priority=2, deadline_s=0.01)
+            model.gate.set()
+            await asyncio.gather(first, *urgent)
+            assert model.calls == [[0], [1], [2], [3]]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("levels", "default"), [(0, 1), (2, 0), (2, 3)])
+def test_a_default_priority_that_is_no_level_is_refused(levels, default):
+    with pytest.raises(StartError, match="priority"):
+        BatchPolicy(priority_levels=levels, default_priority=default)
 
 
 def test_a_queue_that_cannot_hold_a_batch_is_refused():

@@ -1,0 +1,134 @@
+"""The Open Inference Protocol, version 2: what KServe and Triton's clients speak.
+
+Errors are `{"error": "message"}`; `service.routes.errors` sees to it by the path.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from service.bodies import Buffers, Share, read_body
+from service.catalog import ReadyVersion
+from service.compression import check_coding, inflate
+from service.decode import Limits
+from service.engine import Engine, Outcome, Visit
+from service.errors import BodyTooLarge, RequestError, ServiceError
+from service.metrics import Metrics
+from service.protocol import InferenceRequest, memory_of_json, read_request, write_response
+from service.routes.departure import Departed, unless_departed
+from service.routes.errors import service_error
+from service.routes.protocol_paths import BASES, ERRORS, asked_version
+
+HEAD_LENGTH = "Inference-Header-Content-Length"
+_INLINE_BYTES = 64 * 1024  # more JSON than this is read in a thread, so that the loop never computes
+_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["inputs"],
+                "properties": {
+                    "id": {"type": "string"},
+                    "parameters": {"type": "object"},
+                    "inputs": {"type": "array", "minItems": 1, "items": {"type": "object"}},
+                    "outputs": {"type": "array", "items": {"type": "object"}},
+                },
+            }
+        },
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+    },
+}
+
+
+def install(app: FastAPI, engine: Engine, limits: Limits, buffers: Buffers, metrics: Metrics) -> None:
+    """Add the inference route: the newest ready version answers, or the one that the path names."""
+
+    async def infer(request: Request) -> Response:
+        """Ask a model: tensors in, logits or classes out, as JSON or binary."""
+        return await _Infer(engine, limits, buffers, metrics).answer(request)
+
+    for base, path in BASES.items():
+        app.add_api_route(  # on the app itself, as classify is
+            f"{base}/infer",
+            infer,
+            methods=["POST"],
+            response_model=None,
+            tags=["inference protocol"],
+            responses=ERRORS,
+            openapi_extra={"requestBody": _BODY, **path},
+        )
+
+
+class _Infer:
+    """One inference request's way through the service."""
+
+    def __init__(self, engine: Engine, limits: Limits, buffers: Buffers, metrics: Metrics) -> None:
+        self._engine = engine
+        self._limits = limits
+        self._buffers = buffers
+        self._metrics = metrics
+        self._labels = ("", "")  # only names that exist, or callers could invent any number
+
+    async def answer(self, request: Request) -> Response:
+        started = time.monotonic()
+        try:
+            response = await self._infer(request, started)
+        except ServiceError as error:
+            response = service_error(request, error)
+        except (ClientDisconnect, Departed):
+            response = Response(status_code=499)  # nobody reads it
+        except Exception:
+            self._metrics.count(*self._labels, 500)
+            raise
+        self._metrics.count(*self._labels, response.status_code)
+        return response
+
+    async def _infer(self, request: Request, started: float) -> Response:
+        with (
+            self._engine.visit(request.path_params["name"], asked_version(request)) as visit,
+            self._buffers.share() as share,
+        ):
+            entry = visit.entry
+            self._labels = (entry.name, str(entry.version))
+            asked = await self._read(request, share, entry)
+            outcome = await unless_departed(request, _submit(visit, asked))
+            body, head_bytes = write_response(asked, entry.name, entry.version, entry.manifest, outcome.logits)
+            visit.note(outcome, time.monotonic() - started)
+        if head_bytes is None:
+            return Response(body, media_type="application/json")
+        return Response(body, headers={HEAD_LENGTH: str(head_bytes)}, media_type="application/octet-stream")
+
+    async def _read(self, request: Request, share: Share, entry: ReadyVersion) -> InferenceRequest:
+        coding = check_coding(request.headers.get("content-encoding", ""))
+        head_bytes = _head_bytes(request)
+        body = await inflate(await read_body(request, self._limits, share), coding, self._limits, share)
+        json_bytes = len(body) if head_bytes is None else min(head_bytes, len(body))
+        if json_bytes > self._limits.json_bytes:
+            raise BodyTooLarge(
+                f"{json_bytes:,} bytes of JSON; up to {self._limits.json_bytes:,} are taken. Send binary tensors."
+            )
+        most = self._limits.images
+        if json_bytes <= _INLINE_BYTES:
+            return read_request(body, head_bytes, entry.manifest, most)
+        share.take(await asyncio.to_thread(memory_of_json, body[:json_bytes]))
+        return await asyncio.to_thread(read_request, body, head_bytes, entry.manifest, most)
+
+
+async def _submit(visit: Visit, asked: InferenceRequest) -> Outcome:
+    if isinstance(asked.images, list):
+        return await visit.submit(asked.images, asked.priority, asked.timeout_s)
+    return await visit.submit_rows(asked.images, asked.priority, asked.timeout_s)
+
+
+def _head_bytes(request: Request) -> int | None:
+    text = request.headers.get(HEAD_LENGTH)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= 18):
+        raise RequestError(f"{HEAD_LENGTH} is {text[:40]!r}; it wants a number of bytes")
+    return int(text)
