@@ -3,13 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from prometheus_client import CollectorRegistry
 
 from harmonic import __version__
+from service.access import Access
 from service.bodies import Buffers
 from service.engine import Engine
+from service.headers import Headers
 from service.metrics import Metrics
 from service.observe import Observe
 from service.routes import admin, classify, errors, inference, metadata, repository
@@ -42,14 +46,60 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
     inference.install(app, engine, limits, buffers, metrics)
     app.include_router(metadata.router(engine))
     app.include_router(repository.router(engine, limits, buffers))
-    app.include_router(admin.router(engine, metrics))
+    app.include_router(admin.models(engine))
+    app.include_router(admin.probes(engine))
+    if settings.admin_port is None:
+        app.include_router(admin.exposition(metrics))
     errors.install(app)
+    _protect(app, settings, engine)
     app.add_middleware(Observe, spans=spans, access_log=settings.access_log)  # the last one added is the outermost
     return app
 
 
-def build(settings: Settings) -> tuple[FastAPI, Engine]:
-    """An app with an engine and a metrics registry of its own."""
+def _protect(app: FastAPI, settings: Settings, engine: Engine) -> None:
+    """Put in front of every route, from the inside out: keys, other origins, headers."""
+    if keyring := settings.keyring():
+        app.add_middleware(Access, keyring=keyring)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,  # outside of the keys: a browser asks whether it may before it sends one
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
+            expose_headers=["Retry-After", "Server-Timing", "X-Request-Id"],
+        )
+    app.add_middleware(Headers, leaving=lambda: engine.draining)
+
+
+def create_admin_app(engine: Engine, metrics: Metrics) -> FastAPI:
+    """Probes and metrics alone, for a port of their own."""
+    app = FastAPI(title="Harmonic: probes and metrics", version=__version__, openapi_url=None)
+    app.include_router(admin.probes(engine))
+    app.include_router(admin.exposition(metrics))
+    errors.install(app)
+    app.add_middleware(Headers, leaving=lambda: engine.draining)
+    app.add_middleware(Observe)
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What serves: the app, its engine, and the app of the port for operators where there is one."""
+
+    app: FastAPI
+    engine: Engine
+    admin: FastAPI | None
+
+
+def assemble(settings: Settings) -> Service:
+    """A service with an engine and a metrics registry of its own."""
     metrics = Metrics(CollectorRegistry())
     engine = Engine(settings, metrics)
-    return create_app(settings, engine, metrics), engine
+    admin_app = None if settings.admin_port is None else create_admin_app(engine, metrics)
+    return Service(create_app(settings, engine, metrics), engine, admin_app)
+
+
+def build(settings: Settings) -> tuple[FastAPI, Engine]:
+    """The app of a service and its engine."""
+    service = assemble(settings)
+    return service.app, service.engine

@@ -1,4 +1,4 @@
-"""`harmonic serve` and `harmonic classify`. Nothing heavy is imported before a command runs."""
+"""`harmonic serve`, `harmonic classify`, `harmonic key`. Nothing heavy is imported before a command runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -35,6 +35,16 @@ def serve(
     threads: Annotated[
         int | None, typer.Option(help="CPU threads of one model call.", show_default="those at hand")
     ] = None,
+    keys_file: Annotated[
+        Path | None, typer.Option(help="API keys, as `harmonic key` writes them.", show_default="none")
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Certificate in PEM; turns TLS on.", show_default="none")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key in PEM.", show_default="none")] = None,
+    admin_port: Annotated[
+        int | None, typer.Option(help="A port of their own for probes and metrics.", show_default="none")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.", show_default="info")] = None,
     log_format: Annotated[
         str | None, typer.Option(help="text, or json: an object a line.", show_default="text")
@@ -66,6 +76,10 @@ def serve(
         "deadline_ms": deadline_ms,
         "instances": instances,
         "threads": threads,
+        "keys_file": keys_file,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "admin_port": admin_port,
         "log_level": log_level,
         "log_format": log_format,
         "access_log": access_log,
@@ -95,3 +109,25 @@ def classify(
     )
     if failed:
         raise typer.Exit(1)
+
+
+def key(
+    name: Annotated[str, typer.Option(help="Whose key it is: letters, digits, dots, dashes.")],
+    scope: Annotated[list[str] | None, typer.Option(help="inference or control; may be given twice.")] = None,
+) -> None:
+    """Make an API key: the key itself on stderr, once; on stdout what the service keeps of it, its SHA-256.
+
+    Try it:  harmonic key --name ci >> keys.toml  and then  harmonic serve --keys-file keys.toml
+    """
+    from pydantic import ValidationError
+
+    from service.errors import StartError
+    from service.keys import entry, make
+
+    try:
+        secret, made = make(name, scope or ["inference"])
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise StartError(f"--{str(problem['loc'][0]).removesuffix('s')}: {problem['msg']}") from None
+    typer.echo(f"The key of {name}, shown this once: {secret}", err=True)
+    typer.echo(entry(made), nl=False)

@@ -211,6 +211,11 @@ class Engine:
             if not self._visits:
                 self._idle.set()
 
+    @property
+    def draining(self) -> bool:
+        """True from the first moment of a shutdown."""
+        return self._state == "draining"
+
     def close_door(self) -> None:
         """Let nobody in any more."""
         self._state = "draining"

@@ -5,14 +5,17 @@ ServiceError                     500  internal
 ├── RequestError                 400  bad_request
 │   ├── TooManyImages            400  too_many_images
 │   ├── ControlRefused           400  control_refused
+│   ├── Unauthorized             401  unauthorized
+│   │   └── Forbidden            403  forbidden
 │   ├── ModelNotFound            404  model_not_found
 │   ├── BodyTooSlow              408  body_too_slow
 │   ├── BodyTooLarge             413  body_too_large
 │   ├── MediaTypeError           415  unsupported_media_type
-│   └── DecodeError              422  image_not_decodable
-│       ├── ImageTooLarge        413  image_too_large
-│       ├── ImageTooCostly       422  image_too_costly
-│       └── ImageFormatError     415  unsupported_image
+│   ├── DecodeError              422  image_not_decodable
+│   │   ├── ImageTooLarge        413  image_too_large
+│   │   ├── ImageTooCostly       422  image_too_costly
+│   │   └── ImageFormatError     415  unsupported_image
+│   └── RateLimited              429  rate_limited        (with Retry-After)
 ├── Overloaded                   429  queue_full          (with Retry-After)
 ├── ModelFailed                  500  model_failed
 ├── NotReady                     503  not_ready
@@ -58,6 +61,31 @@ class ControlRefused(RequestError):  # noqa: N818
     """Loading or unloading is not allowed here, or what was to be loaded is not sound."""
 
     code = "control_refused"
+
+
+class Unauthorized(RequestError):  # noqa: N818
+    """No API key, or none of this service's; `challenge` is the answer's WWW-Authenticate."""
+
+    status = 401
+    code = "unauthorized"
+
+    def __init__(self, message: str, challenge: str = "Bearer") -> None:
+        super().__init__(message)
+        self.challenge = challenge
+
+
+class Forbidden(Unauthorized):
+    """An API key that may not do this."""
+
+    status = 403
+    code = "forbidden"
+
+
+class RateLimited(RequestError):  # noqa: N818
+    """An API key that asks too often; `retry_after_s` says when to come back."""
+
+    status = 429
+    code = "rate_limited"
 
 
 class ModelNotFound(RequestError):  # noqa: N818

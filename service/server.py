@@ -10,16 +10,22 @@ import contextlib
 import gc
 import logging
 import signal
+import socket
+import ssl
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import uvicorn
 import uvloop
 from PIL import Image
 
 from service import logs
-from service.app import build
+from service.app import assemble
+from service.connections import Crowd, make_room
 from service.engine import Engine
+from service.errors import StartError
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -29,6 +35,19 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 class _Server(uvicorn.Server):
     """Leaves the signals to us: uvicorn's own handling would close the port before readiness could fail."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+        self.gone = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        self.gone.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -50,8 +69,11 @@ def _quiet_pillow() -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    app, engine = build(settings)
-    server = _Server(_config(app, settings))
+    _check_tls(settings)
+    service = assemble(settings)
+    engine = service.engine
+    tls = {"ssl_certfile": settings.tls_cert, "ssl_keyfile": settings.tls_key}
+    server = _Server(_config(service.app, settings, host=settings.host, port=settings.port, **tls))
     stopping = _listen_to_signals(server)
     await engine.start()
     if stopping.is_set():
@@ -59,18 +81,52 @@ async def _serve(settings: Settings) -> None:
     gc.collect()
     gc.freeze()  # models and modules live as long as the process: no collection need look at them again
     shutdown = asyncio.ensure_future(_shut_down(stopping, server, engine, settings))
+    admin = asyncio.ensure_future(_serve_admin(service.admin, server, settings))
     await server.serve()
     shutdown.cancel()
+    await admin
     await engine.stop()
 
 
-def _config(app: object, settings: Settings) -> uvicorn.Config:
+async def _serve_admin(app: object | None, main: _Server, settings: Settings) -> None:
+    """Serve the operators' port from when the main one listens until that has gone: a shutdown can be watched."""
+    if app is None:
+        return
+    server = _Server(_config(app, settings, host=settings.admin_host, port=settings.admin_port))
+    await main.listening.wait()
+    log.info("probes and metrics have a port of their own:")
+    serving = asyncio.ensure_future(server.serve())
+    await main.gone.wait()
+    server.should_exit = True
+    await serving
+
+
+def _check_tls(settings: Settings) -> None:
+    if settings.tls_cert is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key, password="")
+    except OSError as error:  # ssl.SSLError is one too
+        raise StartError(
+            f"tls_cert {settings.tls_cert} and tls_key {settings.tls_key} cannot be used: {error}. "
+            "They want a certificate in PEM and its private key, without a passphrase."
+        ) from error
+
+
+def _room(settings: Settings) -> int:
+    room = make_room(settings.connections)
+    if room < settings.connections:
+        log.warning("the limit on open files leaves room for %d connections, not %d", room, settings.connections)
+    return room
+
+
+def _config(app: object, settings: Settings, **place: Any) -> uvicorn.Config:
+    crowd = Crowd(replace(settings.connection_limits(), connections=_room(settings)))
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        host=settings.host,
-        port=settings.port,
+        **place,
         loop="uvloop",
-        http="httptools",
+        http=crowd.protocol,  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_config=None,

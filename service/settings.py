@@ -13,15 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.batcher import BatchPolicy
+from service.connections import ConnectionLimits
 from service.decode import Limits
 from service.errors import StartError
+from service.keys import Key, Keyring, read_keys
 
 PREFIX = "HARMONIC_SERVE_"
 _Size = Annotated[int, Field(ge=1)]
 _Levels = Annotated[int, Field(ge=1, le=64)]
 _Milliseconds = Annotated[float, Field(ge=0, le=3_600_000)]
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
-_POLICY, _LIMITS = BatchPolicy(), Limits()
+_Port = Annotated[int, Field(ge=0, le=65535)]
+_POLICY, _LIMITS, _CONNECTIONS = BatchPolicy(), Limits(), ConnectionLimits()
 
 
 class PolicyOverride(BaseModel):
@@ -45,7 +48,7 @@ class Settings(BaseSettings):
     repository: Path = Field(Path("models"), description="Folder of the models: `<name>/<version>/`.")
     default_model: str | None = Field(None, description="Model of `/v1/classify`; unset: the only one there is.")
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every one.")
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 takes a free one.")
+    port: _Port = Field(8000, description="Port to listen on; 0 takes a free one.")
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$")] = Field(
         "auto", description="`cpu`, `cuda`, `cuda:N`, or `auto`: CUDA where a session really runs on it, else the CPU."
     )
@@ -102,6 +105,32 @@ class Settings(BaseSettings):
         description="After SIGTERM: seconds for which new requests still get a 503, at least; then the port closes.",
     )
     grace_seconds: _Seconds = Field(30.0, description="After SIGTERM: longest time for requests in flight, in seconds.")
+    connections: _Size = Field(
+        _CONNECTIONS.connections,
+        description="Most connections at once; beyond it the longest idle one is closed for a new one.",
+    )
+    head_bytes: Annotated[int, Field(ge=1024, le=2**20)] = Field(
+        _CONNECTIONS.head_bytes, description="Most bytes of a request's line and headers; more is a 431."
+    )
+    head_seconds: _Seconds = Field(
+        _CONNECTIONS.head_seconds, description="Longest time for a request's head to arrive, in seconds; then 408."
+    )
+    write_seconds: _Seconds = Field(
+        _CONNECTIONS.write_seconds, description="How long a caller may leave an answer unread, in seconds."
+    )
+    keys_file: Path | None = Field(None, description="TOML file of API keys, as `harmonic key` writes them.")
+    keys: Annotated[tuple[Key, ...], Field(min_length=1)] | None = Field(
+        None, description='JSON, API keys beside those of the file: `[{"name": "ci", "sha256": "..."}]`.'
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (), description='JSON, origins whose pages may ask this service: `["https://example.org"]`; none by default.'
+    )
+    tls_cert: Path | None = Field(None, description="PEM file of the certificate and its chain; turns TLS on.")
+    tls_key: Path | None = Field(None, description="PEM file of the certificate's private key.")
+    admin_port: _Port | None = Field(
+        None, description="Port for `/livez`, `/readyz` and `/metrics`, without keys or TLS; `/metrics` leaves `port`."
+    )
+    admin_host: str = Field("127.0.0.1", description="Address that `admin_port` listens on.")
     keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
         20, description="How long an idle connection is kept, in seconds."
     )
@@ -138,6 +167,19 @@ class Settings(BaseSettings):
             json_bytes=self.json_bytes,
         )
 
+    def connection_limits(self) -> ConnectionLimits:
+        """What one connection may take."""
+        return ConnectionLimits(
+            connections=self.connections,
+            head_bytes=self.head_bytes,
+            head_seconds=self.head_seconds,
+            write_seconds=self.write_seconds,
+        )
+
+    def keyring(self) -> Keyring:
+        """The API keys of file and environment; reads the file. Raises StartError."""
+        return Keyring([*(read_keys(self.keys_file) if self.keys_file else ()), *(self.keys or ())])
+
 
 def read_settings(flags: Mapping[str, Any] | None = None) -> Settings:
     """Settings from the environment, overridden by the flags that are not None.
@@ -159,11 +201,12 @@ def read_settings(flags: Mapping[str, Any] | None = None) -> Settings:
     except ValidationError as error:
         problem = error.errors()[0]
         name = str(problem["loc"][0]) if problem["loc"] else "?"
-        raise StartError(
-            f"setting {name} ({PREFIX}{name.upper()}): {problem['msg']}, not {problem['input']!r}"
-        ) from error
+        found = "" if name == "keys" else f", not {problem['input']!r}"  # what stands there may be a key
+        raise StartError(f"setting {name} ({PREFIX}{name.upper()}): {problem['msg']}{found}") from None
     except ValueError as error:  # a JSON setting that is no JSON
-        raise StartError(f"{error}. Policies want JSON, as in docs/settings.md.") from error
+        raise StartError(f"{error}. It wants JSON, as in docs/settings.md.") from None
     for model in ("", *settings.policies):
         settings.policy(model)
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise StartError("TLS wants both tls_cert and tls_key, or neither.")
     return settings

@@ -35,7 +35,7 @@ def test_no_setting_is_documented_that_does_not_exist():
     assert set(re.findall(r"^\| `([a-z_]+)` \|", SETTINGS, re.MULTILINE)) == set(Settings.model_fields)
 
 
-@pytest.mark.parametrize("command", [cli.serve, cli.classify])
+@pytest.mark.parametrize("command", [cli.serve, cli.classify, cli.key])
 def test_every_flag_is_documented(command):
     app = typer.Typer(add_completion=False)
     app.command()(command)
@@ -55,7 +55,7 @@ def test_the_defaults_that_help_shows_are_the_settings_own():
 
 def shown_as(default: object) -> set[str]:
     if default is None:
-        return {"the only one", "those at hand"}
+        return {"none", "the only one", "those at hand"}
     if isinstance(default, bool):
         return {"yes" if default else "no"}
     return {f"{default:g}" if isinstance(default, float) else str(default)}

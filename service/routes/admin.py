@@ -10,12 +10,12 @@ from service.metrics import Metrics
 from service.schemas import ErrorBody, Health, ModelDetail, ModelList, model_detail, model_list
 
 
-def router(engine: Engine, metrics: Metrics) -> APIRouter:
-    """The routes about the service itself."""
+def models(engine: Engine) -> APIRouter:
+    """What is served."""
     routes = APIRouter(tags=["service"])
 
     @routes.get("/v1/models", response_model_exclude_none=True)
-    async def models() -> ModelList:
+    async def all_models() -> ModelList:
         """Every model: its versions, what they take, where they run, why a broken one is left out."""
         return model_list(engine.describe())
 
@@ -27,6 +27,13 @@ def router(engine: Engine, metrics: Metrics) -> APIRouter:
             raise ModelNotFound(f"there is no model {name[:100]!r}; GET /v1/models lists them")
         return found
 
+    return routes
+
+
+def probes(engine: Engine) -> APIRouter:
+    """Alive, and ready."""
+    routes = APIRouter(tags=["service"])
+
     @routes.get("/livez")
     async def alive() -> Health:
         """200 while the process answers at all."""
@@ -37,8 +44,15 @@ def router(engine: Engine, metrics: Metrics) -> APIRouter:
         """200 while classify requests are let in; 503 before, without a model, and from the start of a shutdown."""
         return JSONResponse({"status": "ready"}) if engine.ready() else JSONResponse({"status": "not ready"}, 503)
 
+    return routes
+
+
+def exposition(metrics: Metrics) -> APIRouter:
+    """What Prometheus scrapes."""
+    routes = APIRouter(tags=["service"])
+
     @routes.get("/metrics", response_model=None, responses={200: {"content": {"text/plain": {}}}})
-    async def exposition() -> Response:
+    async def scrape() -> Response:
         """Prometheus metrics."""
         return Response(metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 

@@ -1,0 +1,52 @@
+"""Headers that every answer carries, whatever route gave it. Pure ASGI: it looks at heads only.
+
+While the service shuts down every answer closes its connection, so that callers who keep theirs leave by agreement
+and send nothing into a connection that is about to go.
+"""
+
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_POLICY = b"content-security-policy"
+_NOTHING = b"default-src 'none'; frame-ancestors 'none'"  # an answer of the API is no page
+_DOCUMENTS = frozenset({"/docs", "/redoc"})  # the framework's pages take their scripts from a public address
+_DOCUMENTS_POLICY = (
+    b"default-src 'none'; connect-src 'self'; img-src 'self' data: https://fastapi.tiangolo.com; "
+    b"script-src 'unsafe-inline' https://cdn.jsdelivr.net; worker-src blob:; font-src https://fonts.gstatic.com; "
+    b"style-src 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com; frame-ancestors 'none'"
+)
+_CLOSE = (b"connection", b"close")
+
+
+class Headers:
+    """ASGI middleware. leaving: says whether the service shuts down. A page may bring a content policy of its own."""
+
+    def __init__(self, app: ASGIApp, leaving: Callable[[], bool]) -> None:
+        self._app = app
+        self._leaving = leaving
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        policy = _DOCUMENTS_POLICY if scope["path"] in _DOCUMENTS else _NOTHING
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", ()), *_ALWAYS]
+                names = {name for name, _ in headers}
+                if _POLICY not in names:
+                    headers.append((_POLICY, policy))
+                if _CLOSE[0] not in names and self._leaving():
+                    headers.append(_CLOSE)
+                message["headers"] = headers
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
