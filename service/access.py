@@ -4,6 +4,7 @@ With no key configured, nothing is asked for; with one, everything but the open 
 nobody thought of is closed. No key and nothing of a request goes into a log.
 """
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
@@ -34,7 +35,7 @@ class Access:
         try:
             holder = self._admit(scope)
         except ServiceError as error:
-            await _refusal(error)(scope, receive, send)
+            await _refusal(scope, error)(scope, receive, send)
             return
         most = holder.key.body_bytes
         await self._app(scope, receive if most is None else _bounded(receive, most), send)
@@ -103,8 +104,8 @@ def _too_large(most: int) -> BodyTooLarge:
     return BodyTooLarge(f"the body is larger than the {most:,} bytes that this API key may send")
 
 
-def _refusal(error: ServiceError) -> ASGIApp:
-    response = service_error(error)
+def _refusal(scope: Connection, error: ServiceError) -> ASGIApp:
+    response = service_error(Request(scope), error)
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = error.challenge
     response.headers["Connection"] = "close"  # its body was not read, and is not going to be
