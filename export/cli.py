@@ -1,9 +1,21 @@
 """The sub-command `export`. Nothing heavy is imported before it runs."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class _Stem(StrEnum):
+    AUTO = "auto"
+    FOLDED = "folded"
+    NATIVE = "native"
+
+
+class _Norm(StrEnum):
+    FROZEN = "frozen"
+    ADAPTIVE = "adaptive"
 
 
 def export(
@@ -23,6 +35,16 @@ def export(
         Path | None, typer.Option(help="A model card in Markdown; default: one written from the bundle.")
     ] = None,
     max_batch: Annotated[int, typer.Option(help="Largest batch to verify.", min=1, max=1024)] = 64,
+    stem: Annotated[
+        _Stem,
+        typer.Option(
+            help="First layer: folded into one convolution; native: laid beside it for PyTorch, too; "
+            "auto: folded where that is within tolerance."
+        ),
+    ] = _Stem.AUTO,
+    norm: Annotated[
+        _Norm, typer.Option(help="adaptive: the native stem's norm may follow the traffic, if the service is told to.")
+    ] = _Norm.FROZEN,
 ) -> None:
     """Fold a bundle into plain convolutions and publish it as a version that the service can load.
 
@@ -36,13 +58,15 @@ def export(
 
     console = Console(highlight=False)
     text = card.read_text() if card else None
-    order = Order(load(bundle), repository, name, version, _images(golden or []), text, max_batch)
+    order = Order(
+        load(bundle), repository, name, version, _images(golden or []), text, max_batch, stem.value, norm.value
+    )
     published = run(order, tell=lambda step: console.print(f"[dim]{step} ...[/]"))
     parity = published.parity
     console.print(
         f"Published {published.folder}. Against PyTorch at batches {', '.join(map(str, parity.batches))}: "
         f"max error {parity.max_error:.1e}, mean {parity.mean_error:.1e}, on logits up to {parity.largest_logit:.1f}; "
-        f"top-1 agreement {parity.top1_agreement:.0%}.",
+        f"top-1 agreement {parity.top1_agreement:.0%}. First layer: {published.stem}.",
         soft_wrap=True,
     )
 

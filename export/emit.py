@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from export.errors import ExportError
+from export.manifest import FEATURES
 from harmonic.classifier import Classifier
 from harmonic.pixels import PixelSpec
 
@@ -26,8 +27,16 @@ def emit(network: nn.Module, spec: PixelSpec, path: Path) -> None:
     dynamic.
     Raises ExportError for a network that ONNX cannot express or a file beyond 2 GB.
     """
-    classifier = Classifier(network, spec).eval()
     example = torch.zeros((2, *spec.shape), dtype=torch.from_numpy(np.empty(0, spec.dtype)).dtype)
+    _emit(Classifier(network, spec).eval(), example, INPUT, path)
+
+
+def emit_body(body: nn.Module, shape: tuple[int, int, int], path: Path) -> None:
+    """The same for the rest of a network behind its stem: `features` float32 (batch, *shape) -> `logits`."""
+    _emit(body.eval(), torch.zeros((2, *shape)), FEATURES, path)
+
+
+def _emit(network: nn.Module, example: Tensor, input_name: str, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
@@ -35,11 +44,11 @@ def emit(network: nn.Module, spec: PixelSpec, path: Path) -> None:
         _quiet_exporter()
         try:
             program = torch.onnx.export(
-                classifier,
+                network,
                 (example,),
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=[INPUT],
+                input_names=[input_name],
                 output_names=[OUTPUT],
                 dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
                 optimize=True,

@@ -16,6 +16,10 @@ SCHEMA = 1
 MANIFEST = "manifest.json"
 WHOLE_NET = "model.onnx"
 GOLDENS = "golden.npz"
+NATIVE, BODY, FEATURES = "native", "body.onnx", "features"
+
+StemMode = Literal["folded", "native"]
+NormMode = Literal["frozen", "adaptive"]
 
 _FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=100)]
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -23,25 +27,6 @@ _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Variant(_Frozen):
-    """One way to run the version.
-
-    name: what a request asks for; "default" is always there and always the whole folded net.
-    file: ONNX file beside the manifest. precision: of weights and arithmetic. layout: how spectral layers were laid
-    out.
-    devices: where it may run. tolerance: largest absolute difference of a golden logit that is still the same answer.
-    goldens: npz with `images` (uint8, N x H x W x C) and `logits` (float32, N x classes).
-    """
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)] = "default"
-    file: _FileName = WHOLE_NET
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"
-    layout: str = "fused"
-    devices: tuple[Literal["cpu", "cuda"], ...] = ("cpu", "cuda")
-    tolerance: Annotated[float, Field(gt=0)] = 1e-3
-    goldens: _FileName = GOLDENS
 
 
 class ParityReport(_Frozen):
@@ -54,12 +39,60 @@ class ParityReport(_Frozen):
     largest_logit: float
 
 
+class Stem(_Frozen):
+    """A first layer that PyTorch runs in three steps: depth-wise bank, norm of every band, 1x1.
+
+    file: its tensors (safetensors). output: channels, rows, columns of what it hands to the body, float32.
+    stride, padding, padding_mode, dilation: of the bank, as PyTorch's Conv2d. groups: of the 1x1. eps: of the norm.
+    norm: "adaptive" allows the service to move the norm with its traffic, if the operator allows it too.
+    """
+
+    file: _FileName = "stem.safetensors"
+    output: tuple[int, int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] | Literal["same", "valid"] = (0, 0)
+    padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros"
+    dilation: tuple[int, int] = (1, 1)
+    groups: Annotated[int, Field(ge=1)] = 1
+    eps: Annotated[float, Field(gt=0)] = 1e-5
+    norm: NormMode = "frozen"
+
+
+class Variant(_Frozen):
+    """One way to run the version.
+
+    name: what a request asks for; "default" is always there and always the whole folded net.
+    file: ONNX file beside the manifest. precision: of weights and arithmetic. layout: how spectral layers were laid
+    out.
+    devices: where it may run. tolerance: largest absolute difference of a golden logit that is still the same answer.
+    goldens: npz with `images` (uint8, N x H x W x C) and `logits` (float32, N x classes).
+    stem: None where `file` is the whole net; else `file` is the body, which takes what the stem gives as `features`.
+    parity: of this variant, where it is not the default.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)] = "default"
+    file: _FileName = WHOLE_NET
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    layout: str = "fused"
+    devices: tuple[Literal["cpu", "cuda"], ...] = ("cpu", "cuda")
+    tolerance: Annotated[float, Field(gt=0)] = 1e-3
+    goldens: _FileName = GOLDENS
+    stem: Stem | None = None
+    parity: ParityReport | None = None
+
+    @property
+    def files(self) -> set[str]:
+        """Names of the files that it needs."""
+        return {self.file, self.goldens} | ({self.stem.file} if self.stem else set())
+
+
 class Manifest(_Frozen):
     """Everything the service knows about a version without opening its graph.
 
     name: the model's name; the folder's name wins where they differ, so that a folder may be copied.
     input, output: names in the graph: uint8 N x H x W x C images, float32 N x classes logits.
     classes: labels in the order of the logits.
+    stem: what a service runs that is not told otherwise: the whole folded net, or the variant "native".
     metrics: measured figures, with the data that they were measured on. files: SHA-256 of every other file of the
     version.
     """
@@ -76,6 +109,7 @@ class Manifest(_Frozen):
     max_batch: Annotated[int, Field(ge=1)] = 1024
     opset: int
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
+    stem: StemMode = "folded"
     parity: ParityReport
     metrics: dict[str, Any] = Field(default_factory=dict)
     license: str | None = None
@@ -89,7 +123,11 @@ class Manifest(_Frozen):
         names = [variant.name for variant in self.variants]
         if len(set(names)) != len(names) or "default" not in names:
             raise ValueError(f"variants must be distinct and contain 'default', not {names}")
-        unlisted = {file for variant in self.variants for file in (variant.file, variant.goldens)} - self.files.keys()
+        if next(variant for variant in self.variants if variant.name == "default").stem is not None:
+            raise ValueError("the default variant is the whole net and has no stem")
+        if self.stem == "native" and NATIVE not in names:
+            raise ValueError("it asks for a native stem and has no variant 'native'")
+        unlisted = {file for variant in self.variants for file in variant.files} - self.files.keys()
         if unlisted:
             raise ValueError(f"variants name files without a checksum: {sorted(unlisted)}")
         if len(set(self.classes)) != len(self.classes):

@@ -18,16 +18,26 @@ from export.card import model_card
 from export.emit import INPUT, OPSET, OUTPUT, emit
 from export.errors import ExportError
 from export.fold import fold
-from export.manifest import GOLDENS, MANIFEST, WHOLE_NET, Manifest, ParityReport, Variant, sha256
+from export.manifest import (
+    GOLDENS,
+    MANIFEST,
+    WHOLE_NET,
+    Manifest,
+    NormMode,
+    ParityReport,
+    StemMode,
+    Variant,
+    sha256,
+)
 from export.repository import publishing
-from export.verify import reference_logits, synthetic_images, tolerance, verify
+from export.variants import StemOrder, write_variants
+from export.verify import reference_logits, synthetic_images
 from harmonic.bundle import Bundle
 from harmonic.pixels import PixelSpec, prepare, upright_rgb
 from harmonic.spectrum import spectrum
 
 CARD, SPECTRUM = "MODEL_CARD.md", "spectrum.json"
 _SYNTHETIC_GOLDENS = 8
-_GOLDEN_SLACK = 10  # Other devices sum in another order, and may do so in lower precision.
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,8 @@ class Order:
 
     version: None takes the next free one. goldens: the caller's own images, replayed besides the synthetic ones.
     card: text of the model card; None writes one from the bundle. max_batch: the largest batch that is verified.
+    stem: "native" lays the first layer for PyTorch and the rest for ONNX beside the whole net, "auto" only where the
+    whole net alone is not within tolerance. norm: "adaptive" allows a native stem to move its norm in service.
     """
 
     bundle: Bundle
@@ -45,6 +57,8 @@ class Order:
     goldens: Sequence[Path] = ()
     card: str | None = None
     max_batch: int = 64
+    stem: StemOrder = "auto"
+    norm: NormMode = "frozen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +68,7 @@ class Published:
     folder: Path
     version: int
     parity: ParityReport
+    stem: StemMode
 
 
 def export(order: Order, *, tell: Callable[[str], None] = lambda _: None) -> Published:
@@ -61,6 +76,8 @@ def export(order: Order, *, tell: Callable[[str], None] = lambda _: None) -> Pub
 
     Raises FoldError, ExportError, ParityError or RepositoryError; the repository then holds what it held before.
     """
+    if order.norm == "adaptive" and order.stem != "native":
+        raise ExportError("a folded norm cannot adapt. Export with --stem native, or with --norm frozen.")
     network, spec = order.bundle.model.eval(), order.bundle.card.pixels
     batches = sorted({1, 2, 7, order.max_batch})
     goldens = _golden_images(order, spec)
@@ -70,14 +87,14 @@ def export(order: Order, *, tell: Callable[[str], None] = lambda _: None) -> Pub
         tell("writing the ONNX graph")
         emit(folded, spec, folder / WHOLE_NET)
         tell(f"comparing with PyTorch at batches {', '.join(map(str, batches))}")
-        parity = verify(network, spec, folder / WHOLE_NET, batches)
+        variants, parity = write_variants(network, spec, folder, batches, order.stem, order.norm, tell)
         tell("writing goldens, spectrum, card and manifest")
         np.savez_compressed(folder / GOLDENS, images=goldens, logits=reference_logits(network, spec, goldens))
         (folder / SPECTRUM).write_text(json.dumps(spectrum(network), indent=1) + "\n")
         (folder / CARD).write_text(order.card or model_card(order.name, order.bundle))
-        _write_manifest(folder, order, parity)
+        manifest = _write_manifest(folder, order, variants, parity)
     triton.write_config(order.repository / order.name, order.name, order.bundle.card, order.max_batch)
-    return Published(order.repository / order.name / str(version), version, parity)
+    return Published(order.repository / order.name / str(version), version, parity, manifest.stem)
 
 
 def _golden_images(order: Order, spec: PixelSpec) -> UInt8[ndarray, "n h w c"]:
@@ -93,7 +110,7 @@ def _golden(path: Path, spec: PixelSpec) -> UInt8[ndarray, "h w c"]:
         raise ExportError(f"the golden image {path} cannot be read ({error}).") from error
 
 
-def _write_manifest(folder: Path, order: Order, parity: ParityReport) -> None:
+def _write_manifest(folder: Path, order: Order, variants: tuple[Variant, ...], parity: ParityReport) -> Manifest:
     card = order.bundle.card
     libraries = {name: installed(name) for name in ("harmonic-inference", "torch", "onnx", "onnxscript", "onnxruntime")}
     manifest = Manifest(
@@ -107,7 +124,8 @@ def _write_manifest(folder: Path, order: Order, parity: ParityReport) -> None:
         output=OUTPUT,
         max_batch=order.max_batch,
         opset=OPSET,
-        variants=(Variant(tolerance=_GOLDEN_SLACK * tolerance(parity.largest_logit)),),
+        variants=variants,
+        stem="native" if any(variant.stem for variant in variants) else "folded",
         parity=parity,
         metrics=card.metrics,
         license=card.license,
@@ -117,6 +135,7 @@ def _write_manifest(folder: Path, order: Order, parity: ParityReport) -> None:
         files={path.name: sha256(path) for path in sorted(folder.iterdir())},
     )
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+    return manifest
 
 
 def _parameters(model: nn.Module) -> int:

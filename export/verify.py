@@ -1,6 +1,6 @@
 """The exported graph against PyTorch: the same images through both, at several batch sizes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,11 @@ from torch import nn
 
 from export.emit import INPUT, OUTPUT
 from export.errors import ParityError
-from export.manifest import ParityReport
+from export.manifest import FEATURES, ParityReport
 from harmonic.classifier import Classifier
 from harmonic.pixels import PixelSpec
+
+Run = Callable[[UInt8[ndarray, "n h w c"]], Float[ndarray, "n classes"]]
 
 _PRECISION = 1e-4  # float32 keeps 7 digits; a deep network's sums lose some. Relative to the largest logit.
 
@@ -45,24 +47,50 @@ def reference_logits(
 def verify(network: nn.Module, spec: PixelSpec, path: Path, batches: Sequence[int]) -> ParityReport:
     """Compare ONNX Runtime's answers with the unfolded network's, and raise ParityError where they differ beyond
     rounding."""
-    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return within_tolerance(measure(network, spec, whole_net(path), batches))
+
+
+def within_tolerance(report: ParityReport) -> ParityReport:
+    """The report itself; ParityError where the answers differ beyond rounding."""
+    allowed = tolerance(report.largest_logit)
+    if not report.max_error <= allowed:  # also when it is NaN
+        raise ParityError(f"the exported graph's logits differ by {report.max_error:.2e}; {allowed:.2e} is allowed.")
+    return report
+
+
+def measure(network: nn.Module, spec: PixelSpec, run: Run, batches: Sequence[int]) -> ParityReport:
+    """How far a way of running the network is from the unfolded network in PyTorch, at several batch sizes."""
     images = synthetic_images(max(batches), spec, seed=1)
     expected = reference_logits(network, spec, images)
-    found = [np.asarray(session.run([OUTPUT], {INPUT: images[:batch]})[0]) for batch in batches]
-    with np.errstate(invalid="ignore"):  # inf - inf; the NaN is refused below
+    found = [run(images[:batch]) for batch in batches]
+    with np.errstate(invalid="ignore"):  # inf - inf; the NaN is refused by `within_tolerance`
         errors = [np.abs(answer - expected[: len(answer)]) for answer in found]
     agreed = [answer.argmax(1) == expected[: len(answer)].argmax(1) for answer in found]
-    report = ParityReport(
+    return ParityReport(
         batches=tuple(batches),
         max_error=max(float(error.max()) for error in errors),
         mean_error=float(np.concatenate([error.ravel() for error in errors]).mean()),
         top1_agreement=float(np.concatenate(agreed).mean()),
         largest_logit=float(np.abs(expected).max()),
     )
-    allowed = tolerance(report.largest_logit)
-    if not report.max_error <= allowed:  # also when it is NaN
-        raise ParityError(f"the exported graph's logits differ by {report.max_error:.2e}; {allowed:.2e} is allowed.")
-    return report
+
+
+def whole_net(path: Path) -> Run:
+    """A graph that takes images, on ONNX Runtime's CPU provider."""
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda images: np.asarray(session.run([OUTPUT], {INPUT: images})[0])
+
+
+def stem_and_body(stem: nn.Module, spec: PixelSpec, body: Path) -> Run:
+    """The stem in PyTorch, then the body's graph on ONNX Runtime's CPU provider."""
+    session, first = ort.InferenceSession(body, providers=["CPUExecutionProvider"]), Classifier(stem, spec).eval()
+
+    def run(images: UInt8[ndarray, "n h w c"]) -> Float[ndarray, "n classes"]:
+        with torch.inference_mode():
+            features = first(torch.from_numpy(images)).contiguous().numpy()
+        return np.asarray(session.run([OUTPUT], {FEATURES: features})[0])
+
+    return run
 
 
 def tolerance(largest_logit: float) -> float:

@@ -38,6 +38,12 @@ def test_a_manifest_survives_a_round_trip(tmp_path: Path) -> None:
     assert manifest.variant().file == "model.onnx"
 
 
+def test_a_manifest_without_a_word_about_stems_is_folded(tmp_path: Path) -> None:
+    manifest = read_manifest(_version(tmp_path, _facts()))
+    assert manifest.stem == "folded"
+    assert manifest.variant().stem is None
+
+
 @pytest.mark.parametrize(
     ("facts", "says"),
     [
@@ -48,6 +54,9 @@ def test_a_manifest_survives_a_round_trip(tmp_path: Path) -> None:
         (_facts(classes=["only"]), "classes"),
         (_facts(classes=["same", "same"]), "distinct"),
         (_facts(files={"model.onnx": "0" * 64}), "without a checksum"),
+        (_facts(variants=[{"stem": {"output": [4, 8, 8]}}]), "has no stem"),
+        (_facts(stem="native"), "no variant 'native'"),
+        (_facts(variants=[{}, {"name": "native", "stem": {"output": [4, 8, 8]}}]), r"stem\.safetensors"),
         (_facts(files={"../model.onnx": "0" * 64, "golden.npz": "0" * 64}), "files"),
         (_facts(variants=[{"name": "int8"}]), "default"),
         (_facts(variants=[{"file": "/etc/passwd"}]), "file"),
