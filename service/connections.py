@@ -137,15 +137,24 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._in_head = True
         super().on_message_complete()
+        self._in_head = True
+        self._stop_head_timer()
+        if self.cycle.response_complete and not self.transport.is_closing():
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self._in_head:
-            self.transport.close()  # answered before its body was read: what is still to come is not listened to
-        if self.cycle is None or self.cycle.response_complete:
-            self._crowd.rest(self)
+        if self.cycle is None or not self.cycle.response_complete:
+            return  # the next request of the pipeline is in flight
+        self._crowd.rest(self)
+        if (
+            self.cycle.more_body and not self.transport.is_closing()
+        ):  # answered early: the rest is let pass, for a while
+            self._head_timer = self.loop.call_later(self._limits.head_seconds, self._head_is_late)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -181,7 +190,11 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, status: int, code: str, message: str, header: bytes = b"") -> None:
         """Answer without the application, and close."""
-        if self.cycle is None or self.cycle.response_complete:  # else it would land in the middle of an answer
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_started:
+            cycle.disconnected = True  # whatever works on the request may stop, and nothing follows this answer
+            cycle.message_event.set()
+        if cycle is None or cycle.response_complete or (cycle.disconnected and not self.pipeline):
             body = to_json({"error": {"code": code, "message": message}})
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n" % len(body)
             self.transport.write(STATUS_LINE[status] + head + header + b"\r\n" + body)

@@ -46,7 +46,7 @@ def address(process: "subprocess.Popen[str]") -> str:
     said = []
     for line in process.stderr or ():
         said.append(line)
-        if found := re.search(r"running on (http://[0-9.]+:\d+)", line):
+        if found := re.search(r"running on (https?://[0-9.]+:\d+)", line):
             return found[1]
     pytest.fail(f"the service did not start: {''.join(said)}")
 
