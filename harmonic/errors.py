@@ -5,6 +5,8 @@ HarmonicError
 ├── PixelError      an image that cannot be brought into a model's shape, or an impossible PixelSpec
 ├── ZooError        an unknown architecture, or arguments that it does not take
 ├── BundleError     a bundle that is missing, damaged, or of another schema
+├── CompressionError a budget that cannot be met, or nothing to compress
+├── DownloadError   a released file that could not be had, or is not what was released
 ├── RecipeError     a recipe that is not valid
 ├── DataError       a data set that cannot be read or learned from
 └── DeviceError     hardware that was asked for and is not there
@@ -29,6 +31,14 @@ class ZooError(HarmonicError, ValueError):
 
 class BundleError(HarmonicError):
     """A bundle that is missing, damaged, or of another schema."""
+
+
+class CompressionError(HarmonicError, ValueError):
+    """A budget that cannot be met, or nothing to compress."""
+
+
+class DownloadError(HarmonicError):
+    """A released file that could not be had, or is not what was released."""
 
 
 class RecipeError(HarmonicError, ValueError):

@@ -1,0 +1,199 @@
+"""Compression that is chosen, not guessed: measure what each layer loses at each level, then pick levels for a budget.
+
+The loss of a level is the mean Kullback-Leibler divergence, in nats, from the answers of the whole network to those
+with this one layer truncated. Losses of different layers are added up, which holds while they are small; the network
+with the chosen levels is measured again as a whole.
+"""
+
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from numpy import ndarray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from harmonic.bundle import Bundle
+from harmonic.classifier import Classifier
+from harmonic.convert import apply
+from harmonic.errors import CompressionError
+from harmonic.knapsack import Option, cheapest_within
+from harmonic.layers import BandNormConv2d, SpectralConv2d
+from harmonic.pixels import PixelSpec
+from harmonic.selection import LayerPlan, Level, plan_from_json, refusal, spatial_layers
+
+_BATCH = 100
+Watch = Callable[[Iterable[tuple[str, int]]], Iterable[tuple[str, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What one layer loses at one level. divergence: mean, in nats; parameters: of the layer at that level."""
+
+    layer: str
+    level: int
+    filters: int
+    parameters: int
+    divergence: float
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A network's answers to calibration images: log-probabilities, and labels where they are known."""
+
+    log_probabilities: Float[Tensor, "n classes"]
+    labels: Int64[ndarray, " n"] | None
+
+    def divergence(self, reference: "Answers") -> float:
+        """Mean KL divergence from the reference's answers to these, in nats."""
+        return float(_divergence(reference.log_probabilities, self.log_probabilities))
+
+    def agreement(self, reference: "Answers") -> float:
+        """Share of images with the reference's first answer."""
+        return float((self.log_probabilities.argmax(1) == reference.log_probabilities.argmax(1)).float().mean())
+
+    def accuracy(self) -> float | None:
+        """Share of images answered right; None without labels."""
+        if self.labels is None:
+            return None
+        return float((self.log_probabilities.argmax(1).numpy() == self.labels).mean())
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Calibration images on which networks of one input are measured. pixels: prepared, (N, H, W, C)."""
+
+    pixels: UInt8[ndarray, "n h w c"]
+    spec: PixelSpec
+    labels: Int64[ndarray, " n"] | None = None
+
+    def answers(self, network: nn.Module) -> Answers:
+        """Ask a network, on the device where it lies."""
+        device = next(network.parameters()).device
+        model = Classifier(copy.deepcopy(network), self.spec).to(device).eval()
+        with torch.inference_mode():
+            batches = torch.split(torch.from_numpy(self.pixels), _BATCH)
+            logits = torch.cat([model(batch.to(device)).double().cpu() for batch in batches])
+        return Answers(F.log_softmax(logits, dim=1), self.labels)
+
+
+def whole(network: nn.Module) -> nn.Module:
+    """A copy in evaluation mode whose every spatial convolution is harmonic; harmonic ones keep their level."""
+    plain = [name for name, layer in spatial_layers(network).items() if not isinstance(layer, SpectralConv2d)]
+    plans = {name: LayerPlan() for name in plain if refusal(network.get_submodule(name)) is None}
+    network = apply(copy.deepcopy(network), plans).eval()
+    if not any(isinstance(layer, SpectralConv2d) for layer in network.modules()):
+        raise CompressionError("the network has no spatial convolution that could be compressed.")
+    return network
+
+
+def losses(network: nn.Module, bench: Bench, watch: Watch = iter) -> list[Loss]:
+    """The loss of every harmonic layer at every level below its own, each alone; the network must be `whole`.
+
+    watch: wraps the sequence of (layer, level), to show progress.
+    """
+    reference = bench.answers(network)
+    layers = harmonic_layers(network)
+    steps = [(name, level) for name, layer in layers.items() for level in range(1, _full(layer))]
+    found = []
+    for name, level in watch(steps):
+        truncated = with_levels(network, {name: level})
+        layer = harmonic_layers(truncated)[name]
+        divergence = bench.answers(truncated).divergence(reference)
+        found.append(Loss(name, level, len(layer.frequencies), _count(layer), divergence))
+    return found
+
+
+def harmonic_layers(network: nn.Module) -> dict[str, SpectralConv2d]:
+    """Every harmonic layer by name."""
+    return {name: layer for name, layer in network.named_modules() if isinstance(layer, SpectralConv2d)}
+
+
+def with_levels(network: nn.Module, levels: Mapping[str, Level]) -> nn.Module:
+    """A copy of the network with these layers at these levels."""
+    layers = harmonic_layers(network)
+    plans = {name: LayerPlan(level, norm=isinstance(layers[name], BandNormConv2d)) for name, level in levels.items()}
+    return apply(copy.deepcopy(network), plans)
+
+
+def levels_for(network: nn.Module, measured: Sequence[Loss], parameters: int) -> dict[str, Level]:
+    """The level of every layer, for the least total loss within a number of parameters of the whole network.
+
+    Raises CompressionError, with the least possible number, for a budget that no levels meet.
+    """
+    layers = harmonic_layers(network)
+    fixed = sum(p.numel() for p in network.parameters()) - sum(map(_count, layers.values()))
+    options = {name: [(layer.level, Option(_count(layer), 0.0))] for name, layer in layers.items()}
+    for loss in measured:
+        options[loss.layer].append((loss.level, Option(loss.parameters, loss.divergence)))
+    chosen = cheapest_within({name: [o for _, o in each] for name, each in options.items()}, parameters - fixed)
+    if chosen is None:
+        least = fixed + sum(min(o.weight for _, o in each) for each in options.values())
+        raise CompressionError(f"no levels bring the network to {parameters:,} parameters; the least is {least:,}.")
+    return {name: options[name][index][0] for name, index in chosen.items()}
+
+
+def levels_for_accuracy(
+    network: nn.Module, measured: Sequence[Loss], bench: Bench, points: float, steps: int = 8
+) -> dict[str, Level]:
+    """The levels with the fewest parameters that keep top-1 accuracy on the bench within `points` percentage points.
+
+    points: zero or negative, -1.0 allows 1 point less. Bisects the number of parameters, measuring each choice.
+    """
+    before = bench.answers(network).accuracy()
+    if before is None:
+        raise CompressionError("a budget in accuracy needs labelled images: class folders.")
+    best = {name: layer.level for name, layer in harmonic_layers(network).items()}
+    high = sum(p.numel() for p in network.parameters())
+    low = high - sum(_count(layer) for layer in harmonic_layers(network).values())
+    for _ in range(steps):
+        middle = (low + high) // 2
+        try:
+            levels = levels_for(network, measured, middle)
+        except CompressionError:
+            low = middle
+            continue
+        after = bench.answers(with_levels(network, levels)).accuracy() or 0.0
+        if 100 * (after - before) >= points - 1e-9:
+            best, high = levels, middle
+        else:
+            low = middle
+    return best
+
+
+def compressed(bundle: Bundle, levels: Mapping[str, Level], *, record: Mapping[str, Any]) -> Bundle:
+    """A bundle of the same network at these levels: its weights hold only the kept coefficients.
+
+    levels: by layer of `whole(bundle.model)`. record: figures that go into the card's metrics under "compression".
+    """
+    network = with_levels(whole(bundle.model), levels)
+    spectrum = dict(bundle.card.arguments.get("spectrum") or {})
+    plain = [name for name, layer in spatial_layers(bundle.model).items() if not isinstance(layer, SpectralConv2d)]
+    spectrum |= {name: None for name in plain if refusal(bundle.model.get_submodule(name)) is None}
+    for name, level in levels.items():
+        norm = isinstance(network.get_submodule(name), BandNormConv2d)
+        plan = plan_from_json(name, spectrum[name]) if name in spectrum else LayerPlan(norm=norm)
+        spectrum[name] = replace(plan, level=level).as_json()
+    card = bundle.card.model_copy(
+        update={
+            "arguments": {**bundle.card.arguments, "spectrum": spectrum},
+            "metrics": {"compression": dict(record), "before_compression": bundle.card.metrics},
+        }
+    )
+    return Bundle(card, network)
+
+
+def _divergence(reference: Tensor, other: Tensor) -> Tensor:
+    return F.kl_div(other, reference, reduction="batchmean", log_target=True)
+
+
+def _full(layer: SpectralConv2d) -> int:
+    """The level that keeps all of the layer's frequencies."""
+    return max(u + v for u, v in layer.frequencies) + 1
+
+
+def _count(layer: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in layer.parameters())
