@@ -6,9 +6,11 @@ with the chosen levels is measured again as a whole.
 """
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -16,10 +18,12 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harmonic.bundle import Bundle
+from harmonic.bundle import Bundle, Card
 from harmonic.classifier import Classifier
 from harmonic.convert import apply
+from harmonic.data import read
 from harmonic.errors import CompressionError
+from harmonic.images import prepare_all, stratified_split
 from harmonic.knapsack import Option, cheapest_within
 from harmonic.layers import BandNormConv2d, SpectralConv2d
 from harmonic.pixels import PixelSpec
@@ -125,7 +129,7 @@ def levels_for(network: nn.Module, measured: Sequence[Loss], parameters: int) ->
     Raises CompressionError, with the least possible number, for a budget that no levels meet.
     """
     layers = harmonic_layers(network)
-    fixed = sum(p.numel() for p in network.parameters()) - sum(map(_count, layers.values()))
+    fixed = _count(network) - sum(map(_count, layers.values()))
     options = {name: [(layer.level, Option(_count(layer), 0.0))] for name, layer in layers.items()}
     for loss in measured:
         options[loss.layer].append((loss.level, Option(loss.parameters, loss.divergence)))
@@ -147,7 +151,7 @@ def levels_for_accuracy(
     if before is None:
         raise CompressionError("a budget in accuracy needs labelled images: class folders.")
     best = {name: layer.level for name, layer in harmonic_layers(network).items()}
-    high = sum(p.numel() for p in network.parameters())
+    high = _count(network)
     low = high - sum(_count(layer) for layer in harmonic_layers(network).values())
     for _ in range(steps):
         middle = (low + high) // 2
@@ -162,6 +166,91 @@ def levels_for_accuracy(
         else:
             low = middle
     return best
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What compression must keep to. params: share of the parameters; accuracy: points of top-1, zero or negative."""
+
+    kind: Literal["params", "accuracy"]
+    value: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was chosen, and what it cost on the calibration images."""
+
+    budget: Budget
+    images: int
+    levels: dict[str, Level]
+    filters: dict[str, tuple[int, int]]
+    losses: dict[str, float]
+    parameters: tuple[int, int]
+    accuracy: tuple[float | None, float | None]
+    divergence: float
+    agreement: float
+
+    def summary(self) -> dict[str, Any]:
+        """The figures for a card."""
+        return {
+            "budget": f"{self.budget.kind}={self.budget.value}",
+            "calibration_images": self.images,
+            "parameters_before": self.parameters[0],
+            "parameters_after": self.parameters[1],
+            "divergence": self.divergence,
+            "agreement": self.agreement,
+            "top1_before": self.accuracy[0],
+            "top1_after": self.accuracy[1],
+        }
+
+
+def parse_budget(text: str) -> Budget:
+    """Read `params=0.6` or `accuracy=-1.0`; CompressionError for anything else."""
+    kind, _, number = text.partition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if kind == "params" and 0 < value <= 1:
+        return Budget("params", value)
+    if kind == "accuracy" and -100 <= value <= 0:
+        return Budget("accuracy", value)
+    raise CompressionError(
+        f"a budget is params=SHARE (above 0, up to 1) or accuracy=POINTS (0 or below), not {text!r}."
+    )
+
+
+def calibration(data: Sequence[Path], card: Card, count: int, seed: int) -> Bench:
+    """Up to `count` training images, evenly from the classes; DataError if they have classes that the card has not."""
+    images = read(data, "train").labelled_as(card.classes)
+    if len(images) > count:
+        images = images.subset(stratified_split(images.labels, count / len(images), seed)[1])
+    return Bench(prepare_all(images, card.pixels, title="Reading images"), card.pixels, images.labels)
+
+
+def compress_bundle(given: Bundle, bench: Bench, budget: Budget, watch: Watch = iter) -> tuple[Bundle, Outcome]:
+    """Choose levels for a budget and carry them out."""
+    network = whole(given.model)
+    measured = losses(network, bench, watch)
+    if budget.kind == "params":
+        levels = levels_for(network, measured, round(budget.value * _count(network)))
+    else:
+        levels = levels_for_accuracy(network, measured, bench, budget.value)
+    before, after = bench.answers(network), bench.answers(with_levels(network, levels))
+    small = with_levels(network, levels)
+    predicted = {(loss.layer, loss.level): loss.divergence for loss in measured}
+    outcome = Outcome(
+        budget,
+        len(bench.pixels),
+        levels,
+        {n: (len(layer.frequencies), math.prod(layer.kernel_size)) for n, layer in harmonic_layers(small).items()},
+        {name: predicted.get((name, level or 0), 0.0) for name, level in levels.items()},
+        (_count(network), _count(small)),
+        (before.accuracy(), after.accuracy()),
+        after.divergence(before),
+        after.agreement(before),
+    )
+    return compressed(given, levels, record=outcome.summary()), outcome
 
 
 def compressed(bundle: Bundle, levels: Mapping[str, Level], *, record: Mapping[str, Any]) -> Bundle:

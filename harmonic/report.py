@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
-from rich.table import Table
+from rich.table import Column, Table
 
 from harmonic import zoo
+from harmonic.compress import Outcome
+from harmonic.convert import Conversion
 from harmonic.evaluate import Evaluation
 from harmonic.trace import macs, parameters
 
@@ -73,6 +75,49 @@ def architecture_table(rows: Iterable[ArchitectureRow]) -> Table:
             ", ".join(row.arguments),
         )
     return table
+
+
+def _names() -> Column:
+    """Layers' names are long, and cut ones are of no use."""
+    return Column("layer", overflow="fold")
+
+
+def conversion_table(report: Conversion) -> Table:
+    """Filters, energy and parameters of every converted layer, and their sums."""
+    table = Table(_names(), "kernel", "level", "filters", "energy kept", "parameters", title="Conversion")
+    for layer in report.layers:
+        rows, columns = layer.kernel_size
+        table.add_row(
+            layer.name,
+            f"{rows} x {columns}",
+            "full" if layer.plan.level is None else str(layer.plan.level),
+            f"{layer.filters}/{layer.of}",
+            f"{layer.energy:.1%}",
+            f"{layer.parameters_before:,} -> {layer.parameters_after:,}",
+        )
+    before, after = (
+        sum(getattr(layer, f"parameters_{when}") for layer in report.layers) for when in ("before", "after")
+    )
+    table.add_section()
+    table.add_row("all", "", "", "", "", f"{before:,} -> {after:,}")
+    return table
+
+
+def compression_tables(outcome: Outcome) -> Iterator[Table]:
+    """The chosen level of every layer, then what they cost on the calibration images."""
+    layers = Table(_names(), "level", "filters", "loss alone, nats", title="Chosen levels")
+    for name, level in outcome.levels.items():
+        kept, of = outcome.filters[name]
+        layers.add_row(name, "full" if level is None else str(level), f"{kept}/{of}", f"{outcome.losses[name]:.4f}")
+    yield layers
+    (before, after), (right, still) = outcome.parameters, outcome.accuracy
+    figures = Table(title=f"On {outcome.images:,} calibration images", show_header=False)
+    figures.add_row("parameters", f"{before:,} -> {after:,} ({after / before:.1%})")
+    figures.add_row("same answer as before", f"{outcome.agreement:.2%}")
+    figures.add_row("divergence", f"{outcome.divergence:.4f} nats")
+    if right is not None and still is not None:
+        figures.add_row("top-1", f"{right:.2%} -> {still:.2%}")
+    yield figures
 
 
 def _confusion_table(measured: Evaluation) -> Table:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from rich.table import Table
+from rich.table import Column, Table
 from torch import nn
 
 from harmonic.errors import SpectrumError
@@ -39,7 +39,11 @@ def spectrum_table(layers: Sequence[Layer]) -> Table:
     shown = min(diagonals, 7)
     title = "Weight of the frequencies u + v, in percent"
     table = Table(
-        "layer", "filters", *(f"{d}" for d in range(shown)), *([f"{shown}+"] if diagonals > shown else []), title=title
+        Column("layer", overflow="fold"),
+        "filters",
+        *(f"{d}" for d in range(shown)),
+        *([f"{shown}+"] if diagonals > shown else []),
+        title=title,
     )
     for layer in layers:
         shares = _by_diagonal(layer, diagonals)

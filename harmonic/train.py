@@ -30,7 +30,7 @@ from harmonic.loaders import Share, class_weights, loaders, split
 from harmonic.pixels import PixelSpec
 from harmonic.progress import EpochBar
 from harmonic.quiet import quiet_lightning
-from harmonic.recipe import OneCycleSchedule, Recipe, TrainSection
+from harmonic.recipe import ModelSection, OneCycleSchedule, Recipe, TrainSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,18 @@ def train(
     val: Images | None = None,
     test: Images | None = None,
     where: Where = Where(),
+    start: bundle.Bundle | None = None,
 ) -> Path:
     """Train a classifier and return its bundle's folder, `out/bundle`.
 
     val: images that choose the best epoch; without them the recipe's share of the training images does.
     test: measured once, with the chosen epoch's weights.
+    start: fine-tune its network, which replaces the recipe's, as does its input where the recipe names none.
     A finished run is returned as it is. RecipeError if `out` holds a run of another recipe, DataError if of other
-    images; DeviceError if the hardware that `where` asks for is not there.
+    images or if their classes are not those of `start`; DeviceError if the hardware that `where` asks for is not there.
     """
+    if start:
+        recipe, images = _continuing(recipe, start.card), images.labelled_as(start.card.classes)
     spec = _pixels(recipe)
     refuse_another_run(recipe, images, out)
     if (out / "bundle").exists():
@@ -64,6 +68,8 @@ def train(
     val, test = (part.labelled_as(images.classes) if part else None for part in (val, test))
     L.seed_everything(recipe.train.seed, verbose=False)
     network = zoo.create(recipe.model.architecture, len(images.classes), **recipe.model.arguments)
+    if start:
+        network.load_state_dict(start.model.state_dict())
     if recipe.data.balance != "none" and not isinstance(network, PriorCorrectable):
         raise RecipeError(f"{recipe.model.architecture} cannot be corrected for true class shares; drop data.balance.")
     if test:
@@ -84,6 +90,12 @@ def train(
     measured = _measure(recipe, NetworkPredictor(network, images.classes, spec), test, shares)
     bundle.save(bundle.Bundle(_card(recipe, spec, images, chosen, measured), network), out / "bundle")
     return out / "bundle"
+
+
+def _continuing(recipe: Recipe, card: bundle.Card) -> Recipe:
+    """The recipe with the network and input of a bundle."""
+    section = ModelSection(architecture=card.architecture, arguments=card.arguments)
+    return recipe.model_copy(update={"model": section, "pixels": recipe.pixels or card.pixels})
 
 
 @runtime_checkable

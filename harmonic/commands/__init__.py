@@ -1,0 +1,10 @@
+"""The sub-commands, a module each. Nothing heavy is imported before a command runs."""
+
+from harmonic.commands.compression import compress
+from harmonic.commands.conversion import convert, import_, pull
+from harmonic.commands.evaluation import evaluate
+from harmonic.commands.inspection import spectrum
+from harmonic.commands.listing import models
+from harmonic.commands.training import train
+
+__all__ = ["compress", "convert", "evaluate", "import_", "models", "pull", "spectrum", "train"]

@@ -1,0 +1,33 @@
+"""`harmonic spectrum`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def spectrum(
+    target: Annotated[str, typer.Argument(help="A bundle's folder; its network may be plain or harmonic.")],
+    out: Annotated[
+        list[Path] | None, typer.Option(help="A picture to write: .png, .svg or .pdf; several times for more.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Show the weight that a network gives to each frequency in each layer."""
+    import json as encoder
+
+    from rich.console import Console
+
+    from harmonic import bundle
+    from harmonic.spectrum import spectrum as measure
+    from harmonic.spectrum import spectrum_table
+    from harmonic.spectrum_picture import draw_spectrum
+
+    layers = measure(bundle.load(Path(target)).model)
+    if json:
+        typer.echo(encoder.dumps(layers))
+    else:
+        Console().print(spectrum_table(layers))
+    for picture in out or []:
+        draw_spectrum(layers, picture, title=f"Weight of each frequency: {Path(target).name}")
+        typer.echo(f"{picture} is written.", err=True)

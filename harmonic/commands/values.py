@@ -1,0 +1,52 @@
+"""What people type, as values: levels, and arguments of an architecture."""
+
+import json
+from typing import Any
+
+from harmonic.errors import HarmonicError
+
+Level = int | None
+
+
+def parse_levels(text: str | None) -> Level | tuple[Level, ...] | dict[str, Level]:
+    """`3`; `full,full,3,2` for stages; `layer3.*=3,layer4.*=2` by name pattern; None for the full band."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if all("=" in part for part in parts):
+        return {name.strip(): _level(value, text) for name, _, value in (part.partition("=") for part in parts)}
+    levels = tuple(_level(part, text) for part in parts)
+    return levels[0] if len(levels) == 1 else levels
+
+
+def parse_arguments(pairs: list[str]) -> dict[str, Any]:
+    """`name=value` pairs; a value is JSON where it can be, `full` is null, `full,3,2` a list of levels, else text."""
+    arguments = {}
+    for pair in pairs:
+        name, found, value = pair.partition("=")
+        if not found or not name:
+            raise HarmonicError(f"an argument is written name=value, not {pair!r}.")
+        arguments[name] = _value(value)
+    return arguments
+
+
+def _level(text: str, whole: str) -> Level:
+    if text in ("full", "none", "null"):
+        return None
+    try:
+        return int(text)
+    except ValueError as error:
+        raise HarmonicError(
+            f"levels {whole!r}: wanted a number or 'full', one, one for each stage (full,3,2), or NAME=LEVEL pairs."
+        ) from error
+
+
+def _value(text: str) -> Any:
+    if text == "full":
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    parts = text.split(",")
+    return [_value(part) for part in parts] if len(parts) > 1 else text

@@ -1,0 +1,95 @@
+"""From a network's name and weights to a bundle, converted or as it is: what `harmonic convert` and `import` do."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harmonic import bundle, zoo
+from harmonic.bundle import Bundle, Card, library_versions
+from harmonic.classifier import Classifier
+from harmonic.classnames import read_classes
+from harmonic.convert import Conversion, convert
+from harmonic.data import read
+from harmonic.errors import BundleError
+from harmonic.images import prepare_all, stratified_split
+from harmonic.layers import SpectralConv2d
+from harmonic.reference import import_reference, read_state
+from harmonic.selection import plan_from_json, spatial_layers
+
+_STATISTICS = 256  # images for the statistics of an inner norm
+
+
+def open_network(name: str, weights: Path | None, classes: str | None, arguments: dict[str, Any]) -> Bundle:
+    """A trained network: a bundle's folder, or an architecture with a file of weights or its hub's.
+
+    Raises BundleError for a name that is neither, or that needs weights.
+    """
+    if (Path(name) / bundle.CARD).is_file():
+        return bundle.load(Path(name))
+    if weights is not None:
+        return imported(weights, name, classes, arguments)
+    if not name.startswith(("torchvision/", "timm/")):
+        zoo.find(name)
+        raise BundleError(f"{name} comes without weights. Give a file: --weights FILE.")
+    model, options, known = zoo.hubs.pretrained(name)
+    arguments = {**arguments, **({"options": options} if options else {})}
+    count = (
+        len(known) if known else int(next(t for t in reversed(list(model.state_dict().values())) if t.ndim).shape[0])
+    )
+    names = known if known and classes is None else read_classes(classes, count)
+    return Bundle(_card(name, arguments, names), model.eval())
+
+
+def imported(file: Path, architecture: str, classes: str | None, arguments: dict[str, Any]) -> Bundle:
+    """A checkpoint as a bundle, loaded strictly."""
+    model = import_reference(read_state(file), architecture, **arguments)
+    spec = zoo.native_pixels(architecture)
+    with torch.inference_mode():
+        answered = Classifier(model, spec)(torch.zeros(1, *spec.shape, dtype=torch.uint8)).shape[1]
+    return Bundle(_card(architecture, arguments, read_classes(classes, answered)), model)
+
+
+def converted(start: Bundle, *, data: Sequence[Path] = (), **choices: Any) -> tuple[Bundle, Conversion]:
+    """A harmonic bundle with its report. data: for an inner norm's statistics; choices: as `selection.choose`."""
+    spec = start.card.pixels
+    images = _normalised(data, start) if data else []
+    conversion = convert(start.model, images=images, size=(spec.channels, spec.height, spec.width), **choices)
+    spectrum = dict(start.card.arguments.get("spectrum") or {})
+    native = {name for name, layer in spatial_layers(start.model).items() if isinstance(layer, SpectralConv2d)}
+    for layer in conversion.layers:
+        plan = layer.plan
+        if layer.name in native and layer.name in spectrum:  # It was made from the architecture's own layer: keep how.
+            plan = replace(plan_from_json(layer.name, spectrum[layer.name]), level=plan.level)
+        spectrum[layer.name] = plan.as_json()
+    card = start.card.model_copy(update={"arguments": {**start.card.arguments, "spectrum": spectrum}, "metrics": {}})
+    return Bundle(card, conversion.model.eval()), conversion
+
+
+def save(made: Bundle, out: Path) -> None:
+    """Write a bundle and read it back, so that what lies on disk is known to be whole."""
+    bundle.save(made, out)
+    bundle.load(out)
+
+
+def _normalised(data: Sequence[Path], start: Bundle) -> list[Tensor]:
+    """Calibration images as the network itself takes them, in batches."""
+    images = read(data, "train")
+    share = min(1.0, _STATISTICS / len(images))
+    few = images.subset(stratified_split(images.labels, share, seed=1)[1]) if share < 1 else images
+    normalise = Classifier(torch.nn.Identity(), start.card.pixels)
+    pixels = torch.from_numpy(prepare_all(few, start.card.pixels, title="Reading images"))
+    return [normalise(batch) for batch in torch.split(pixels, 32)]
+
+
+def _card(architecture: str, arguments: dict[str, Any], classes: tuple[str, ...]) -> Card:
+    return Card(
+        architecture=architecture,
+        arguments=arguments,
+        classes=classes,
+        pixels=zoo.native_pixels(architecture),
+        libraries=library_versions(),
+    )

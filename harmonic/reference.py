@@ -1,0 +1,145 @@
+"""Checkpoints of the original harmonic-networks code (and of torchvision and timm) become networks of this package.
+
+Only names and shapes differ: banks are left out, since they are computed, bit for bit the same; a spectral layer's
+weight may have four or five dimensions, in one order of elements. What does not fit is an error that says so.
+"""
+
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from harmonic import zoo
+from harmonic.bundle import load_strictly
+from harmonic.errors import BundleError
+from harmonic.layers import BandNormConv2d, HarmonicConv2d
+from harmonic.zoo.hubs import WITH_AUXILIARY_HEADS
+from harmonic.zoo.wrn import WideResNet
+
+State = Mapping[str, Tensor]
+_WRAPPERS = ("params", "state_dict", "model", "model_state_dict")
+_AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
+_WRN_NAMES = (
+    (r"^(harmonic0\.conv|conv0)$", "root.weight"),
+    (r"^harmonic0\.bn\.", "root.norm."),
+    (r"^group(\d+)\.block(\d+)\.", r"groups.\1.\2."),
+    (r"\.(?:harmonic|conv)([01])(\.conv)?$", r".conv\1.weight"),
+    (r"\.bn([01])\.", r".norm\1."),
+    (r"\.convdim$", ".shortcut.weight"),
+    (r"^bn\.", "norm."),
+    (r"^fc\.", "head."),
+)
+_LAYER_NAMES = ((r"(^|\.)harm(\d)\.", r"\1conv\2."),)
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint: a safetensors file, or one of torch's, read without executing anything.
+
+    A checkpoint that keeps its weights under "params", "state_dict" or "model" is unwrapped. Raises BundleError for a
+    file that is missing, damaged, or holds something else.
+    """
+    try:
+        found = load_file(path) if path.suffix == ".safetensors" else _torch_file(path)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BundleError(f"{path}: damaged, or it holds more than tensors ({reason}).") from error
+    for wrapper in _WRAPPERS:
+        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
+            found = found[wrapper]
+    if not isinstance(found, Mapping) or not found or not all(isinstance(v, Tensor) for v in found.values()):
+        raise BundleError(f"{path}: wanted a state dict, names with tensors. Save the model's state_dict().")
+    return {str(name): tensor for name, tensor in found.items()}
+
+
+def import_reference(state_dict: State, architecture: str, **arguments: Any) -> nn.Module:
+    """A network with a checkpoint's weights, in evaluation mode.
+
+    state_dict: the original code's names (with or without `module.` and banks), or those of the architecture itself.
+    architecture, arguments: as `zoo.create`; the number of classes is that of the last layer's weight.
+    Raises BundleError with all that is missing, left over or of the wrong shape.
+    """
+    state = _without_prefix(state_dict)
+    if architecture.removeprefix("torchvision/") in WITH_AUXILIARY_HEADS:  # built without them
+        state = {
+            name: tensor for name, tensor in state.items() if not name.startswith(("AuxLogits.", "aux1.", "aux2."))
+        }
+    model = zoo.create(architecture, _classes(state, architecture), **arguments)
+    rules = _WRN_NAMES if isinstance(model, WideResNet) else _LAYER_NAMES
+    renamed = {_renamed(name, rules): tensor for name, tensor in state.items() if not _is_bank(name)}
+    renamed = {_inner_norm(name, model): tensor for name, tensor in renamed.items()}
+    load_strictly(model, _reshaped(renamed, model), source=f"The checkpoint for {architecture}")
+    return model.eval()
+
+
+def _torch_file(path: Path) -> Any:
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _without_prefix(state: State) -> dict[str, Tensor]:
+    wrapped = bool(state) and all(name.startswith("module.") for name in state)
+    return {name.removeprefix("module.") if wrapped else name: tensor for name, tensor in state.items()}
+
+
+def _classes(state: State, architecture: str) -> int:
+    last = next((tensor for name, tensor in reversed(list(state.items())) if _is_head(name, tensor)), None)
+    if last is None:
+        raise BundleError(f"The checkpoint for {architecture} has no last layer's weight, so no number of classes.")
+    return int(last.shape[0])
+
+
+def _is_head(name: str, tensor: Tensor) -> bool:
+    """A linear layer's weight, or the 1x1 convolution that some networks end with."""
+    ends = re.search(r"(^|\.)(fc|head|linear|classifier(\.\d+)?|head\.fc)\.weight$", name) is not None
+    return ends and tensor.ndim in (2, 4)
+
+
+def _is_bank(name: str) -> bool:
+    return re.search(r"(^|\.)dct[^.]*$", name) is not None
+
+
+def _renamed(name: str, rules: tuple[tuple[str, str], ...]) -> str:
+    for pattern, replacement in rules:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _inner_norm(name: str, model: nn.Module) -> str:
+    """The original calls a band norm's norm `bn`."""
+    layer, found, rest = name.rpartition(".bn.")
+    if found and isinstance(_submodule(model, layer), BandNormConv2d):
+        return f"{layer}.norm.{rest}"
+    return name
+
+
+def _reshaped(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Spectral weights in the dimensions of their layer, and the batch counters that the original leaves out."""
+    counters = {name: tensor for name, tensor in model.state_dict().items() if name.endswith("num_batches_tracked")}
+    shaped = dict(state)
+    for name, tensor in state.items():
+        layer = _submodule(model, name.removesuffix(".weight"))
+        if isinstance(layer, HarmonicConv2d | BandNormConv2d) and _same_elements(tensor, layer.weight):
+            shaped[name] = tensor.reshape(layer.weight.shape)
+    return {**{name: torch.zeros_like(tensor) for name, tensor in counters.items()}, **shaped}
+
+
+def _same_elements(tensor: Tensor, weight: Tensor) -> bool:
+    """weight4[o, n * freq + f] is weight5[o, n, f, 0, 0]: the same elements in the same order, output by output."""
+    return (
+        tensor.ndim in (4, 5) and tuple(tensor.shape[-2:]) == (1, 1)
+        and tensor.shape[0] == weight.shape[0] and tensor.numel() == weight.numel()
+    )  # fmt: skip
+
+
+def _submodule(model: nn.Module, name: str) -> nn.Module | None:
+    try:
+        return model.get_submodule(name)
+    except AttributeError:
+        return None
