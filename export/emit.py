@@ -1,4 +1,4 @@
-"""A folded network to one ONNX file: uint8 images in, logits out, any batch, normalisation inside the graph."""
+"""A folded network to one ONNX file: prepared images in, logits out, any batch, normalisation inside the graph."""
 
 import logging
 import warnings
@@ -23,8 +23,8 @@ INPUT, OUTPUT = "images", "logits"
 def emit(network: nn.Module, spec: PixelSpec, path: Path) -> None:
     """Write the network to `path`, weights inside the file, and check it with ONNX's own checker.
 
-    The graph: `images` uint8 (batch, height, width, channels) -> `logits` float32 (batch, classes). The batch is
-    dynamic.
+    The graph: `images` (batch, height, width, channels), of the spec's dtype -> `logits` float32 (batch, classes).
+    The batch is dynamic.
     Raises ExportError for a network that ONNX cannot express or a file beyond 2 GB.
     """
     example = torch.zeros((2, *spec.shape), dtype=torch.from_numpy(np.empty(0, spec.dtype)).dtype)

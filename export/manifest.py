@@ -90,7 +90,7 @@ class Manifest(_Frozen):
     """Everything the service knows about a version without opening its graph.
 
     name: the model's name; the folder's name wins where they differ, so that a folder may be copied.
-    input, output: names in the graph: uint8 N x H x W x C images, float32 N x classes logits.
+    input, output: names in the graph: N x H x W x C images of the pixels' dtype, float32 N x classes logits.
     classes: labels in the order of the logits.
     stem: what a service runs that is not told otherwise: the whole folded net, or the variant "native".
     metrics: measured figures, with the data that they were measured on. files: SHA-256 of every other file of the

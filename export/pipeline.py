@@ -8,7 +8,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Num
 from numpy import ndarray
 from PIL import Image
 from torch import nn
@@ -97,12 +97,12 @@ def export(order: Order, *, tell: Callable[[str], None] = lambda _: None) -> Pub
     return Published(order.repository / order.name / str(version), version, parity, manifest.stem)
 
 
-def _golden_images(order: Order, spec: PixelSpec) -> UInt8[ndarray, "n h w c"]:
+def _golden_images(order: Order, spec: PixelSpec) -> Num[ndarray, "n h w c"]:
     own = [_golden(path, spec) for path in order.goldens]
     return np.concatenate([synthetic_images(_SYNTHETIC_GOLDENS, spec), *(image[None] for image in own)])
 
 
-def _golden(path: Path, spec: PixelSpec) -> UInt8[ndarray, "h w c"]:
+def _golden(path: Path, spec: PixelSpec) -> Num[ndarray, "h w c"]:
     try:
         with Image.open(path) as image:
             return prepare(upright_rgb(image), spec)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Num
 from numpy import ndarray
 
 from export.manifest import MANIFEST, Manifest, check_files, read_manifest
@@ -27,7 +27,7 @@ class VersionPredictor:
     def pixels(self) -> PixelSpec:
         return self.manifest.pixels
 
-    def __call__(self, images: UInt8[ndarray, "n h w c"]) -> Float[ndarray, "n classes"]:
+    def __call__(self, images: Num[ndarray, "n h w c"]) -> Float[ndarray, "n classes"]:
         logits = np.asarray(
             self.session.run([self.manifest.output], {self.manifest.input: images})[0], dtype=np.float64
         )

@@ -18,11 +18,12 @@ def write_config(model_dir: Path, name: str, card: Card, max_batch: int) -> None
 
 
 def _config(name: str, card: Card, max_batch: int) -> str:
-    rows, columns, channels = card.pixels.shape
+    rows, columns, planes = card.pixels.shape
+    kind = {"uint8": "TYPE_UINT8", "float32": "TYPE_FP32"}[card.pixels.dtype.name]
     return f"""name: {json.dumps(name)}
 platform: "onnxruntime_onnx"
 max_batch_size: {max_batch}
-input [ {{ name: "{INPUT}" data_type: TYPE_UINT8 dims: [ {rows}, {columns}, {channels} ] }} ]
+input [ {{ name: "{INPUT}" data_type: {kind} dims: [ {rows}, {columns}, {planes} ] }} ]
 output [ {{ name: "{OUTPUT}" data_type: TYPE_FP32 dims: [ {len(card.classes)} ] label_filename: "{_LABELS}" }} ]
 dynamic_batching {{ }}
 """

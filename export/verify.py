@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Num
 from numpy import ndarray
 from torch import nn
 
@@ -21,7 +21,7 @@ Run = Callable[[UInt8[ndarray, "n h w c"]], Float[ndarray, "n classes"]]
 _PRECISION = 1e-4  # float32 keeps 7 digits; a deep network's sums lose some. Relative to the largest logit.
 
 
-def synthetic_images(count: int, spec: PixelSpec, seed: int = 0) -> UInt8[ndarray, "count h w c"]:
+def synthetic_images(count: int, spec: PixelSpec, seed: int = 0) -> Num[ndarray, "count h w c"]:
     """Seeded images with structure at every scale: blocks of colour, a gradient, grain. Not photographs, but not
     noise alone."""
     rng = np.random.default_rng(seed)
@@ -35,7 +35,7 @@ def synthetic_images(count: int, spec: PixelSpec, seed: int = 0) -> UInt8[ndarra
 
 
 def reference_logits(
-    network: nn.Module, spec: PixelSpec, images: UInt8[ndarray, "n h w c"]
+    network: nn.Module, spec: PixelSpec, images: Num[ndarray, "n h w c"]
 ) -> Float[ndarray, "n classes"]:
     """PyTorch's float32 answers, the unfolded network's, eight images at a time."""
     classifier = Classifier(network, spec).eval()

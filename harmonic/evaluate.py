@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Int64, Num
 from numpy import ndarray
 from torch import nn
 
@@ -34,7 +34,7 @@ class Predictor(Protocol):
     def pixels(self) -> PixelSpec:
         """How images must be prepared."""
 
-    def __call__(self, images: UInt8[ndarray, "n h w c"]) -> Float[ndarray, "n classes"]:
+    def __call__(self, images: Num[ndarray, "n h w c"]) -> Float[ndarray, "n classes"]:
         """Probabilities, each row summing to 1."""
 
 
@@ -149,7 +149,7 @@ class NetworkPredictor:
     classes: tuple[str, ...]
     pixels: PixelSpec
 
-    def __call__(self, images: UInt8[ndarray, "n h w c"]) -> Float[ndarray, "n classes"]:
+    def __call__(self, images: Num[ndarray, "n h w c"]) -> Float[ndarray, "n classes"]:
         device = next(self.network.parameters()).device
         model = Classifier(self.network, self.pixels).to(device).eval()
         with torch.inference_mode():
