@@ -16,7 +16,7 @@ from export.manifest import FEATURES, ParityReport
 from harmonic.classifier import Classifier
 from harmonic.pixels import PixelSpec
 
-Run = Callable[[UInt8[ndarray, "n h w c"]], Float[ndarray, "n classes"]]
+Run = Callable[[Num[ndarray, "n h w c"]], Float[ndarray, "n classes"]]
 
 _PRECISION = 1e-4  # float32 keeps 7 digits; a deep network's sums lose some. Relative to the largest logit.
 
@@ -85,7 +85,7 @@ def stem_and_body(stem: nn.Module, spec: PixelSpec, body: Path) -> Run:
     """The stem in PyTorch, then the body's graph on ONNX Runtime's CPU provider."""
     session, first = ort.InferenceSession(body, providers=["CPUExecutionProvider"]), Classifier(stem, spec).eval()
 
-    def run(images: UInt8[ndarray, "n h w c"]) -> Float[ndarray, "n classes"]:
+    def run(images: Num[ndarray, "n h w c"]) -> Float[ndarray, "n classes"]:
         with torch.inference_mode():
             features = first(torch.from_numpy(images)).contiguous().numpy()
         return np.asarray(session.run([OUTPUT], {FEATURES: features})[0])
