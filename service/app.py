@@ -10,13 +10,13 @@ from fastapi.middleware.cors import CORSMiddleware
 from prometheus_client import CollectorRegistry
 
 from harmonic import __version__
-from service.access import Access
+from service.access import OPEN, Access
 from service.bodies import Buffers
 from service.engine import Engine
 from service.headers import Headers
 from service.metrics import Metrics
 from service.observe import Observe
-from service.routes import admin, classify, errors, inference, metadata, repository
+from service.routes import activity, admin, classify, errors, inference, metadata, page, repository
 from service.settings import Settings
 from service.spans import Spans
 
@@ -50,6 +50,8 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
     app.include_router(admin.probes(engine))
     if settings.admin_port is None:
         app.include_router(admin.exposition(metrics))
+    app.include_router(activity.router(engine, metrics))
+    app.include_router(page.router(engine))
     errors.install(app)
     _protect(app, settings, engine)
     app.add_middleware(Observe, spans=spans, access_log=settings.access_log)  # the last one added is the outermost
@@ -59,7 +61,7 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
 def _protect(app: FastAPI, settings: Settings, engine: Engine) -> None:
     """Put in front of every route, from the inside out: keys, other origins, headers."""
     if keyring := settings.keyring():
-        app.add_middleware(Access, keyring=keyring)
+        app.add_middleware(Access, keyring=keyring, open_paths=OPEN | page.PATHS)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,  # outside of the keys: a browser asks whether it may before it sends one

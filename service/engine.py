@@ -22,6 +22,7 @@ from service import catalog as catalogs
 from service.batcher import Answer, Batcher, BatchStatistics
 from service.catalog import BrokenVersion, Catalog, Entry, ReadyVersion
 from service.cpus import usable_cpus
+from service.documents import read_document
 from service.errors import ControlRefused, Draining, ModelFailed, ModelNotFound, NotReady, TooManyImages
 from service.exchange import Work, current
 from service.metrics import Metrics, State, VersionMetrics
@@ -180,6 +181,13 @@ class Engine:
     async def unload_model(self, name: str) -> None:
         """Take a model out of service. Raises ControlRefused unless model control is explicit."""
         raise ControlRefused("model control is not explicit; models serve until the service ends")
+
+    def document(self, model: str, version: int, file: str) -> bytes:
+        """A file beside a ready version's graph, for people to read. Blocking.
+
+        Raises NotReady, ModelNotFound, DocumentNotFound.
+        """
+        return read_document(self._settings.repository, self._catalog.find(model, version), file)
 
     def statistics(self) -> dict[tuple[str, int], BatchStatistics]:
         """Counts of every ready version."""

@@ -8,6 +8,7 @@ ServiceError                     500  internal
 │   ├── Unauthorized             401  unauthorized
 │   │   └── Forbidden            403  forbidden
 │   ├── ModelNotFound            404  model_not_found
+│   ├── DocumentNotFound         404  document_not_found
 │   ├── BodyTooSlow              408  body_too_slow
 │   ├── BodyTooLarge             413  body_too_large
 │   ├── MediaTypeError           415  unsupported_media_type
@@ -93,6 +94,13 @@ class ModelNotFound(RequestError):  # noqa: N818
 
     status = 404
     code = "model_not_found"
+
+
+class DocumentNotFound(RequestError):  # noqa: N818
+    """The version brings no such document."""
+
+    status = 404
+    code = "document_not_found"
 
 
 class BodyTooSlow(RequestError):  # noqa: N818

@@ -84,6 +84,17 @@ class Metrics:
         """Count a classify request; model and version are empty where the request named none that exists."""
         self._requests.labels(model, version, str(status)).inc()
 
+    def latencies(self) -> dict[tuple[str, str], list[tuple[float, int]]]:
+        """By model and version: bounds in seconds, infinity last, and how many answered requests took no longer."""
+        found: dict[tuple[str, str], list[tuple[float, int]]] = {}
+        for metric in self._total.collect():
+            for sample in metric.samples:
+                if sample.name.endswith("_bucket"):
+                    labels = sample.labels
+                    bucket = float(labels["le"]), int(sample.value)
+                    found.setdefault((labels["model"], labels["version"]), []).append(bucket)
+        return found
+
     def watch(self, state: "Callable[[], State]") -> None:
         """Read the batchers' counts and the catalog at every scrape."""
         self._registry.register(_Reader(state))

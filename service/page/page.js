@@ -1,0 +1,111 @@
+// The page: which model and version, and who is told when that changes.
+
+import * as api from "./api.js";
+import { el, percent } from "./dom.js";
+import { showCard } from "./card.js";
+import { startLive } from "./live.js";
+import { Pictures } from "./pictures.js";
+import { showSpectrum } from "./spectrum.js";
+
+const $ = (id) => document.getElementById(id);
+const chosen = { model: null, version: null, shown: null };
+const pictures = new Pictures(() => chosen);
+let turn = 0; // answers to an earlier choice are dropped
+
+async function start() {
+  try {
+    const models = await api.models();
+    $("key-form").hidden = true;
+    $("model").replaceChildren(...models.map(({ name }) => el("option", { value: name }, name)));
+    $("model").disabled = models.length === 0;
+    if (models.length === 0) return pictures.say("No model is in the repository yet.");
+    $("model").value = (models.find((model) => model.default) ?? models[0]).name;
+    await chooseModel();
+    startLive($("live"), $("live-note"), () => chosen);
+  } catch (error) {
+    pictures.say(error.message);
+  }
+}
+
+async function chooseModel() {
+  const mine = ++turn;
+  const name = $("model").value;
+  const { versions } = await api.model(name);
+  if (mine !== turn) return;
+  const ready = versions.filter(({ state }) => state === "ready");
+  const newest = ready.at(-1);
+  const options = versions.toReversed().map(({ version, state }) =>
+    el("option", { value: version, disabled: state !== "ready" }, state === "ready" ? `${version}` : `${version} (broken)`),
+  );
+  $("version").replaceChildren(
+    el("option", { value: "", disabled: !newest }, newest ? `newest (${newest.version})` : "none is ready"),
+    ...options,
+  );
+  $("version").disabled = false;
+  showReason(versions.filter(({ state }) => state !== "ready"));
+  chosen.versions = ready;
+  await chooseVersion();
+}
+
+async function chooseVersion() {
+  const mine = ++turn;
+  const text = $("version").value;
+  chosen.model = $("model").value;
+  chosen.version = text === "" ? null : Number(text);
+  const detail = chosen.versions.find(({ version }) => version === chosen.version) ?? chosen.versions.at(-1);
+  chosen.shown = detail?.version ?? null;
+  pictures.allow(Boolean(detail));
+  showFacts(detail);
+  const parts = detail
+    ? await Promise.all([api.card(chosen.model, detail.version), api.spectrum(chosen.model, detail.version)].map(orNull))
+    : [null, null];
+  if (mine !== turn) return;
+  showCard($("card"), parts[0]);
+  $("card-details").hidden = parts[0] === null;
+  showSpectrum($("spectrum"), parts[1]);
+}
+
+const orNull = (promise) => promise.catch(() => null);
+
+function showReason(broken) {
+  $("reason").hidden = broken.length === 0;
+  $("reason").textContent = broken.map(({ version, reason }) => `Version ${version} is left out: ${reason}`).join("\n");
+}
+
+function showFacts(detail) {
+  const facts = detail
+    ? {
+        Architecture: detail.architecture,
+        Parameters: detail.parameters?.toLocaleString("en"),
+        Classes: `${detail.classes}`,
+        Input: detail.input_shape?.join(" × "),
+        "Runs on": detail.device === "cpu" ? "CPU" : `${detail.device}, ${detail.provider?.replace("ExecutionProvider", "")}`,
+        "Largest batch": `${detail.policy?.max_size}`,
+        Accuracy: accuracy(detail.metrics),
+        Licence: detail.license,
+      }
+    : {};
+  const rows = Object.entries(facts).filter(([, value]) => value);
+  $("facts").replaceChildren(...rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+}
+
+function accuracy(metrics) {
+  const top1 = metrics?.test?.top1;
+  return typeof top1 === "number" ? `${percent(top1)} top-1, ${metrics.test.source ?? "test images"}` : null;
+}
+
+const reported = (action) => () => action().catch((error) => pictures.say(error.message));
+$("model").addEventListener("change", reported(chooseModel));
+$("version").addEventListener("change", reported(chooseVersion));
+$("choice").addEventListener("submit", (event) => event.preventDefault());
+$("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  api.keepKey($("key").value.trim());
+  $("key").value = "";
+  start();
+});
+document.addEventListener("key-wanted", () => {
+  api.keepKey(null);
+  $("key-form").hidden = false;
+});
+start();

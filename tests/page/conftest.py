@@ -1,0 +1,87 @@
+"""A real Chromium and a real service for the page."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from export.manifest import MANIFEST, Manifest, sha256
+from service.documents import CARD, SPECTRUM
+from tests.e2e.process import serving
+from tests.service.conftest import publish_colours
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+MARKDOWN = """# colours
+
+The *strongest* channel wins. `<script>` is **no** script here.
+
+| measure | value |
+|---|---|
+| top-1 | 100 % |
+
+* [a paper](https://example.org/paper)
+* [a trap](javascript:document.title='trapped')
+
+<img src=x onerror="document.title='trapped'"><script>document.title='trapped'</script>
+"""
+LAYERS = [
+    {
+        "layer": name,
+        "kernel_size": [3, 3],
+        "level": 2,
+        "frequencies": [[0, 0], [0, 1], [1, 0]],
+        "weight": [0.5, 0.3, 0.2],
+        "energy": [0.1, 0.2, 0.7],
+    }
+    for name in ("root", "<b>layer</b>")
+]
+
+
+def add_documents(version: Path, card: str = MARKDOWN, layers: object = LAYERS) -> None:
+    """Lay a card and a spectrum beside a version, as an export does."""
+    (version / CARD).write_text(card, encoding="utf-8")
+    (version / SPECTRUM).write_text(json.dumps(layers), encoding="utf-8")
+    manifest = Manifest.model_validate_json((version / MANIFEST).read_text())
+    files = manifest.files | {file: sha256(version / file) for file in (CARD, SPECTRUM)}
+    (version / MANIFEST).write_text(manifest.model_copy(update={"files": files}).model_dump_json())
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service with two models; one has two versions, one of them broken, and documents."""
+    root = tmp_path_factory.mktemp("page") / "models"
+    add_documents(publish_colours(root))
+    publish_colours(root, golden_shift=1.0)
+    publish_colours(root, name="other")
+    with serving(root, default_model="colours") as (url, _):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, address, request):
+    """The page, open; a line in its console or an address of elsewhere fails the test."""
+    context = browser.new_context(reduced_motion="reduce", **getattr(request, "param", {}))
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda line: complaints.append(line.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda sent: sent.url.startswith((address, "blob:")) or complaints.append(sent.url))
+    page.goto(address)
+    page.locator("#facts dd").first.wait_for()
+    yield page
+    context.close()
+    expected = [mark.args[0] for mark in request.node.iter_markers("complains")]
+    assert [line for line in complaints if not any(part in line for part in expected)] == []
