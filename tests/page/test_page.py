@@ -1,11 +1,15 @@
 """The page as a person uses it, in a real Chromium."""
 
 import base64
+import hashlib
+import json
 import re
 
 import pytest
 
+from tests.e2e.process import serving
 from tests.page.conftest import LAYERS
+from tests.service.conftest import publish_colours
 from tests.service.images import plain
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -157,7 +161,7 @@ def test_the_spectrum_shows_every_frequency_of_every_layer(page):
     page.get_by_role("radio", name="Energy").check()
     assert page.locator("#spectrum .tiles .heat").nth(2).get_attribute("fill-opacity") == "1.000"
     page.get_by_text("As a table").click()
-    assert page.locator("#spectrum tbody tr").count() == 6
+    sync_api.expect(page.locator("#spectrum tbody tr")).to_have_count(6)
 
 
 def test_a_card_is_shown_as_text_whatever_it_says(page):
@@ -237,3 +241,19 @@ def test_a_flood_of_pictures_is_answered_in_order_of_arrival(page):
     many = [{**PICTURES[n % 2], "name": f"{n:02}.png"} for n in range(30)]
     choose(page, many)
     assert tops(page) == ["blue", "red"] * 15
+
+
+def test_a_service_that_wants_a_key_is_asked_with_one(browser, tmp_path):
+    publish_colours(tmp_path / "models")
+    secret = "hk_a-key-for-this-test-only"
+    keys = json.dumps([{"name": "page", "sha256": hashlib.sha256(secret.encode()).hexdigest()}])
+    with serving(tmp_path / "models", keys=keys) as (url, _):
+        page = browser.new_page()
+        page.goto(url)
+        page.get_by_label("This service asks for an API key").fill(secret)
+        page.get_by_role("button", name="Use it").click()
+        page.locator("#facts dd").first.wait_for()
+        choose(page, PICTURES[:1])
+        assert tops(page) == ["red"]
+        assert page.locator("#key-form").is_hidden()
+        page.close()
