@@ -80,6 +80,7 @@ class Connection(HttpToolsProtocol):
         self._crowd = crowd
         self._limits = crowd.limits
         self._in_head = True
+        self._head_ended = False  # within the data at hand
         self._head_bytes = 0  # of a head that has not ended, as it came
         self._header_bytes = 0  # of its headers, as parsed
         self._head_timer: asyncio.TimerHandle | None = None
@@ -103,6 +104,7 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._in_head and self._head_timer is None:
             self._head_timer = self.loop.call_later(self._limits.head_seconds, self._head_is_late)
+        self._head_ended = False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -113,7 +115,8 @@ class Connection(HttpToolsProtocol):
             else:
                 self._refuse(400, "bad_request", "this is no HTTP/1.1 request")
             return
-        if self._in_head:
+        # Data that ended a head holds body too; the start of a further head in it is counted as it is parsed.
+        if self._in_head and not self._head_ended:
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.head_bytes:
                 self._head_is_too_large()
@@ -131,7 +134,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= _PIPELINED:
             raise _TooMuch
-        self._in_head, self._head_bytes = False, 0
+        self._in_head, self._head_ended, self._head_bytes = False, True, 0
         self._stop_head_timer()
         self._crowd.work(self)
         super().on_headers_complete()

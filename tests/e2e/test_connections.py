@@ -54,6 +54,14 @@ def everything(connection: socket.socket) -> bytes:
     return bytes(said)
 
 
+def answered(connection: socket.socket) -> bytes:
+    """One whole answer to GET, from a connection that may stay open."""
+    said = bytearray()
+    while not said.endswith(b"}"):
+        said += connection.recv(65536)
+    return bytes(said)
+
+
 def told(url: str, request: bytes) -> bytes:
     with connect(url) as connection:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may refuse before it has read everything
@@ -87,6 +95,14 @@ def still_serves(url: str) -> None:
 def test_a_head_beyond_its_limits_is_refused(url, head):
     refused(told(url, head), 431, "head_too_large")
     still_serves(url)
+
+
+def test_a_body_is_no_part_of_the_head_however_it_arrives(url):
+    body = encoded(noise(100))
+    head = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % len(body)
+    one, last = head + b"\r\n" + body, head + b"Connection: close\r\n\r\n" + body
+    assert len(body) > 10 * int(LIMITS["head_bytes"])
+    assert told(url, one + last).count(b"HTTP/1.1 200 ") == 2  # written at once, and two on one connection
 
 
 def test_a_connection_that_queues_requests_without_end_is_closed(url):
@@ -223,7 +239,7 @@ def test_callers_who_vanish_while_they_wait_are_forgotten(url):
 def test_a_kept_connection_is_closed_by_agreement_when_the_service_shuts_down(repository):
     with serving(repository, drain_seconds="2") as (url, process), connect(url) as connection:
         connection.sendall(GET)
-        assert b"connection: close" not in connection.recv(65536).lower()
+        assert b"connection: close" not in answered(connection).lower()
         process.terminate()
         while httpx.get(f"{url}/readyz").status_code == 200:
             pass
