@@ -80,8 +80,8 @@ class Connection(HttpToolsProtocol):
         self._crowd = crowd
         self._limits = crowd.limits
         self._in_head = True
-        self._head_ended = False  # within the data at hand
         self._head_bytes = 0  # of a head that has not ended, as it came
+        self._parts = 0  # heads and bodies that have ended
         self._header_bytes = 0  # of its headers, as parsed
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -104,7 +104,7 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._in_head and self._head_timer is None:
             self._head_timer = self.loop.call_later(self._limits.head_seconds, self._head_is_late)
-        self._head_ended = False
+        parts = self._parts
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -115,8 +115,7 @@ class Connection(HttpToolsProtocol):
             else:
                 self._refuse(400, "bad_request", "this is no HTTP/1.1 request")
             return
-        # Data that ended a head holds body too; the start of a further head in it is counted as it is parsed.
-        if self._in_head and not self._head_ended:
+        if self._in_head and parts == self._parts:  # else some of it belonged to what came before
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.head_bytes:
                 self._head_is_too_large()
@@ -134,7 +133,8 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= _PIPELINED:
             raise _TooMuch
-        self._in_head, self._head_ended, self._head_bytes = False, True, 0
+        self._in_head, self._head_bytes = False, 0
+        self._parts += 1
         self._stop_head_timer()
         self._crowd.work(self)
         super().on_headers_complete()
@@ -142,6 +142,7 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._in_head = True
+        self._parts += 1
         self._stop_head_timer()
         if self.cycle.response_complete and not self.transport.is_closing():
             self._unset_keepalive_if_required()

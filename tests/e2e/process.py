@@ -61,3 +61,10 @@ def run(*arguments: object, **settings: str) -> "subprocess.CompletedProcess[str
         timeout=10 * PATIENCE_S,
         check=False,
     )
+
+
+def memory_bytes(pid: int) -> int:
+    """How much memory a process holds now."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
