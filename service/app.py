@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from harmonic import __version__
 from service.access import OPEN, Access
 from service.bodies import Buffers
+from service.document import describe_keys
 from service.engine import Engine
 from service.headers import Headers
 from service.metrics import Metrics
@@ -62,6 +63,7 @@ def _protect(app: FastAPI, settings: Settings, engine: Engine) -> None:
     """Put in front of every route, from the inside out: keys, other origins, headers."""
     if keyring := settings.keyring():
         app.add_middleware(Access, keyring=keyring, open_paths=OPEN | page.PATHS)
+        describe_keys(app)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,  # outside of the keys: a browser asks whether it may before it sends one

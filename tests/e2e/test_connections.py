@@ -103,6 +103,8 @@ def test_a_body_is_no_part_of_the_head_however_it_arrives(url):
     one, last = head + b"\r\n" + body, head + b"Connection: close\r\n\r\n" + body
     assert len(body) > 10 * int(LIMITS["head_bytes"])
     assert told(url, one + last).count(b"HTTP/1.1 200 ") == 2  # written at once, and two on one connection
+
+
 def test_bodies_are_not_counted_as_heads(url):
     with httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
         for side in (20, 100, 300, 20):

@@ -1,0 +1,67 @@
+"""The OpenAPI document tells the truth: requests that it describes get answers that it describes."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis.checks import load_all_checks
+from schemathesis.schemas import APIOperation, BaseSchema
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from service.keys import make
+from tests.e2e.process import PATIENCE_S, serving
+from tests.service.conftest import publish_colours
+
+load_all_checks()
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:schemathesis|jsonschema_rs|hypothesis_graphql")
+UNTOLD = [positive_data_acceptance]  # no schema says which bytes are an image
+OPERATIONS = 8  # at least so many are tried
+
+
+SECRET, KEY = make("caller", ["inference"])
+
+
+@pytest.fixture(scope="module", params=["open", "guarded", "with a key"])
+def caller(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """A service's address, and the headers to ask it with."""
+    root = tmp_path_factory.mktemp("models")
+    publish_colours(root)
+    guard = {"keys": f"[{KEY.model_dump_json()}]"} if request.param != "open" else {}
+    with serving(root, **guard) as (url, _):
+        yield url, {"Authorization": f"Bearer {SECRET}"} if request.param == "with a key" else {}
+
+
+def operations(schema: BaseSchema) -> Iterator[APIOperation]:
+    for result in schema.get_all_operations():
+        yield result.ok()
+
+
+@pytest.mark.parametrize("examples", [8, pytest.param(200, marks=pytest.mark.slow)])
+def test_every_operation_answers_as_the_document_says(caller, examples):
+    url, headers = caller
+    schema = schemathesis.openapi.from_dict(httpx.get(f"{url}/openapi.json", timeout=PATIENCE_S).json())
+    schema.config.update(base_url=url)
+    tried = [_try(operation, headers, examples) for operation in operations(schema)]
+    assert len(tried) >= OPERATIONS
+    assert httpx.get(f"{url}/readyz", timeout=PATIENCE_S).status_code == 200
+
+
+def _try(operation: APIOperation, headers: dict[str, str], examples: int) -> str:
+    @seed(0)
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy())
+    def conforms(case: schemathesis.Case) -> None:
+        case.call_and_validate(headers=headers, timeout=PATIENCE_S, excluded_checks=UNTOLD)
+
+    conforms()
+    return operation.label
