@@ -4,7 +4,7 @@ Knows nothing of HTTP. A version that does not hold is kept with its reason, and
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from export.errors import ExportError
 from export.manifest import Manifest, Variant, check_files, read_manifest
-from export.repository import model_names, version_dir, versions
+from export.repository import version_dir
 from service.batcher import BatchPolicy
 from service.errors import ModelNotFound, NotReady, ServiceError, StartError
 from service.session import Placement, Session, SessionError, suits
@@ -24,7 +24,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReadyVersion:
-    """A version that may be asked. sessions: one per instance. policy: with max_size bounded by the manifest's."""
+    """A version that may be asked.
+
+    sessions: one per instance. policy: with max_size bounded by the manifest's. remark: what an operator should know of
+    it, such as that its folder changed for the worse.
+    """
 
     name: str
     version: int
@@ -32,6 +36,7 @@ class ReadyVersion:
     sessions: tuple[Session, ...]
     policy: BatchPolicy
     placement: Placement
+    remark: str = ""
 
     @property
     def provider(self) -> str:
@@ -91,25 +96,15 @@ class Catalog:
         )
 
 
-def load(
-    root: Path,
-    placement: Placement,
-    policy_of: Callable[[str], BatchPolicy],
-    instances: int = 1,
-    default_model: str | None = None,
-) -> Catalog:
-    """Load every version; one that is not sound is left out with its reason. Raises StartError for the device."""
-    ready: list[ReadyVersion] = []
-    broken: list[BrokenVersion] = []
-    for name in model_names(root):
-        for version in versions(root, name):
-            entry = load_version(root, name, version, placement, policy_of(name), instances)
-            if isinstance(entry, ReadyVersion):
-                ready.append(entry)
-            else:
-                broken.append(entry)
-    names = {entry.name for entry in ready} | {entry.name for entry in broken}
-    return Catalog(tuple(ready), tuple(broken), default_model or (names.pop() if len(names) == 1 else None))
+def assemble(entries: Iterable[Entry], default_model: str | None) -> Catalog:
+    """A catalog of these versions. default_model: the setting; None for the only model, if there is only one."""
+    found = tuple(entries)
+    names = {entry.name for entry in found}
+    return Catalog(
+        tuple(entry for entry in found if isinstance(entry, ReadyVersion)),
+        tuple(entry for entry in found if isinstance(entry, BrokenVersion)),
+        default_model or (names.pop() if len(names) == 1 else None),
+    )
 
 
 def load_version(

@@ -32,6 +32,20 @@ def serve(
     instances: Annotated[
         int | None, typer.Option(help="Sessions of each version side by side.", show_default="1")
     ] = None,
+    versions: Annotated[
+        str | None, typer.Option(help="Which versions serve: all, latest, latest:N or a list: 1,3.", show_default="all")
+    ] = None,
+    model_control: Annotated[
+        str | None,
+        typer.Option(help="none; poll: follow the repository; explicit: on request.", show_default="none"),
+    ] = None,
+    poll_seconds: Annotated[
+        float | None, typer.Option(help="Time between two looks at the repository.", show_default="5")
+    ] = None,
+    load_models: Annotated[
+        str | None,
+        typer.Option(help="Under explicit control: models to load at the start; * for all.", show_default="none"),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(help="CPU threads of one model call.", show_default="those at hand")
     ] = None,
@@ -75,6 +89,10 @@ def serve(
         "max_queue": max_queue,
         "deadline_ms": deadline_ms,
         "instances": instances,
+        "versions": versions,
+        "model_control": model_control,
+        "poll_seconds": poll_seconds,
+        "load_models": load_models,
         "threads": threads,
         "keys_file": keys_file,
         "tls_cert": tls_cert,

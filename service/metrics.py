@@ -72,6 +72,12 @@ class Metrics:
             "harmonic_queue_seconds", "Seconds that a prepared request waited for its model call."
         )
         self._total = self._seconds("harmonic_request_seconds", "Seconds from a request's head to its answer.")
+        self._changes = Counter(
+            "harmonic_model_changes",
+            "Versions that were loaded, refused for not being sound, or retired.",
+            ("model", "change"),
+            registry=registry,
+        )
         ProcessCollector(registry=registry)
 
     def version(self, model: str, version: int) -> VersionMetrics:
@@ -94,6 +100,10 @@ class Metrics:
                     bucket = float(labels["le"]), int(sample.value)
                     found.setdefault((labels["model"], labels["version"]), []).append(bucket)
         return found
+
+    def changed(self, model: str, change: str) -> None:
+        """Count a change of what serves: "loaded", "refused" or "retired"."""
+        self._changes.labels(model, change).inc()
 
     def watch(self, state: "Callable[[], State]") -> None:
         """Read the batchers' counts and the catalog at every scrape."""

@@ -71,6 +71,7 @@ class VersionSummary(BaseModel):
     version: int
     state: Literal["ready", "broken"]
     reason: str | None = Field(None, description="Why a broken version is left out.")
+    remark: str | None = Field(None, description="What is wrong around a version that serves all the same.")
     architecture: str | None = None
     classes: int | None = Field(None, description="How many classes.")
     input_shape: list[int] | None = Field(None, description="Rows, columns, channels.")
@@ -152,6 +153,7 @@ def _summary(entry: Entry) -> dict[str, Any]:
     return {
         "version": entry.version,
         "state": "ready",
+        "remark": entry.remark or None,
         "architecture": entry.manifest.architecture,
         "classes": len(entry.manifest.classes),
         "input_shape": list(entry.manifest.pixels.shape),

@@ -17,9 +17,12 @@ from service.connections import ConnectionLimits
 from service.decode import Limits
 from service.errors import StartError
 from service.keys import Key, Keyring, read_keys
+from service.versions import PATTERN, VersionPolicy, version_policy
 
 PREFIX = "HARMONIC_SERVE_"
 _Size = Annotated[int, Field(ge=1)]
+_Instances = Annotated[int, Field(ge=1, le=64)]
+_Versions = Annotated[str, Field(pattern=PATTERN)]
 _Levels = Annotated[int, Field(ge=1, le=64)]
 _Milliseconds = Annotated[float, Field(ge=0, le=3_600_000)]
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -27,8 +30,8 @@ _Port = Annotated[int, Field(ge=0, le=65535)]
 _POLICY, _LIMITS, _CONNECTIONS = BatchPolicy(), Limits(), ConnectionLimits()
 
 
-class PolicyOverride(BaseModel):
-    """What one model's batching policy has of its own; the rest is as in the settings."""
+class ModelSettings(BaseModel):
+    """What one model has of its own, in its `config.toml` or in `policies`; the rest is as in the settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,6 +41,8 @@ class PolicyOverride(BaseModel):
     deadline_ms: Annotated[float, Field(gt=0)] | None = None
     priority_levels: _Levels | None = None
     default_priority: _Levels | None = None
+    instances: _Instances | None = None
+    versions: _Versions | None = None
 
 
 class Settings(BaseSettings):
@@ -58,8 +63,16 @@ class Settings(BaseSettings):
     decode_threads: _Size | None = Field(
         None, description="Threads that decode images; unset: the CPUs this process may use."
     )
-    instances: Annotated[int, Field(ge=1, le=64)] = Field(
-        1, description="Sessions of each version that run side by side."
+    instances: _Instances = Field(1, description="Sessions of each version that run side by side.")
+    versions: _Versions = Field(
+        "all", description="Which versions serve: `all`, `latest` (the newest sound one), `latest:N`, or a list: `1,3`."
+    )
+    model_control: Literal["none", "poll", "explicit"] = Field(
+        "none", description="`poll`: follow changes of the repository; `explicit`: load and unload on request."
+    )
+    poll_seconds: _Seconds = Field(5.0, description="Time between two looks at the repository, in seconds.")
+    load_models: Annotated[str, Field(max_length=10_000)] | None = Field(
+        None, description="Under `explicit` control: names of the models to load at the start, or `*` for every one."
     )
     max_batch: _Size = Field(_POLICY.max_size, description="Most images in one model call, and in one request.")
     window_ms: _Milliseconds = Field(
@@ -77,7 +90,7 @@ class Settings(BaseSettings):
     default_priority: _Levels = Field(
         _POLICY.default_priority, description="Level of a request that names none, or none that exists."
     )
-    policies: dict[str, PolicyOverride] = Field(
+    policies: dict[str, ModelSettings] = Field(
         default_factory=dict,
         description='JSON, batching of single models: `{"cifar10": {"max_size": 64, "window_ms": 2}}`.',
     )
@@ -143,9 +156,9 @@ class Settings(BaseSettings):
         None, description="Address of an OpenTelemetry collector that takes traces over HTTP; unset: no spans."
     )
 
-    def policy(self, model: str) -> BatchPolicy:
-        """The batching policy of a model: the common one with the model's own entries."""
-        common = BatchPolicy(
+    def policy(self, model: str, own: ModelSettings | None = None) -> BatchPolicy:
+        """The batching policy of a model: the common one, then what the model has of its own, then `policies`."""
+        policy = BatchPolicy(
             self.max_batch,
             self.window_ms,
             self.max_queue,
@@ -153,8 +166,22 @@ class Settings(BaseSettings):
             self.priority_levels,
             self.default_priority,
         )
-        own = self.policies.get(model)
-        return replace(common, **own.model_dump(exclude_none=True)) if own else common
+        changes: dict[str, Any] = {}
+        for source in (own, self.policies.get(model)):
+            if source is not None:
+                changes |= source.model_dump(exclude_none=True, exclude={"instances", "versions"})
+        return replace(policy, **changes)
+
+    def instances_of(self, model: str, own: ModelSettings) -> int:
+        """How many sessions each version of a model gets."""
+        return self._last_word(model).instances or own.instances or self.instances
+
+    def versions_of(self, model: str, own: ModelSettings) -> VersionPolicy:
+        """Which versions of a model serve."""
+        return version_policy(self._last_word(model).versions or own.versions or self.versions)
+
+    def _last_word(self, model: str) -> ModelSettings:
+        return self.policies.get(model) or ModelSettings()
 
     def limits(self) -> Limits:
         """What one request may bring."""

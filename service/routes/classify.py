@@ -10,13 +10,14 @@ from starlette.responses import Response
 
 from service.bodies import Buffers, read_images
 from service.decode import Limits
-from service.engine import Engine, Outcome, Visit
+from service.engine import Engine
 from service.errors import ModelNotFound, RequestError, ServiceError
 from service.metrics import Metrics
 from service.ranking import predictions
 from service.routes.departure import Departed, unless_departed
 from service.routes.errors import service_error
 from service.schemas import Classification, ErrorBody
+from service.visit import Outcome, Visit
 
 TOP_K = 5
 _BODY: dict[str, Any] = {

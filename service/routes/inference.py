@@ -15,13 +15,14 @@ from service.bodies import Buffers, Share, read_body
 from service.catalog import ReadyVersion
 from service.compression import check_coding, inflate
 from service.decode import Limits
-from service.engine import Engine, Outcome, Visit
+from service.engine import Engine
 from service.errors import BodyTooLarge, RequestError, ServiceError
 from service.metrics import Metrics
 from service.protocol import InferenceRequest, memory_of_json, read_request, write_response
 from service.routes.departure import Departed, unless_departed
 from service.routes.errors import service_error
 from service.routes.protocol_paths import BASES, ERRORS, asked_version
+from service.visit import Outcome, Visit
 
 HEAD_LENGTH = "Inference-Header-Content-Length"
 _INLINE_BYTES = 64 * 1024  # more JSON than this is read in a thread, so that the loop never computes

@@ -50,7 +50,8 @@ def router(engine: Engine, limits: Limits, buffers: Buffers) -> APIRouter:
     async def index(request: Request) -> Response:
         """Every version of every model: its state, and why it is not ready."""
         only_ready = (await asked(request, _IndexRequest)).ready
-        return JSONResponse([entry for entry in engine.index() if entry["state"] == "READY" or not only_ready])
+        listed = await engine.index()
+        return JSONResponse([entry for entry in listed if entry["state"] == "READY" or not only_ready])
 
     async def load(request: Request) -> Response:
         """Load a model of the repository, or what is new of it. Only where model control is explicit."""

@@ -4,16 +4,19 @@ import numpy as np
 import pytest
 
 from export.manifest import Variant
-from service.batcher import BatchPolicy
-from service.catalog import BrokenVersion, Catalog, ReadyVersion, load
+from export.repository import model_names
+from service.catalog import BrokenVersion, Catalog, ReadyVersion, assemble
 from service.errors import ModelNotFound, NotReady, StartError
 from service.session import Placement, place
+from service.settings import Settings
+from service.stock import Stock
 
 CPU = Placement("cpu", 1)
 
 
 def loaded(root, **options) -> Catalog:
-    return load(root, CPU, lambda _: BatchPolicy(), **options)
+    stock = Stock(Settings(repository=root, **options), CPU)
+    return assemble([item.entry for name in model_names(root) for item in stock.survey(name, {}).values()], None)
 
 
 def reason(root) -> str:

@@ -1,0 +1,180 @@
+"""Model control: brings what serves in line with the repository, one change at a time, without losing a request.
+
+What is new is loaded and tried in a thread while the old serves; then requests go to the new; then the old is emptied
+and forgotten. Knows nothing of HTTP.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from export.errors import ExportError
+from export.repository import model_names
+from service.catalog import BrokenVersion, Catalog, ReadyVersion, assemble
+from service.errors import ControlRefused, Draining, ModelNotFound, NotReady, ServiceError
+from service.metrics import Metrics
+from service.settings import Settings
+from service.stock import Item, Stock
+from service.visit import Served
+
+log = logging.getLogger(__name__)
+
+
+class Control:
+    """The versions in service. `catalog` and `served` are always those of one moment, and are swapped between turns of
+    the loop, never within one."""
+
+    def __init__(self, settings: Settings, stock: Stock, metrics: Metrics) -> None:
+        self._settings = settings
+        self._stock = stock
+        self._metrics = metrics
+        self._items: dict[str, dict[int, Item]] = {}
+        self._one_at_a_time = asyncio.Lock()
+        self._leaving: dict[asyncio.Task[None], Served] = {}
+        self._polling: asyncio.Task[None] | None = None
+        self._stopped = False
+        self.catalog = Catalog((), (), settings.default_model)
+        self.served: dict[tuple[str, int], Served] = {}
+
+    async def start(self) -> None:
+        """Load what is to serve from the start. Raises RepositoryError, StartError, ModelNotFound."""
+        await self._bring(await self._first_names())
+        if self._settings.model_control == "poll":
+            self._polling = asyncio.create_task(self._poll())
+
+    async def load(self, name: str) -> None:
+        """Load what is new of a model of the repository; what was broken is tried again.
+
+        Raises ModelNotFound, and ControlRefused where that is not allowed or a version is not sound. What serves stays.
+        """
+        self._check_explicit()
+        if name not in await self._names():
+            raise ModelNotFound(f"the repository has no model {name[:100]!r}")
+        await self._bring([name], again=True)
+        reasons = [_reason(item) for item in self._items[name].values() if _reason(item)]
+        if reasons or not self._items[name]:
+            raise ControlRefused("; ".join(reasons) or f"model {name!r} has no versions")
+
+    async def unload(self, name: str) -> None:
+        """Let nobody in to a model any more, answer those who are in, forget it. Raises as `load` does."""
+        self._check_explicit()
+        if name not in self._items:
+            raise ModelNotFound(f"model {name[:100]!r} is not loaded")
+        async with self._one_at_a_time:
+            leaving = self._swap({other: items for other, items in self._items.items() if other != name})
+        await asyncio.gather(*(asyncio.shield(task) for task in leaving))
+
+    async def index(self) -> list[dict[str, str]]:
+        """Every version as the model repository extension lists it; under explicit control what is not loaded too."""
+        names: set[str] = set()
+        if self._settings.model_control == "explicit":
+            names = set(await self._names())
+        listed = [_listed(item) for _, items in sorted(self._items.items()) for _, item in sorted(items.items())]
+        return listed + [
+            {"name": name, "version": "", "state": "UNAVAILABLE", "reason": "not loaded"}
+            for name in sorted(names - self._items.keys())
+        ]
+
+    def close(self) -> None:
+        """Follow no more changes."""
+        if self._polling:
+            self._polling.cancel()
+
+    def stop(self) -> None:
+        """End every batcher now; what waits is answered with Draining."""
+        self.close()
+        self._stopped = True
+        for served in (*self.served.values(), *self._leaving.values()):
+            served.batcher.stop()
+
+    async def _first_names(self) -> list[str]:
+        names = await asyncio.to_thread(model_names, self._settings.repository)
+        wanted = (self._settings.load_models or "").strip()
+        if self._settings.model_control != "explicit" or wanted == "*":
+            return names
+        chosen = [name.strip() for name in wanted.split(",") if name.strip()]
+        if unknown := sorted(set(chosen) - set(names)):
+            raise ModelNotFound(f"load_models names {', '.join(unknown)}; the repository has {', '.join(names)}")
+        return chosen
+
+    async def _names(self) -> list[str]:
+        try:
+            return await asyncio.to_thread(model_names, self._settings.repository)
+        except (ExportError, OSError) as error:
+            raise NotReady(f"the repository cannot be read: {error}") from error
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.poll_seconds)
+            try:
+                names = await self._names()
+                await self._bring([*names, *(self._items.keys() - set(names))])
+            except ServiceError as error:  # the repository is away for a while; what serves, serves
+                log.warning("looking at the repository: %s", error)
+            except Exception:  # the edge of the task: the next look may go better
+                log.exception("looking at the repository")
+
+    async def _bring(self, names: Iterable[str], again: bool = False) -> None:
+        """Survey these models one after the other, and let each serve as it was found."""
+        async with self._one_at_a_time:
+            for name in names:
+                known = self._items.get(name, {})
+                found = await asyncio.to_thread(self._stock.survey, name, known, again)
+                if self._stopped:
+                    raise Draining("the service is shutting down")
+                if found != known or name not in self._items:
+                    self._note(name, known, found)
+                    gone = not found and self._settings.model_control == "poll"
+                    self._swap({**self._items, name: found} if not gone else _without(self._items, name))
+
+    def _swap(self, items: dict[str, dict[int, Item]]) -> list[asyncio.Task[None]]:
+        """Serve these from now on. Returns the tasks that see out what is served no longer."""
+        entries = [item.entry for versions in items.values() for item in versions.values()]
+        before = self.served
+        served: dict[tuple[str, int], Served] = {}
+        for entry in entries:
+            if isinstance(entry, ReadyVersion):
+                key = (entry.name, entry.version)
+                old = before.get(key)
+                same = old is not None and old.entry.sessions is entry.sessions
+                served[key] = old if old is not None and same else Served(entry, self._metrics)
+        self._items, self.served = items, served
+        self.catalog = assemble(entries, self._settings.default_model)
+        staying = set(map(id, served.values()))
+        return [self._see_out(old) for old in before.values() if id(old) not in staying]
+
+    def _see_out(self, served: Served) -> asyncio.Task[None]:
+        task = asyncio.create_task(served.retire())
+        self._leaving[task] = served
+        task.add_done_callback(self._leaving.pop)
+        self._metrics.changed(served.entry.name, "retired")
+        return task
+
+    def _note(self, name: str, known: dict[int, Item], found: dict[int, Item]) -> None:
+        for version, item in found.items():
+            if version not in known or known[version].entry != item.entry:
+                change = "loaded" if not _reason(item) else "refused"
+                self._metrics.changed(name, change)
+                log.info("%s version %d: %s %s", name, version, change, _reason(item))
+        for version in known.keys() - found.keys():
+            log.info("%s version %d: serves no longer", name, version)
+
+    def _check_explicit(self) -> None:
+        mode = self._settings.model_control
+        if mode != "explicit":
+            raise ControlRefused(f"model control is {mode!r}; load and unload want --model-control explicit")
+
+
+def _listed(item: Item) -> dict[str, str]:
+    entry = item.entry
+    state = "UNAVAILABLE" if isinstance(entry, BrokenVersion) else "READY"
+    return {"name": entry.name, "version": str(entry.version), "state": state, "reason": _reason(item)}
+
+
+def _reason(item: Item) -> str:
+    entry = item.entry
+    return entry.reason if isinstance(entry, BrokenVersion) else entry.remark
+
+
+def _without(items: dict[str, dict[int, Item]], name: str) -> dict[str, dict[int, Item]]:
+    return {other: versions for other, versions in items.items() if other != name}
