@@ -121,7 +121,11 @@ def compression_tables(outcome: Outcome) -> Iterator[Table]:
 
 
 def _confusion_table(measured: Evaluation) -> Table:
-    table = Table("true \\ answered", *measured.classes, "recall", title="Confusion")
+    table = Table(title="Confusion")
+    table.add_column("true \\ answered", no_wrap=True)
+    for name in measured.classes:
+        table.add_column(name, justify="right")
+    table.add_column("recall", justify="right", no_wrap=True)
     for name, row, recall in zip(measured.classes, measured.confusion(), measured.recall(), strict=True):
         table.add_row(name, *(str(count) for count in row), f"{recall:.1%}")
     return table
