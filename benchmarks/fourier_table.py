@@ -44,7 +44,7 @@ def main() -> None:
     measured = {}
     for name, architecture in NETWORKS.items():
         plan = planned(recipe.read(asked.recipe), architecture)
-        folder = train.train(plan, images, asked.out / name.replace(" ", "-").lower())
+        folder = train.train(plan, images, asked.out / name.replace(" ", "-").lower(), test=test)
         loaded = bundle.load(folder)
         classifier = Classifier(loaded.model, MNIST).eval()
         figures = {
