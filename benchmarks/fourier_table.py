@@ -23,8 +23,9 @@ from harmonic.fourier import Matrices
 from harmonic.images import Images, prepare_all
 from harmonic.pixels import with_own_size
 from harmonic.resampling import Resampler, low_pass
+from harmonic.scale_net import FourierNet
 from harmonic.scaled import assigned_sizes, at_size
-from harmonic.zoo.fourier import MNIST, FourierNet
+from harmonic.zoo.fourier import MNIST
 
 SIZES = range(8, 29)
 NETWORKS = {"Fourier": None, "plain CNN": "scale_cnn"}

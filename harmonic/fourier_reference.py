@@ -15,7 +15,7 @@ from torch import Tensor
 
 from harmonic.bundle import load_strictly
 from harmonic.errors import BundleError
-from harmonic.zoo.fourier import FourierNet, Stage
+from harmonic.scale_net import FourierNet, Stage
 
 _IGNORED = re.compile(r"L\d+\.(spectral_decay|mat)|conv\d+\.conv_i\.weight")
 _HEAD = {"0": "0", "2": "1", "4": "3", "6": "5"}  # LayerNorm, Linear, LayerNorm, Linear: theirs -> ours

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from harmonic.augment import augment, generator, random_resized_crop
+from harmonic.balance import class_weights
 from harmonic.errors import DataError, DeviceError, RecipeError
 from harmonic.images import Images, check_all, prepare_all, split_by_group
 from harmonic.pixels import PixelSpec, prepare
@@ -70,13 +71,6 @@ def _limited(recipe: Recipe, images: Images) -> Images:
         return images
     share = recipe.data.limit / len(images)
     return images.subset(split_by_group(images.labels, images.own_groups(), share, recipe.train.seed)[1])
-
-
-def class_weights(images: Images) -> NDArray[np.float64]:
-    """1 / frequency of every class, scaled so that the mean over the images is 1; 0 for a class without images."""
-    counts = np.bincount(images.labels, minlength=len(images.classes))
-    present = int((counts > 0).sum())
-    return np.divide(len(images), counts * present, out=np.zeros(len(counts)), where=counts > 0)
 
 
 def _training_loader(recipe: Recipe, images: Images, spec: PixelSpec, share: Share) -> DataLoader[Any]:

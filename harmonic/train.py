@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from harmonic import bundle, zoo
+from harmonic.balance import Balance, PriorCorrectable
 from harmonic.checkpoint import Checkpoints
 from harmonic.claim import claim, refuse_another_run
 from harmonic.classifier import Classifier
@@ -26,7 +27,7 @@ from harmonic.curves import draw_curves
 from harmonic.errors import DeviceError, RecipeError
 from harmonic.evaluate import NetworkPredictor, evaluate
 from harmonic.images import Images, check_all
-from harmonic.loaders import Share, class_weights, loaders, split
+from harmonic.loaders import Share, loaders, split
 from harmonic.pixels import PixelSpec
 from harmonic.progress import EpochBar
 from harmonic.quiet import quiet_lightning
@@ -99,14 +100,6 @@ def _continuing(recipe: Recipe, card: bundle.Card) -> Recipe:
 
 
 @runtime_checkable
-class PriorCorrectable(Protocol):
-    """A network that can answer for other class shares than it was trained with."""
-
-    def correct_prior(self, shares: Tensor) -> None:
-        """Turn answers for equally frequent classes into answers for these shares."""
-
-
-@runtime_checkable
 class OwnTraining(Protocol):
     """A network that knows its own loss and which of its parameters decay."""
 
@@ -117,22 +110,6 @@ class OwnTraining(Protocol):
         """Parameters by weight decay, for the optimiser."""
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """Weights by class. loss: of a training image's loss; hits: of a validation image's right answer. None: all 1."""
-
-    loss: Tensor | None = None
-    hits: Tensor | None = None
-
-    @classmethod
-    def of(cls, recipe: Recipe, learning: Images, choosing: Images) -> "Balance":
-        """What the recipe asks for."""
-        if recipe.data.balance == "none":
-            return cls()
-        loss = torch.from_numpy(class_weights(learning)).float() if recipe.data.balance == "loss" else None
-        return cls(loss, torch.from_numpy(class_weights(choosing)).float())
-
-
 class Trainee(L.LightningModule):
     """A classifier with its loss, metrics and optimiser, as the recipe says. Batches: uint8 NHWC images, int64
     labels."""
@@ -140,7 +117,7 @@ class Trainee(L.LightningModule):
     loss_weights: Tensor | None
     hit_weights: Tensor | None
 
-    def __init__(self, recipe: Recipe, network: nn.Module, spec: PixelSpec, balance: Balance = Balance()) -> None:
+    def __init__(self, recipe: Recipe, network: nn.Module, spec: PixelSpec, balance: Balance) -> None:
         super().__init__()
         self.recipe = recipe
         self.model = Classifier(network, spec)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 
@@ -37,8 +38,6 @@ def test_its_golden_answers_are_what_its_graph_gives_here(version):
 
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda path: path.parent.name)
 def test_it_has_no_transform_and_no_complex_number(version):
-    import onnx
-
     graph = onnx.load(version / "model.onnx").graph
 
     assert not {"DFT", "STFT"} & {node.op_type for node in graph.node}

@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from harmonic import bundle
+from harmonic.balance import class_weights
 from harmonic.data import Images
 from harmonic.errors import RecipeError
-from harmonic.loaders import EpochSampler, class_weights
+from harmonic.loaders import EpochSampler
 from harmonic.recipe import Recipe
 from harmonic.train import Where, train
 

@@ -1,0 +1,43 @@
+"""Rare classes: weights that make every class count the same, and the way back to the classes' true shares."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harmonic.images import Images
+from harmonic.recipe import Recipe
+
+
+def class_weights(images: Images) -> NDArray[np.float64]:
+    """1 / frequency of every class, scaled so that the mean over the images is 1; 0 for a class without images."""
+    counts = np.bincount(images.labels, minlength=len(images.classes))
+    present = int((counts > 0).sum())
+    return np.divide(len(images), counts * present, out=np.zeros(len(counts)), where=counts > 0)
+
+
+@runtime_checkable
+class PriorCorrectable(Protocol):
+    """A network that can answer for other class shares than it was trained with."""
+
+    def correct_prior(self, shares: Tensor) -> None:
+        """Turn answers for equally frequent classes into answers for these shares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Weights by class. loss: of a training image's loss; hits: of a validation image's right answer. None: all 1."""
+
+    loss: Tensor | None = None
+    hits: Tensor | None = None
+
+    @classmethod
+    def of(cls, recipe: Recipe, learning: Images, choosing: Images) -> "Balance":
+        """What the recipe asks for."""
+        if recipe.data.balance == "none":
+            return cls()
+        loss = torch.from_numpy(class_weights(learning)).float() if recipe.data.balance == "loss" else None
+        return cls(loss, torch.from_numpy(class_weights(choosing)).float())
