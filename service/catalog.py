@@ -17,6 +17,8 @@ from export.manifest import Manifest, Variant, check_files, read_manifest
 from export.repository import version_dir
 from service.batcher import BatchPolicy
 from service.errors import ModelNotFound, NotReady, ServiceError, StartError
+from service.opening import open_session
+from service.running import AS_EXPORTED, Running, adapts, choose
 from service.session import Placement, Session, SessionError, suits
 
 log = logging.getLogger(__name__)
@@ -26,8 +28,9 @@ log = logging.getLogger(__name__)
 class ReadyVersion:
     """A version that may be asked.
 
-    sessions: one per instance. policy: with max_size bounded by the manifest's. remark: what an operator should know of
-    it, such as that its folder changed for the worse.
+    sessions: one per instance. policy: with max_size bounded by the manifest's. adaptive: its norm follows the traffic,
+    so an answer depends on earlier ones. remark: what an operator should know of it, such as that its folder changed
+    for the worse.
     """
 
     name: str
@@ -36,6 +39,8 @@ class ReadyVersion:
     sessions: tuple[Session, ...]
     policy: BatchPolicy
     placement: Placement
+    variant: Variant
+    adaptive: bool = False
     remark: str = ""
 
     @property
@@ -108,23 +113,34 @@ def assemble(entries: Iterable[Entry], default_model: str | None) -> Catalog:
 
 
 def load_version(
-    root: Path, name: str, version: int, placement: Placement, policy: BatchPolicy, instances: int = 1
+    root: Path,
+    name: str,
+    version: int,
+    placement: Placement,
+    policy: BatchPolicy,
+    instances: int = 1,
+    running: Running = AS_EXPORTED,
 ) -> Entry:
-    """Load and try one version: sums, graph, goldens, warm-up."""
+    """Load and try one version: sums, graph, goldens, warm-up. instances: on each device."""
     folder = version_dir(root, name, version)
     try:
         manifest = read_manifest(folder)
         check_files(folder, manifest)
-        variant = manifest.variant()
+        variant = choose(manifest, running)
         if not suits(variant, placement):
             raise SessionError(
                 f"{folder}: made for {', '.join(variant.devices)}, and this service runs on {placement.device}"
             )
         policy = _bounded(policy, manifest.max_batch)
-        sessions = tuple(Session(folder / variant.file, manifest, placement) for _ in range(instances))
+        sessions = tuple(
+            open_session(folder, manifest, variant, device, policy.max_size, running)
+            for device in placement.each()
+            for _ in range(instances)
+        )
         for session in sessions:
             session.warm_up((1, policy.max_size), manifest)
             replay(folder, manifest, variant, session)
+            session.follow_traffic()
     except StartError:
         raise
     except (ExportError, ServiceError) as error:
@@ -134,7 +150,7 @@ def load_version(
     log.info(
         "%s version %d is ready on %s, in batches of up to %d", name, version, sessions[0].provider, policy.max_size
     )
-    return ReadyVersion(name, version, manifest, sessions, policy, placement)
+    return ReadyVersion(name, version, manifest, sessions, policy, placement, variant, adapts(variant, running))
 
 
 def replay(folder: Path, manifest: Manifest, variant: Variant, session: Session) -> None:

@@ -169,7 +169,7 @@ class Engine:
     def _place(self) -> Placement:
         check_installation()
         settings = self._settings
-        return place(settings.device, settings.threads, _some_graph(settings.repository))
+        return place(settings.device, settings.threads, _some_graph(settings.repository), settings.gpu())
 
     def _tell(self, placement: Placement, seconds: float) -> None:
         log.info(

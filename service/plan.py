@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from export.repository import checked_name
 from service.batcher import BatchPolicy
 from service.errors import ServiceError
+from service.running import AS_EXPORTED, Running
 from service.settings import ModelSettings, Settings
 from service.versions import VersionPolicy
 
@@ -25,11 +26,12 @@ class PlanError(ServiceError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a model gets. instances: sessions of each version. versions: which of them serve."""
+    """What a model gets. instances: sessions of each version. versions: which of them serve. running: in which form."""
 
     policy: BatchPolicy
     instances: int
     versions: VersionPolicy
+    running: Running = AS_EXPORTED
 
 
 def read_plan(root: Path, name: str, settings: Settings) -> Plan:
@@ -40,7 +42,12 @@ def read_plan(root: Path, name: str, settings: Settings) -> Plan:
     path = root / checked_name(name) / CONFIG
     own = _read(path)
     try:
-        return Plan(settings.policy(name, own), settings.instances_of(name, own), settings.versions_of(name, own))
+        return Plan(
+            settings.policy(name, own),
+            settings.instances_of(name, own),
+            settings.versions_of(name, own),
+            settings.running_of(name, own),
+        )
     except ServiceError as error:
         raise PlanError(f"{path}: {error.message}") from error
 

@@ -3,7 +3,7 @@
 Asked for a GPU, it runs on the GPU or raises: never a silent fall back to the CPU.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from export.manifest import Manifest, Variant
 from service.cpus import usable_cpus
+from service.diagnosis import why_no_cuda
 from service.errors import ServiceError, StartError
+from service.providers import CUDA, TENSORRT, GpuOptions, providers, wanted
 
-CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_NO_OPTIONS = GpuOptions()
 _WHEELS = ("onnxruntime", "onnxruntime-gpu")
 
 
@@ -26,20 +28,25 @@ class SessionError(ServiceError):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where sessions run. device: "cpu" or "cuda:N". threads: of one call on the CPU."""
+    """Where sessions run. device: "cpu", "cuda:N", or several as "cuda:0,cuda:1". threads: of one call on the CPU."""
 
     device: str
     threads: int
+    gpu: GpuOptions = _NO_OPTIONS
 
     @property
     def provider(self) -> str:
-        """ONNX Runtime's name of the provider."""
-        return CPU if self.device == "cpu" else CUDA
+        """ONNX Runtime's name of the provider that must be in force."""
+        return wanted(self.device.partition(",")[0], self.gpu)
 
     @property
     def ordinal(self) -> int:
         """Number of the CUDA device."""
         return int(self.device.partition(":")[2] or 0)
+
+    def each(self) -> list["Placement"]:
+        """One placement for every device."""
+        return [replace(self, device=device) for device in self.device.split(",")]
 
 
 class Session:
@@ -47,15 +54,11 @@ class Session:
 
     def __init__(self, path: Path, manifest: Manifest, placement: Placement) -> None:
         """Open `path`, hold it against its manifest. Raises SessionError, or StartError where CUDA is not in force."""
-        try:
-            self._session = ort.InferenceSession(path, _options(placement), providers=_providers(placement))
-        except Exception as error:  # ONNX Runtime raises a family of its own, without a common base
-            raise SessionError(f"{path}: ONNX Runtime cannot open it ({_first_line(error)})") from error
+        self._session = open_graph(path, placement)
         self.provider: str = self._session.get_providers()[0]
-        if self.provider != placement.provider:
-            raise StartError(_no_cuda(placement))
         self._input, self._outputs = manifest.input, [manifest.output]
-        self._check(path, manifest)
+        kind = "tensor(uint8)" if manifest.pixels.dtype == np.uint8 else "tensor(float)"
+        check_ends(self._session, path, (manifest.input, kind, manifest.pixels.shape), manifest.output)
 
     def run(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """images: (n, height, width, channels), of the manifest's dtype. Returns the logits, (n, classes)."""
@@ -67,19 +70,41 @@ class Session:
         for size in batches:
             self.run(np.zeros((size, *manifest.pixels.shape), manifest.pixels.dtype))
 
-    def _check(self, path: Path, manifest: Manifest) -> None:
-        kind = "tensor(uint8)" if manifest.pixels.dtype == np.uint8 else "tensor(float)"
-        wanted = (manifest.input, kind, list(manifest.pixels.shape))
-        found = [(node.name, node.type, list(node.shape[1:])) for node in self._session.get_inputs()]
-        if found != [wanted]:
-            raise SessionError(
-                f"{path}: its inputs are {found}, its manifest says {[wanted]}. Export the version again."
-            )
-        outputs = [node.name for node in self._session.get_outputs()]
-        if manifest.output not in outputs:
-            raise SessionError(
-                f"{path}: its outputs are {outputs}, its manifest says {manifest.output!r}. Export the version again."
-            )
+    def follow_traffic(self) -> None:
+        """Called once the session was held against its goldens: from here on what adapts may adapt."""
+
+    def reset(self) -> None:
+        """Forget what was adapted."""
+
+
+def open_graph(path: Path, placement: Placement, stream: int | None = None) -> ort.InferenceSession:
+    """Open a graph on one device. stream: address of the CUDA stream that it shall use, None for its own.
+
+    Raises SessionError, or StartError where the provider that was asked for is not in force.
+    """
+    try:
+        session = ort.InferenceSession(
+            path, _options(placement), providers=providers(placement.device, placement.gpu, stream)
+        )
+    except Exception as error:  # ONNX Runtime raises a family of its own, without a common base
+        raise SessionError(f"{path}: ONNX Runtime cannot open it ({_first_line(error)})") from error
+    if session.get_providers()[0] != placement.provider:
+        raise StartError(_not_in_force(placement))
+    return session
+
+
+def check_ends(session: ort.InferenceSession, path: Path, taken: tuple[str, str, tuple[int, ...]], output: str) -> None:
+    """Hold a graph's ends against its manifest. taken: name, type, and shape behind the batch. Raises SessionError."""
+    name, kind, shape = taken
+    wants = (name, kind, list(shape))
+    found = [(node.name, node.type, list(node.shape[1:])) for node in session.get_inputs()]
+    if found != [wants]:
+        raise SessionError(f"{path}: its inputs are {found}, its manifest says {[wants]}. Export the version again.")
+    outputs = [node.name for node in session.get_outputs()]
+    if output not in outputs:
+        raise SessionError(
+            f"{path}: its outputs are {outputs}, its manifest says {output!r}. Export the version again."
+        )
 
 
 def check_installation() -> None:
@@ -92,20 +117,21 @@ def check_installation() -> None:
         )
 
 
-def place(device: str, threads: int | None, probe: Path | None) -> Placement:
+def place(device: str, threads: int | None, probe: Path | None, gpu: GpuOptions = _NO_OPTIONS) -> Placement:
     """Decide where sessions run.
 
-    device: "cpu", "cuda", "cuda:N" or "auto". threads: of one call, None for the CPUs at hand.
-    probe: a graph that `auto` opens on CUDA to see whether it really runs there; without one it takes the CPU.
+    device: "cpu", "cuda", "cuda:N", several of these with commas, or "auto". threads: of one call, None for the CPUs at
+    hand. probe: a graph that `auto` opens on CUDA to see whether it really runs there; without one it takes the CPU.
     """
     count = threads or usable_cpus()
     if device == "cpu":
         return Placement("cpu", count)
-    placement = Placement("cuda:0" if device in {"auto", "cuda"} else device, count)
-    if CUDA not in ort.get_available_providers():
+    placement = Placement("cuda:0" if device in {"auto", "cuda"} else device, count, gpu)
+    available = ort.get_available_providers()
+    if placement.provider not in available:
         if device == "auto":
             return Placement("cpu", count)
-        raise StartError(_no_cuda(placement))
+        raise StartError(_not_in_force(placement))
     ort.preload_dlls()  # the CUDA and cuDNN wheels lie beside ours, where the loader does not look
     if device == "auto" and not (probe and _runs(probe, placement)):
         return Placement("cpu", count)
@@ -119,10 +145,10 @@ def suits(variant: Variant, placement: Placement) -> bool:
 
 def _runs(path: Path, placement: Placement) -> bool:
     try:
-        session = ort.InferenceSession(path, _options(placement), providers=_providers(placement))
-    except Exception:  # a driver, a library or a device that is not there
+        open_graph(path, placement)
+    except ServiceError:  # a driver, a library or a device that is not there
         return False
-    return bool(session.get_providers()[0] == placement.provider)
+    return True
 
 
 def _options(placement: Placement) -> ort.SessionOptions:
@@ -139,23 +165,15 @@ def _options(placement: Placement) -> ort.SessionOptions:
     return options
 
 
-def _providers(placement: Placement) -> list[Any]:
-    if placement.device == "cpu":
-        return [CPU]
-    return [(CUDA, {"device_id": str(placement.ordinal)}), CPU]  # ONNX Runtime keeps shape arithmetic on the CPU
-
-
-def _no_cuda(placement: Placement) -> str:
-    if CUDA not in ort.get_available_providers():
+def _not_in_force(placement: Placement) -> str:
+    has_cuda = CUDA in ort.get_available_providers()
+    if has_cuda and placement.gpu.tensorrt_cache is not None:
         return (
-            f"{placement.device} was asked for, but the installed ONNX Runtime {ort.__version__} has no CUDA in it. "
-            "Install harmonic-inference[gpu] in place of [cpu], or ask for --device cpu."
+            f"{placement.device} was asked for with {TENSORRT}, but ONNX Runtime {ort.__version__} could not start it. "
+            "Install TensorRT's libraries, or leave tensorrt_cache unset."
         )
-    return (
-        f"{placement.device} was asked for, but ONNX Runtime {ort.__version__} could not start CUDA: no such "
-        "device, no NVIDIA driver, or CUDA or cuDNN libraries that it cannot load. Look at `nvidia-smi`, install "
-        "harmonic-inference[gpu], or ask for --device cpu."
-    )
+    version = str(getattr(ort, "cuda_version", "") or "12").partition(".")[0]
+    return why_no_cuda(placement.device, runtime=ort.__version__, has_cuda=has_cuda, cuda_major=version)
 
 
 def _installed(name: str) -> bool:

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from service.accelerators import Accelerators
 from service.batcher import BatchPolicy
 from service.connections import ConnectionLimits
 from service.decode import Limits
 from service.errors import StartError
 from service.keys import Key, Keyring, read_keys
+from service.running import Running, StemChoice
 from service.versions import PATTERN, VersionPolicy, version_policy
 
 PREFIX = "HARMONIC_SERVE_"
@@ -43,9 +45,10 @@ class ModelSettings(BaseModel):
     default_priority: _Levels | None = None
     instances: _Instances | None = None
     versions: _Versions | None = None
+    stem: StemChoice | None = None
 
 
-class Settings(BaseSettings):
+class Settings(Accelerators):
     """How the service runs; docs/settings.md is held to this class by a test."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
@@ -54,16 +57,9 @@ class Settings(BaseSettings):
     default_model: str | None = Field(None, description="Model of `/v1/classify`; unset: the only one there is.")
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every one.")
     port: _Port = Field(8000, description="Port to listen on; 0 takes a free one.")
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$")] = Field(
-        "auto", description="`cpu`, `cuda`, `cuda:N`, or `auto`: CUDA where a session really runs on it, else the CPU."
-    )
-    threads: _Size | None = Field(
-        None, description="Threads of one model call on the CPU; unset: the CPUs this process may use."
-    )
     decode_threads: _Size | None = Field(
         None, description="Threads that decode images; unset: the CPUs this process may use."
     )
-    instances: _Instances = Field(1, description="Sessions of each version that run side by side.")
     versions: _Versions = Field(
         "all", description="Which versions serve: `all`, `latest` (the newest sound one), `latest:N`, or a list: `1,3`."
     )
@@ -169,7 +165,7 @@ class Settings(BaseSettings):
         changes: dict[str, Any] = {}
         for source in (own, self.policies.get(model)):
             if source is not None:
-                changes |= source.model_dump(exclude_none=True, exclude={"instances", "versions"})
+                changes |= source.model_dump(exclude_none=True, exclude={"instances", "versions", "stem"})
         return replace(policy, **changes)
 
     def instances_of(self, model: str, own: ModelSettings) -> int:
@@ -179,6 +175,10 @@ class Settings(BaseSettings):
     def versions_of(self, model: str, own: ModelSettings) -> VersionPolicy:
         """Which versions of a model serve."""
         return version_policy(self._last_word(model).versions or own.versions or self.versions)
+
+    def running_of(self, model: str, own: ModelSettings) -> Running:
+        """Which variant of a model runs, and whether its norm may move."""
+        return Running(self._last_word(model).stem or own.stem or self.stem, self.adapt_images)
 
     def _last_word(self, model: str) -> ModelSettings:
         return self.policies.get(model) or ModelSettings()

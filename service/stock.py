@@ -63,7 +63,7 @@ class Stock:
         stamp = _stamp(version_dir(self._root, name, version))
         if old and (old.stamp, old.plan) == (stamp, plan) and not (again and _word(old.entry)):
             return old
-        entry = load_version(self._root, name, version, self._placement, plan.policy, plan.instances)
+        entry = load_version(self._root, name, version, self._placement, plan.policy, plan.instances, plan.running)
         if isinstance(entry, BrokenVersion) and old and isinstance(old.entry, ReadyVersion):
             entry = replace(old.entry, remark=f"serves as it was loaded; what lies there now: {entry.reason}")
         return Item(entry, stamp, plan)

@@ -1,0 +1,93 @@
+"""What ONNX Runtime is told about the devices: pure functions from settings to its provider options.
+
+Names and values are those of ONNX Runtime's CUDA and TensorRT providers; it takes every one of them as text.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
+ConvSearch = Literal["heuristic", "exhaustive", "default"]
+Arena = Literal["power-of-two", "as-requested"]
+Provider = tuple[str, dict[str, str]]
+
+_ARENAS: dict[Arena, str] = {"power-of-two": "kNextPowerOfTwo", "as-requested": "kSameAsRequested"}
+
+
+@dataclass(frozen=True, slots=True)
+class GpuOptions:
+    """How CUDA sessions run; without meaning on the CPU.
+
+    conv_search: how cuDNN's algorithm is chosen; "exhaustive" measures all of them for each new batch size.
+    nhwc: convolutions with channels last. tf32: 10 bits of mantissa in convolutions and matrix products.
+    graphs: record the calls of each batch size once and replay them. arena, memory_bytes: how memory grows, and up to
+    where, for each session. tensorrt_cache: folder for TensorRT's engines; None leaves TensorRT out.
+    """
+
+    conv_search: ConvSearch = "heuristic"
+    nhwc: bool = False
+    tf32: bool = False
+    graphs: bool = False
+    arena: Arena = "power-of-two"
+    memory_bytes: int | None = None
+    tensorrt_cache: Path | None = None
+
+
+def providers(device: str, gpu: GpuOptions, stream: int | None = None) -> list[Provider]:
+    """Providers in order of preference for "cpu" or "cuda:N".
+
+    stream: address of a CUDA stream that the calls go to, in place of one of ONNX Runtime's own.
+    The CPU stands last beside CUDA too: ONNX Runtime keeps arithmetic on shapes there.
+    """
+    if device == "cpu":
+        return [(CPU, {})]
+    ordinal = device.partition(":")[2] or "0"
+    cuda = (CUDA, _cuda(ordinal, gpu) | _stream(stream))
+    if gpu.tensorrt_cache is None:
+        return [cuda, (CPU, {})]
+    return [(TENSORRT, _tensorrt(ordinal, gpu, gpu.tensorrt_cache) | _stream(stream)), cuda, (CPU, {})]
+
+
+def wanted(device: str, gpu: GpuOptions) -> str:
+    """The provider that must be in force, or the service does not start."""
+    return providers(device, gpu)[0][0]
+
+
+def buckets(largest: int) -> tuple[int, ...]:
+    """Batch sizes that calls are padded to: powers of two, and the largest; at most a half of a call is padding."""
+    sizes = [1]
+    while sizes[-1] * 2 < largest:
+        sizes.append(sizes[-1] * 2)
+    return tuple(sizes) if largest == 1 else (*sizes, largest)
+
+
+def _cuda(ordinal: str, gpu: GpuOptions) -> dict[str, str]:
+    options = {
+        "device_id": ordinal,
+        "cudnn_conv_algo_search": gpu.conv_search.upper(),
+        "prefer_nhwc": _flag(gpu.nhwc),
+        "use_tf32": _flag(gpu.tf32),
+        "enable_cuda_graph": _flag(gpu.graphs),
+        "arena_extend_strategy": _ARENAS[gpu.arena],
+    }
+    return options if gpu.memory_bytes is None else {**options, "gpu_mem_limit": str(gpu.memory_bytes)}
+
+
+def _tensorrt(ordinal: str, gpu: GpuOptions, cache: Path) -> dict[str, str]:
+    return {
+        "device_id": ordinal,
+        "trt_engine_cache_enable": "True",
+        "trt_engine_cache_path": str(cache),
+        "trt_timing_cache_enable": "True",
+        "trt_timing_cache_path": str(cache),
+        "trt_cuda_graph_enable": str(gpu.graphs),
+    }
+
+
+def _stream(address: int | None) -> dict[str, str]:
+    return {} if address is None else {"has_user_compute_stream": "1", "user_compute_stream": str(address)}
+
+
+def _flag(value: bool) -> str:
+    return "1" if value else "0"
