@@ -1,4 +1,5 @@
-# Two images from one file: `cpu` (no torch, a few hundred MB) and `gpu` (ONNX Runtime with its CUDA libraries).
+# Two images from one file: `cpu` (no torch, a few hundred MB) and `gpu` (ONNX Runtime and, for native stems, PyTorch,
+# on one set of CUDA libraries).
 #   docker build --target cpu --tag harmonic:cpu .
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
@@ -41,7 +42,7 @@ COPY --from=build-cpu /opt/harmonic /opt/harmonic
 
 # Below the CPU image, so that a builder that works from top to bottom fetches no CUDA for it.
 FROM build AS build-gpu
-RUN /opt/harmonic/bin/pip install --quiet --constraint constraints.txt ".[serve,gpu]"
+RUN /opt/harmonic/bin/pip install --quiet --constraint constraints.txt ".[serve,gpu,native]"
 COPY harmonic harmonic
 COPY export export
 COPY service service

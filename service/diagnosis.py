@@ -13,7 +13,7 @@ _DRIVER = "libcuda.so.1"
 _OTHERWISE = "Or ask for --device cpu."
 
 
-def why_no_cuda(device: str, *, runtime: str, has_cuda: bool, cuda_major: str = "12", load: Load = ctypes.CDLL) -> str:
+def why_no_cuda(device: str, *, runtime: str, has_cuda: bool, cuda_major: str = "13", load: Load = ctypes.CDLL) -> str:
     """One sentence of what is missing and one of what to do.
 
     device: as asked for. runtime: ONNX Runtime's version. has_cuda: whether its wheel was built with CUDA, of which

@@ -172,7 +172,7 @@ def _not_in_force(placement: Placement) -> str:
             f"{placement.device} was asked for with {TENSORRT}, but ONNX Runtime {ort.__version__} could not start it. "
             "Install TensorRT's libraries, or leave tensorrt_cache unset."
         )
-    version = str(getattr(ort, "cuda_version", "") or "12").partition(".")[0]
+    version = str(getattr(ort, "cuda_version", "") or "13").partition(".")[0]
     return why_no_cuda(placement.device, runtime=ort.__version__, has_cuda=has_cuda, cuda_major=version)
 
 
