@@ -15,7 +15,7 @@ from service.routes.errors import service_error
 OPEN = frozenset(
     {"/", "/docs", "/redoc", "/openapi.json", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready"}
 )  # documents and probes: they tell nothing of models, callers or traffic
-_CONTROL = "/v2/repository/models/"
+_CONTROL = ("/v2/repository/models/", "/v1/control/")
 _ANY_SCOPE = "/metrics"
 _BEARER = b"bearer "
 

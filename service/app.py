@@ -48,6 +48,7 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
     app.include_router(metadata.router(engine))
     app.include_router(repository.router(engine, limits, buffers))
     app.include_router(admin.models(engine))
+    app.include_router(admin.control(engine))
     app.include_router(admin.probes(engine))
     if settings.admin_port is None:
         app.include_router(admin.exposition(metrics))

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 _Repository = Annotated[Path | None, typer.Option(help="Folder of the models: NAME/VERSION/.", show_default="models")]
-_Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="auto")]
+_Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or cuda:0,cuda:1.", show_default="auto")]
 
 
 def serve(
@@ -45,6 +45,9 @@ def serve(
     load_models: Annotated[
         str | None,
         typer.Option(help="Under explicit control: models to load at the start; * for all.", show_default="none"),
+    ] = None,
+    stem: Annotated[
+        str | None, typer.Option(help="First layer: auto, folded, or native in PyTorch.", show_default="auto")
     ] = None,
     threads: Annotated[
         int | None, typer.Option(help="CPU threads of one model call.", show_default="those at hand")
@@ -93,6 +96,7 @@ def serve(
         "model_control": model_control,
         "poll_seconds": poll_seconds,
         "load_models": load_models,
+        "stem": stem,
         "threads": threads,
         "keys_file": keys_file,
         "tls_cert": tls_cert,

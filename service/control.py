@@ -64,6 +64,15 @@ class Control:
             leaving = self._swap({other: items for other, items in self._items.items() if other != name})
         await asyncio.gather(*(asyncio.shield(task) for task in leaving))
 
+    async def reset(self, name: str) -> None:
+        """Forget what the norms of a model took from its traffic. Raises ControlRefused, ModelNotFound."""
+        self._check_explicit()
+        sessions = [each for one in self.served.values() if one.entry.name == name for each in one.entry.sessions]
+        if not sessions:
+            raise ModelNotFound(f"no version of a model {name[:100]!r} serves")
+        for session in sessions:
+            await asyncio.to_thread(session.reset)
+
     async def index(self) -> list[dict[str, str]]:
         """Every version as the model repository extension lists it; under explicit control what is not loaded too."""
         names: set[str] = set()

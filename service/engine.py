@@ -94,6 +94,10 @@ class Engine:
         """Take a model out of service; returns when its last request is answered. Raises as `load_model` does."""
         await self._open_control().unload(name)
 
+    async def reset_norm(self, name: str) -> None:
+        """Put a model's adaptive norms back to training's figures. Raises ControlRefused, ModelNotFound, NotReady."""
+        await self._open_control().reset(name)
+
     def document(self, model: str, version: int, file: str) -> bytes:
         """A file beside a ready version's graph, for people to read. Blocking.
 

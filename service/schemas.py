@@ -39,6 +39,7 @@ class Classification(BaseModel):
     version: int
     predictions: list[Prediction]
     timing_ms: Timing
+    norm: Literal["adaptive"] | None = Field(None, description="Present where answers depend on earlier traffic.")
 
 
 class ErrorDetail(BaseModel):
@@ -79,6 +80,8 @@ class VersionSummary(BaseModel):
     device: str | None = None
     instances: int | None = None
     policy: Policy | None = None
+    variant: str | None = Field(None, description="`default`: the whole folded net; `native`: its stem in PyTorch.")
+    norm: Literal["adaptive"] | None = Field(None, description="Present where answers depend on earlier traffic.")
     metrics: dict[str, Any] = Field(
         default_factory=dict, description="Figures measured when the model was made, with their data."
     )
@@ -161,6 +164,8 @@ def _summary(entry: Entry) -> dict[str, Any]:
         "device": entry.placement.device,
         "instances": len(entry.sessions),
         "policy": Policy(**asdict(policy)),
+        "variant": entry.variant.name,
+        "norm": "adaptive" if entry.adaptive else None,
         "metrics": entry.manifest.metrics,
     }
 

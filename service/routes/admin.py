@@ -30,6 +30,22 @@ def models(engine: Engine) -> APIRouter:
     return routes
 
 
+def control(engine: Engine) -> APIRouter:
+    """What an operator may change where model control is explicit; with API keys, it wants one for control."""
+    routes = APIRouter(tags=["service"])
+
+    @routes.post(
+        "/v1/control/models/{name}/norm/reset",
+        responses={status: {"model": ErrorBody} for status in (400, 404, 503)},
+    )
+    async def reset_norm(name: str) -> Health:
+        """Forget what a model's adaptive norms took from the traffic."""
+        await engine.reset_norm(name)
+        return Health(status="reset")
+
+    return routes
+
+
 def probes(engine: Engine) -> APIRouter:
     """Alive, and ready."""
     routes = APIRouter(tags=["service"])

@@ -16,6 +16,7 @@ from service.metrics import Metrics
 from service.ranking import predictions
 from service.routes.departure import Departed, unless_departed
 from service.routes.errors import service_error
+from service.routes.marks import marks
 from service.schemas import Classification, ErrorBody
 from service.visit import Outcome, Visit
 
@@ -126,7 +127,7 @@ class _Classify:
             outcome = await unless_departed(request, visit.submit(images))
             body = _body(visit, outcome, top_k, started)
             visit.note(outcome, time.monotonic() - started)
-        return Response(body, media_type="application/json")
+        return Response(body, headers=marks(visit.entry), media_type="application/json")
 
 
 def _body(visit: Visit, outcome: Outcome, top_k: int, started: float) -> bytes:
@@ -138,7 +139,8 @@ def _body(visit: Visit, outcome: Outcome, top_k: int, started: float) -> bytes:
         "inference": _ms(outcome.inference_s),
         "total": _ms(time.monotonic() - started),
     }
-    return to_json({"model": entry.name, "version": entry.version, "predictions": ranked, "timing_ms": timing})
+    answer = {"model": entry.name, "version": entry.version, "predictions": ranked, "timing_ms": timing}
+    return to_json({**answer, "norm": "adaptive"} if entry.adaptive else answer)
 
 
 def _ms(seconds: float) -> float:

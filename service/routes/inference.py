@@ -21,6 +21,7 @@ from service.metrics import Metrics
 from service.protocol import InferenceRequest, memory_of_json, read_request, write_response
 from service.routes.departure import Departed, unless_departed
 from service.routes.errors import service_error
+from service.routes.marks import marks
 from service.routes.protocol_paths import BASES, ERRORS, asked_version
 from service.visit import Outcome, Visit
 
@@ -101,8 +102,9 @@ class _Infer:
             body, head_bytes = write_response(asked, entry.name, entry.version, entry.manifest, outcome.logits)
             visit.note(outcome, time.monotonic() - started)
         if head_bytes is None:
-            return Response(body, media_type="application/json")
-        return Response(body, headers={HEAD_LENGTH: str(head_bytes)}, media_type="application/octet-stream")
+            return Response(body, headers=marks(entry), media_type="application/json")
+        headers = {HEAD_LENGTH: str(head_bytes), **marks(entry)}
+        return Response(body, headers=headers, media_type="application/octet-stream")
 
     async def _read(self, request: Request, share: Share, entry: ReadyVersion) -> InferenceRequest:
         coding = check_coding(request.headers.get("content-encoding", ""))

@@ -79,3 +79,21 @@ def repository(publish: Publish, tmp_path: Path) -> Path:
     """A repository with one version of one model."""
     publish()
     return tmp_path / "models"
+
+
+@pytest.fixture(scope="session")
+def native_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that asks for a native stem and allows it to adapt, exported from PyTorch."""
+    import torch
+
+    from export.pipeline import Order, export
+    from harmonic import zoo
+    from harmonic.bundle import Bundle, Card
+    from tests.laws import randomised
+
+    torch.manual_seed(0)
+    card = Card(architecture="harm_wrn10_1", classes=("cat", "dog", "eel"), pixels=PixelSpec(height=32, width=32))
+    bundle = Bundle(card, randomised(zoo.create("harm_wrn10_1", 3)).eval())
+    folder = tmp_path_factory.mktemp("native")
+    export(Order(bundle, folder, "pets", max_batch=16, stem="native", norm="adaptive"))
+    return folder

@@ -12,9 +12,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from export.manifest import Manifest, read_manifest
-from export.pipeline import Order, export
-from harmonic import zoo
-from harmonic.bundle import Bundle, Card
 from harmonic.layers import BandNormConv2d
 from harmonic.pixels import PixelSpec
 from service.batcher import BatchPolicy
@@ -25,18 +22,11 @@ from service.session import Placement, Session, SessionError
 from tests.laws import randomised
 
 CPU = Placement("cpu", 1)
-SPEC = PixelSpec(height=32, width=32)
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository whose model asks for the native stem and allows it to adapt."""
-    torch.manual_seed(0)
-    card = Card(architecture="harm_wrn10_1", classes=("cat", "dog", "eel"), pixels=SPEC)
-    bundle = Bundle(card, randomised(zoo.create("harm_wrn10_1", 3)).eval())
-    folder = tmp_path_factory.mktemp("native")
-    export(Order(bundle, folder, "pets", max_batch=16, stem="native", norm="adaptive"))
-    return folder
+@pytest.fixture
+def root(native_repository: Path) -> Path:
+    return native_repository
 
 
 def loaded(root: Path, running: Running | None = None) -> ReadyVersion | BrokenVersion:

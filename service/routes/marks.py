@@ -1,0 +1,8 @@
+"""What an answer says of itself beside its body."""
+
+from service.catalog import ReadyVersion
+
+
+def marks(entry: ReadyVersion) -> dict[str, str]:
+    """Headers of an answer: whether it depends on earlier traffic."""
+    return {"Harmonic-Norm": "adaptive"} if entry.adaptive else {}
