@@ -50,6 +50,7 @@ def publishing(root: Path, name: str, version: int | None = None) -> Iterator[tu
     """Yield an empty folder to fill and the version's number; on leaving without an error it becomes that version.
 
     version: None takes the next free number. A version that exists is never overwritten.
+    Raises RepositoryError for what may not be published, and for a disk that is full; then there is no new version.
     A killed process leaves a hidden folder behind that no reader takes for a version; the next publisher removes it.
     """
     model_dir = root / checked_name(name)
@@ -67,6 +68,10 @@ def publishing(root: Path, name: str, version: int | None = None) -> Iterator[tu
         _sync(staging)
         staging.chmod(0o755)
         _claim(staging, target)
+    except OSError as error:  # a disk that is full or that may not be written
+        raise RepositoryError(
+            f"{target}: cannot be written: {error.strerror or error}. Nothing was published."
+        ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         _remove_if_empty(model_dir)

@@ -41,12 +41,13 @@ def publish_colours(
     side: int = 8,
     golden_shift: float = 0.0,
     weights: np.ndarray | None = None,
+    graph: onnx.ModelProto | None = None,
     **manifest: object,
 ) -> Path:
     """Publish a version of the colour model; golden_shift makes its golden answers wrong by that much."""
     images = np.random.default_rng(0).integers(0, 256, (4, side, side, 3), dtype=np.uint8)
     with publishing(root, name) as (folder, version):
-        onnx.save(colour_graph(side, side, weights=weights), folder / WHOLE_NET)
+        onnx.save(graph or colour_graph(side, side, weights=weights), folder / WHOLE_NET)
         session = ort.InferenceSession(folder / WHOLE_NET, providers=["CPUExecutionProvider"])
         (logits,) = session.run(None, {"images": images})
         np.savez(folder / GOLDENS, images=images, logits=logits + np.float32(golden_shift))
