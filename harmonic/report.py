@@ -5,21 +5,28 @@ from dataclasses import dataclass
 
 import torch
 from rich.table import Column, Table
+from torch import nn
 
 from harmonic import zoo
 from harmonic.compress import Outcome
 from harmonic.convert import Conversion
+from harmonic.errors import SpectrumError
 from harmonic.evaluate import Evaluation
+from harmonic.pixels import PixelSpec
 from harmonic.trace import macs, parameters
 
 
 @dataclass(frozen=True, slots=True)
 class ArchitectureRow:
-    """What a list says of an architecture. macs: of one image; published: test error as the papers print it."""
+    """What a list says of an architecture.
+
+    macs: of one image; None where most arithmetic is not that of convolutions and linear layers (transforms, say).
+    published: test error as the papers print it.
+    """
 
     name: str
     parameters: int
-    macs: int
+    macs: int | None
     height: int
     width: int
     published: str
@@ -53,13 +60,20 @@ def architecture_rows() -> Iterator[ArchitectureRow]:
             yield ArchitectureRow(
                 name,
                 parameters(model),
-                macs(model, (spec.channels, spec.height, spec.width)),
+                _macs(model, spec),
                 spec.height,
                 spec.width,
                 family.published.get(name, ""),
                 (*family.arguments, "spectrum"),
                 family.summary,
             )
+
+
+def _macs(model: nn.Module, spec: PixelSpec) -> int | None:
+    try:
+        return macs(model, (spec.channels, spec.height, spec.width))
+    except SpectrumError:
+        return None
 
 
 def architecture_table(rows: Iterable[ArchitectureRow]) -> Table:
@@ -69,7 +83,7 @@ def architecture_table(rows: Iterable[ArchitectureRow]) -> Table:
         table.add_row(
             row.name,
             f"{row.parameters:,}",
-            f"{row.macs / 1e6:,.1f}",
+            "–" if row.macs is None else f"{row.macs / 1e6:,.1f}",
             f"{row.height} x {row.width}",
             row.published,
             ", ".join(row.arguments),

@@ -70,8 +70,10 @@ def fourier_small(
 def fourier_stl(
     classes: int, widths: Sequence[int] = (32, 128, 256, 512), hidden: int = 256, dropout: float = 0.75
 ) -> nn.Module:
-    """Scale-equivariant network for colour images of 49 to 97 pixels: a projection, and a block for each further
-    width."""
+    """Scale-equivariant network for colour images of 49 to 97 pixels.
+
+    widths: channels of the projection, and of each block after it.
+    """
     _check(widths, hidden, dropout)
     if not 2 <= len(widths) <= 4:
         raise ZooError(f"widths are of the projection and 1 to 3 blocks, not {list(widths)}.")
