@@ -57,7 +57,7 @@ class Metrics:
         self._registry = registry
         self._requests = Counter(
             "harmonic_requests",
-            "Classify requests by outcome; status is the HTTP status.",
+            "Requests for an answer of a model; status is the HTTP status.",
             (*_LABELS, "status"),
             registry=registry,
         )

@@ -21,6 +21,7 @@ export function startLive(place, note, chosen) {
   let of = "";
 
   async function look() {
+    let pause = 1000;
     if (!document.hidden) {
       try {
         const { model, shown } = chosen();
@@ -33,9 +34,10 @@ export function startLive(place, note, chosen) {
         note.textContent = mine?.waiting ? `${mine.waiting} images waiting` : "last minute";
       } catch (error) {
         note.textContent = error.status === 0 ? "the service cannot be reached" : error.message;
+        pause = 5000; // a key may have a rate, and a service in trouble has enough to do
       }
     }
-    setTimeout(look, 1000);
+    setTimeout(look, pause);
   }
 
   function draw() {

@@ -81,6 +81,16 @@ def test_an_answer_tells_its_times_and_its_batch(repository):
     assert float(told_by_header["total"]) >= body["total"]
 
 
+def test_a_tensor_request_is_observed_like_a_picture(repository, logged):
+    tensor = {"name": "images", "datatype": "UINT8", "shape": [1, 8, 8, 3], "data": [0] * 192}
+    body = {"inputs": [tensor]}
+    answer = posted(repository, "/v2/models/colours/infer", {"access_log": True}, json=body)
+    assert answer.status_code == 200, answer.text
+    assert 'batch;desc="1"' in answer.headers["Server-Timing"]
+    (line,) = logged.access()
+    assert (line["route"], line["model"], line["batch"]) == ("/v2/models/{name}/infer", "colours", 1)
+
+
 @pytest.mark.parametrize("url", ["/nowhere", "/v1/models/none/classify", "/v1/classify"])
 def test_an_error_has_an_id_and_a_time_too(repository, url):
     answer = posted(repository, url, content=b"no image")
