@@ -6,6 +6,7 @@ A setting is an environment variable HARMONIC_SERVE_<NAME>, or a flag of `harmon
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -236,4 +237,22 @@ def read_settings(flags: Mapping[str, Any] | None = None) -> Settings:
         settings.policy(model)
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise StartError("TLS wants both tls_cert and tls_key, or neither.")
+    _check_control(settings)
     return settings
+
+
+def _check_control(settings: Settings) -> None:
+    """Refuse to let everybody on a network load and unload models."""
+    if settings.model_control != "explicit" or _is_loopback(settings.host) or settings.keyring().allows("control"):
+        return
+    raise StartError(
+        f"model_control is explicit and the service listens on {settings.host}: without an API key of the scope "
+        "control, anybody who reaches it could unload its models. Make one: `harmonic key --name NAME --scope control`."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import resource
 import socket
 import ssl
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import httpx
 import pytest
 import trustme
 
-from tests.e2e.process import PATIENCE_S, run, serving
+from tests.e2e.process import PATIENCE_S, memory_bytes, run, serving
 from tests.service.conftest import publish_colours
 from tests.service.images import encoded, noise, plain
 
@@ -199,6 +200,24 @@ def test_more_idle_connections_than_there_may_be_cost_the_longest_idle_ones(url)
     for connection in idle:
         connection.close()
     still_serves(url)
+
+
+def test_thousands_of_idle_connections_are_held_and_the_service_answers(repository):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 4000:
+        pytest.skip("the limit on open files is too low for this test")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4000), hard))
+    with serving(repository, connections="3500", head_seconds="60") as (url, process):
+        idle = [connect(url) for _ in range(3000)]
+        before = memory_bytes(process.pid)
+        for _ in range(3):
+            still_serves(url)
+        assert before < 512 * 2**20
+        idle[0].sendall(GET)
+        assert idle[0].recv(65536).startswith(b"HTTP/1.1 200 ")  # it was kept
+        for connection in idle:
+            connection.close()
+        still_serves(url)
 
 
 def test_when_every_connection_is_busy_a_new_one_is_told_to_come_back(repository):

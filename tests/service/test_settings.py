@@ -3,6 +3,7 @@ from pydantic import ValidationError
 
 from service.batcher import BatchPolicy
 from service.errors import StartError
+from service.keys import make
 from service.settings import read_settings
 
 
@@ -51,3 +52,23 @@ def test_a_model_may_have_a_policy_of_its_own(monkeypatch):
 def test_settings_are_frozen():
     with pytest.raises(ValidationError):
         read_settings().port = 1
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org"])
+def test_explicit_control_on_a_network_wants_a_key_for_it(host):
+    asked = {"model_control": "explicit", "host": host}
+    with pytest.raises(StartError, match="harmonic key"):
+        read_settings(asked)
+    with pytest.raises(StartError, match="harmonic key"):
+        read_settings(asked | {"keys": (make("caller", ["inference"])[1],)})
+    assert read_settings(asked | {"keys": (make("operator", ["control"])[1],)}).host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.53", "::1", "localhost"])
+def test_explicit_control_on_the_machine_itself_does_not(host):
+    assert read_settings({"model_control": "explicit", "host": host}).model_control == "explicit"
+
+
+def test_tls_wants_a_certificate_and_its_key():
+    with pytest.raises(StartError, match="tls_key"):
+        read_settings({"tls_cert": "cert.pem"})
