@@ -45,15 +45,18 @@ class Control:
     async def load(self, name: str) -> None:
         """Load what is new of a model of the repository; what was broken is tried again.
 
-        Raises ModelNotFound, and ControlRefused where that is not allowed or a version is not sound. What serves stays.
+        Raises ModelNotFound, and ControlRefused where that is not allowed or the newest version is not sound. What
+        serves stays.
         """
         self._check_explicit()
         if name not in await self._names():
             raise ModelNotFound(f"the repository has no model {name[:100]!r}")
         await self._bring([name], again=True)
-        reasons = [_reason(item) for item in self._items[name].values() if _reason(item)]
-        if reasons or not self._items[name]:
-            raise ControlRefused("; ".join(reasons) or f"model {name!r} has no versions")
+        items = self._items[name]
+        if not items:
+            raise ControlRefused(f"model {name!r} has no versions")
+        if reason := _reason(items[max(items)]):
+            raise ControlRefused(reason)
 
     async def unload(self, name: str) -> None:
         """Let nobody in to a model any more, answer those who are in, forget it. Raises as `load` does."""

@@ -321,6 +321,33 @@ def test_loading_what_is_not_sound_is_refused_with_the_reason_and_the_old_serves
     told(root, story, load_models="*", **EXPLICIT)
 
 
+def test_an_old_version_that_is_not_sound_does_not_stand_in_the_way(root):
+    publish_colours(root, golden_shift=1.0)
+    publish_colours(root)
+
+    async def story(client: Client, _: Engine) -> None:
+        ok(await control(client, "load"))
+        assert states(await index(client)) == {"1": "UNAVAILABLE", "2": "READY"}
+
+    told(root, story, **EXPLICIT)
+
+
+def test_a_half_copied_version_that_was_tried_is_tried_again_when_it_is_whole(root):
+    publish_colours(root)
+    whole = publish_colours(root)
+    graph = (whole / "model.onnx").read_bytes()
+    (whole / "model.onnx").write_bytes(graph[:100])
+
+    async def story(client: Client, _: Engine) -> None:
+        await until(client, lambda found: states(found) == {"1": "READY", "2": "UNAVAILABLE"})
+        assert await classified(client) == 1
+        (whole / "model.onnx").write_bytes(graph)
+        await until(client, lambda found: states(found) == {"1": "READY", "2": "READY"})
+        assert await classified(client) == 2
+
+    told(root, story, **POLL)
+
+
 @pytest.mark.parametrize(
     "model",
     ["none", "..", "..%2fsecret", "%2Fetc", "colours%2f1", "colours%00", "http:%2f%2fx", ".hidden", "colours%0a"],
