@@ -5,6 +5,7 @@ trace and of sampling holds. Everything that the setting does not say is in Open
 """
 
 import os
+import threading
 from typing import TYPE_CHECKING, Self
 
 from starlette.types import Scope
@@ -14,20 +15,23 @@ from service.errors import StartError
 from service.exchange import Exchange, Work
 
 if TYPE_CHECKING:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span
 
+_LAST_SECONDS = 2.0
 _NANO = 1_000_000_000
 _CARRIED = (b"traceparent", b"tracestate")
 
 
 class Spans:
-    """Makes the spans of requests. provider: where they go; closed with this."""
+    """Makes the spans of requests. provider, exporter: where they gather, and where they go; closed with this."""
 
-    def __init__(self, provider: "TracerProvider") -> None:
+    def __init__(self, provider: "TracerProvider", exporter: "OTLPSpanExporter") -> None:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         self._provider = provider
+        self._exporter = exporter
         self._tracer = provider.get_tracer("harmonic", __version__)
         self._propagator = TraceContextTextMapPropagator()
 
@@ -47,8 +51,9 @@ class Spans:
         name = os.environ.get("OTEL_SERVICE_NAME", "harmonic")
         resource = Resource.create({"service.name": name, "service.version": __version__})
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
-        return cls(provider)
+        exporter = OTLPSpanExporter(endpoint=endpoint)
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+        return cls(provider, exporter)
 
     def begin(self, exchange: Exchange, scope: Scope) -> "Span":
         """The server span; the exchange takes its ids, so that the log lines carry them."""
@@ -78,8 +83,11 @@ class Spans:
         span.end()
 
     def close(self) -> None:
-        """Send what has gathered, and end; bounded by the exporter's own time limit."""
+        """Send what has gathered, and end. Blocking; a collector that is away is tried for two seconds."""
+        hurry = threading.Timer(_LAST_SECONDS, self._exporter.shutdown)  # ends the exporter's waiting between two tries
+        hurry.start()
         self._provider.shutdown()
+        hurry.cancel()
 
     def _describe(self, span: "Span", work: Work) -> None:
         """The model's name and company as attributes, the phases as children, laid back from the moment they ended."""

@@ -4,14 +4,17 @@ import asyncio
 import json
 import logging
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from service.app import build
+from service.errors import StartError
 from service.logs import JsonFormatter, TextFormatter
 from service.settings import Settings
 from tests.service.images import plain
@@ -237,3 +240,15 @@ def test_the_log_lines_of_a_traced_request_carry_its_own_span(repository, collec
     (server,) = [span for span in spans if not span.parent_span_id]
     (line,) = logged.access()
     assert (line["trace_id"], line["span_id"]) == (server.trace_id.hex(), server.span_id.hex())
+
+
+def test_a_collector_without_the_extra_that_speaks_to_it_stops_the_start(repository, monkeypatch):
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    with pytest.raises(StartError, match=r"harmonic-inference\[otel\]"):
+        build(Settings(repository=repository, otlp_endpoint="http://127.0.0.1:4318/v1/traces"))
+
+
+@pytest.mark.parametrize("endpoint", ["", "collector:4318", "file:///etc/passwd", "http://a b"])
+def test_an_endpoint_that_is_no_address_is_refused(endpoint):
+    with pytest.raises(ValidationError):
+        Settings(otlp_endpoint=endpoint)
