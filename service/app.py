@@ -12,11 +12,11 @@ from prometheus_client import CollectorRegistry
 from harmonic import __version__
 from service.access import OPEN, Access
 from service.bodies import Buffers
-from service.document import describe_keys
 from service.engine import Engine
 from service.headers import Headers
 from service.metrics import Metrics
 from service.observe import Observe
+from service.openapi import describe_keys
 from service.routes import activity, admin, classify, errors, inference, metadata, page, repository
 from service.settings import Settings
 from service.spans import Spans

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.process import PATIENCE_S, run, serving
+from tests.e2e.process import PATIENCE_S, free_port, run, serving
 from tests.service.conftest import publish_colours
 from tests.service.images import encoded, noise, plain
 
@@ -193,3 +193,37 @@ def test_a_broken_version_is_left_out_and_the_others_serve(repository):
         assert [version["state"] for version in versions] == ["ready", "broken"]
         assert "golden" in versions[1]["reason"]
         assert httpx.post(f"{url}/v1/classify", content=plain()).json()["version"] == 1
+
+
+def test_probes_and_metrics_have_a_port_of_their_own_where_one_is_named(repository):
+    port = free_port()
+    made = run("key", "--name", "ci")
+    (repository.parent / "keys.toml").write_text(made.stdout)
+    flags = ("--admin-port", str(port), "--keys-file", str(repository.parent / "keys.toml"))
+    admin = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S)
+    with serving(repository, *flags, drain_seconds="3") as (url, process), admin:
+        for _ in range(200):  # it listens as soon as the main port does, in the same process
+            try:
+                assert admin.get("/livez").status_code == 200
+                break
+            except httpx.ConnectError:
+                assert httpx.get(f"{url}/livez").status_code == 200
+        assert "harmonic_build_info" in admin.get("/metrics").text
+        assert admin.get("/v1/models").status_code == 404
+        headers = {"Authorization": f"Bearer {made.stderr.split()[-1]}"}
+        assert httpx.get(f"{url}/metrics", headers=headers).status_code == 404
+        assert httpx.get(f"{url}/v1/models", headers=headers).status_code == 200
+        assert httpx.get(f"{url}/v1/models").status_code == 401
+        process.terminate()
+        while admin.get("/readyz").status_code == 200:
+            pass
+        assert admin.get("/livez").status_code == 200  # a shutdown can be watched
+        assert process.wait(PATIENCE_S) == 0
+
+
+def test_a_port_for_operators_that_is_taken_ends_the_start(repository):
+    with serving(repository) as (url, _):
+        taken = url.rpartition(":")[2]
+        done = run("serve", "--repository", repository, "--port", "0", "--admin-port", taken)
+    assert done.returncode != 0
+    assert "address already in use" in done.stderr
