@@ -114,6 +114,11 @@ class Ticket:
         self.queued = False
 
     @property
+    def rank(self) -> int:
+        """0 for the usual priority of its model, below for what is more urgent, above for what is less."""
+        return self.level - self._batcher.policy.default_priority
+
+    @property
     def departed(self) -> bool:
         """True once nobody waits for the answer: whoever works on the ticket may stop. Readable from any thread."""
         return self._future.done()

@@ -6,7 +6,7 @@ A ticket's images are decoded side by side; the thread that ends last queues the
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -15,25 +15,26 @@ from harmonic.pixels import PixelSpec, prepare
 from service.batcher import Ticket
 from service.decode import Limits, decode
 from service.errors import DecodeError, ServiceError
+from service.pool import Pool
 
 
 class Preparation:
     """A bounded pool of decoding threads; what waits for it is bounded by the seats of the batchers."""
 
     def __init__(self, threads: int, limits: Limits) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self._pool = Pool(threads, "decode")
         self._limits = limits
 
     def start(self, ticket: Ticket, images: Sequence[bytes], spec: PixelSpec) -> "Job":
         """Decode and prepare every image, then submit the ticket; or fail it with a DecodeError naming the image."""
         job = Job(ticket, images, spec, self._limits)
         for index in range(len(images)):
-            self._pool.submit(job.prepare, index)
+            self._pool.submit(ticket.rank, partial(job.prepare, index))
         return job
 
     def close(self) -> None:
         """Let the threads end; what has not begun is dropped."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
 
 
 class Job:

@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.line import Line
@@ -24,6 +24,7 @@ def emptied(line: Line[Guest]) -> list[Guest]:
     return served
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 4)))
 def test_the_more_urgent_go_first_and_equals_in_the_order_they_came(levels):
     line: Line[Guest] = Line(4)
@@ -32,6 +33,7 @@ def test_the_more_urgent_go_first_and_equals_in_the_order_they_came(levels):
     assert emptied(line) == sorted(guests(levels), key=lambda guest: (guest.level, guest.submitted))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 3), min_size=1), st.data())
 def test_whoever_leaves_changes_nothing_for_the_others(levels, data):
     line: Line[Guest] = Line(3)
