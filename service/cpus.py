@@ -1,35 +1,59 @@
-"""How many CPUs this process may really use: its affinity and its cgroup's quota, not the host's core count."""
+"""How many CPUs this process may really use: its affinity and its control groups' quotas, not the host's core count."""
 
 import math
 import os
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
-_CGROUPS = Path("/sys/fs/cgroup")
+_CGROUPS, _MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+_V1 = ("cpu", "cpu,cpuacct", "cpuacct,cpu")  # where the controller of version 1 may be mounted
 
 
-def usable_cpus(cgroups: Path = _CGROUPS, affinity: int | None = None) -> int:
-    """CPUs by affinity, lowered to the cgroup's quota (v2 or v1) rounded up; at least 1."""
+def usable_cpus(cgroups: Path = _CGROUPS, affinity: int | None = None, membership: Path = _MEMBERSHIP) -> int:
+    """CPUs by affinity, lowered to the smallest quota (version 2 or 1) of this process's group and those above it,
+    rounded up; at least 1.
+
+    membership: `/proc/self/cgroup`. In a container the group itself is often what is mounted at `cgroups`.
+    """
     allowed = affinity or len(os.sched_getaffinity(0))
-    quota = _quota_v2(cgroups / "cpu.max") or _quota_v1(cgroups / "cpu")
-    return max(1, min(allowed, math.ceil(quota))) if quota else allowed
+    quotas = [*_quotas(cgroups, membership)]
+    return max(1, min(allowed, math.ceil(min(quotas)))) if quotas else allowed
 
 
-def _quota_v2(path: Path) -> float | None:
+def _quotas(cgroups: Path, membership: Path) -> Iterator[float]:
+    for controllers, group in _groups(membership):
+        for folder in (group, *group.parents):
+            below = folder.relative_to("/")
+            if controllers == "":
+                yield from _quota_v2(cgroups / below / "cpu.max")
+            elif "cpu" in controllers.split(","):
+                for mount in _V1:
+                    yield from _quota_v1(cgroups / mount / below)
+
+
+def _groups(membership: Path) -> Iterator[tuple[str, PurePosixPath]]:
+    """Controllers and path of each group; the two roots where the file says nothing."""
+    yield from (("", PurePosixPath("/")), ("cpu", PurePosixPath("/")))
+    for line in _read(membership).splitlines():
+        parts = line.split(":", 2)
+        if len(parts) == 3 and parts[2].startswith("/") and ".." not in parts[2]:  # ..: it lies outside of what we see
+            yield parts[1], PurePosixPath(parts[2])
+
+
+def _quota_v2(path: Path) -> Iterator[float]:
     words = _read(path).split()
-    if len(words) != 2 or words[0] == "max":
-        return None
-    return int(words[0]) / int(words[1])
+    if len(words) == 2 and all(word.isdecimal() and int(word) for word in words):  # "max" is no quota
+        yield int(words[0]) / int(words[1])
 
 
-def _quota_v1(folder: Path) -> float | None:
-    quota, period = _read(folder / "cpu.cfs_quota_us").strip(), _read(folder / "cpu.cfs_period_us").strip()
-    if not quota or not period or int(quota) <= 0:
-        return None
-    return int(quota) / int(period)
+def _quota_v1(folder: Path) -> Iterator[float]:
+    quota, period = (_read(folder / f"cpu.cfs_{what}_us").strip() for what in ("quota", "period"))
+    if quota.isdecimal() and period.isdecimal() and int(quota) and int(period):  # -1 is no quota
+        yield int(quota) / int(period)
 
 
 def _read(path: Path) -> str:
     try:
         return path.read_text()
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return ""

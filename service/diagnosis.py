@@ -5,27 +5,39 @@ Asks the driver and the loader themselves, in the order in which one needs the o
 
 import ctypes
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 Load = Callable[[str], Any]
 
 _DRIVER = "libcuda.so.1"
-_OTHERWISE = "Or ask for --device cpu."
 
 
-def why_no_cuda(device: str, *, runtime: str, has_cuda: bool, cuda_major: str = "13", load: Load = ctypes.CDLL) -> str:
-    """One sentence of what is missing and one of what to do.
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The installed ONNX Runtime: its version, and the major version of CUDA that its wheel was built with, if any."""
 
-    device: as asked for. runtime: ONNX Runtime's version. has_cuda: whether its wheel was built with CUDA, of which
-    major version. load: the loader of shared libraries; raises OSError for one that is not there.
+    version: str
+    cuda_major: str | None
+
+
+def why_no_cuda(device: str, runtime: Runtime, load: Load = ctypes.CDLL) -> str:
+    """What is missing and what to do, for "cuda:N" or several of these that could not be had.
+
+    load: the loader of shared libraries; raises OSError for one that is not there.
     """
-    return f"{device} was asked for, but {_reason(device, runtime, has_cuda, cuda_major, load)} {_OTHERWISE}"
+    reason = lacking(device, runtime, load) or (
+        f"ONNX Runtime {runtime.version} could not start it, though driver and libraries are there. "
+        "The driver may be too old for the libraries, or the device out of memory: look at `nvidia-smi`."
+    )
+    return f"{device} was asked for, but {reason} Or ask for --device cpu."
 
 
-def _reason(device: str, runtime: str, has_cuda: bool, cuda_major: str, load: Load) -> str:
-    if not has_cuda:
+def lacking(device: str, runtime: Runtime, load: Load = ctypes.CDLL) -> str | None:
+    """What CUDA surely lacks here; None where nothing is found."""
+    if runtime.cuda_major is None:
         return (
-            f"the installed ONNX Runtime {runtime} has no CUDA in it. "
+            f"the installed ONNX Runtime {runtime.version} has no CUDA in it. "
             "Install harmonic-inference[gpu] in place of [cpu]."
         )
     try:
@@ -36,15 +48,12 @@ def _reason(device: str, runtime: str, has_cuda: bool, cuda_major: str, load: Lo
         return f"the NVIDIA driver does not start (cuInit says {status}). Look at `nvidia-smi`."
     count = ctypes.c_int()
     driver.cuDeviceGetCount(ctypes.byref(count))
-    if int(device.partition(":")[2] or 0) >= count.value:
+    if max(int(one.partition(":")[2] or 0) for one in device.split(",")) >= count.value:
         return f"the driver knows {count.value} devices, numbered from 0. Look at `nvidia-smi --list-gpus`."
-    missing = [name for name in _libraries(cuda_major) if not _loads(name, load)]
+    missing = [name for name in _libraries(runtime.cuda_major) if not _loads(name, load)]
     if missing:
         return f"{', '.join(missing)} cannot be loaded. Install harmonic-inference[gpu], which brings them."
-    return (
-        f"ONNX Runtime {runtime} could not start it, though driver and libraries are there. "
-        "The driver may be too old for the libraries, or the device out of memory: look at `nvidia-smi`."
-    )
+    return None
 
 
 def _libraries(cuda_major: str) -> tuple[str, ...]:

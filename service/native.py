@@ -88,7 +88,8 @@ class NativeSession(Session):
 
     def run(self, images: NDArray[Any]) -> NDArray[np.float32]:
         with torch.inference_mode(), self._on_stream():
-            features = self._stem(torch.from_numpy(images).to(self._device, non_blocking=True))
+            pixels = images if images.flags.writeable else images.copy()  # PyTorch wraps no read-only memory
+            features = self._stem(torch.from_numpy(pixels).to(self._device, non_blocking=True))
             if features.shape[1:] != self._shape:
                 raise SessionError(f"the stem gives {tuple(features.shape[1:])}; its manifest says {self._shape}")
             logits = torch.empty((len(images), self._classes), device=self._device)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from export.manifest import Manifest, Variant
 from service.cpus import usable_cpus
-from service.diagnosis import why_no_cuda
+from service.diagnosis import Runtime, lacking, why_no_cuda
 from service.errors import ServiceError, StartError
 from service.providers import CUDA, TENSORRT, GpuOptions, providers, wanted
 
@@ -87,6 +87,8 @@ def open_graph(path: Path, placement: Placement, stream: int | None = None) -> o
             path, _options(placement), providers=providers(placement.device, placement.gpu, stream)
         )
     except Exception as error:  # ONNX Runtime raises a family of its own, without a common base
+        if placement.device != "cpu" and lacking(placement.device, _runtime()):
+            raise StartError(_not_in_force(placement)) from error
         raise SessionError(f"{path}: ONNX Runtime cannot open it ({_first_line(error)})") from error
     if session.get_providers()[0] != placement.provider:
         raise StartError(_not_in_force(placement))
@@ -166,14 +168,19 @@ def _options(placement: Placement) -> ort.SessionOptions:
 
 
 def _not_in_force(placement: Placement) -> str:
-    has_cuda = CUDA in ort.get_available_providers()
-    if has_cuda and placement.gpu.tensorrt_cache is not None:
+    runtime = _runtime()
+    if placement.gpu.tensorrt_cache is not None and not lacking(placement.device, runtime):
         return (
             f"{placement.device} was asked for with {TENSORRT}, but ONNX Runtime {ort.__version__} could not start it. "
             "Install TensorRT's libraries, or leave tensorrt_cache unset."
         )
-    version = str(getattr(ort, "cuda_version", "") or "13").partition(".")[0]
-    return why_no_cuda(placement.device, runtime=ort.__version__, has_cuda=has_cuda, cuda_major=version)
+    return why_no_cuda(placement.device, runtime)
+
+
+def _runtime() -> Runtime:
+    if CUDA not in ort.get_available_providers():
+        return Runtime(ort.__version__, None)
+    return Runtime(ort.__version__, str(getattr(ort, "cuda_version", "") or "13").partition(".")[0])
 
 
 def _installed(name: str) -> bool:

@@ -1,10 +1,11 @@
 """Each thing that CUDA needs and that is not there has a sentence of its own."""
 
 import ctypes
+import re
 
 import pytest
 
-from service.diagnosis import why_no_cuda
+from service.diagnosis import Runtime, lacking, why_no_cuda
 
 
 class Driver:
@@ -30,28 +31,31 @@ def loader(driver: Driver | None, *absent: str):
     return load
 
 
-def why(device: str = "cuda:0", has_cuda: bool = True, load=None) -> str:
-    return why_no_cuda(device, runtime="1.99", has_cuda=has_cuda, cuda_major="12", load=load)
+def why(device: str = "cuda:0", cuda: str | None = "13", load=None) -> str:
+    return why_no_cuda(device, Runtime("1.99", cuda), load)
 
 
 @pytest.mark.parametrize(
     ("reason", "says"),
     [
-        (why(has_cuda=False), r"1\.99 has no CUDA in it.*harmonic-inference\[gpu\]"),
+        (why(cuda=None), r"1\.99 has no CUDA in it.*harmonic-inference\[gpu\]"),
         (why(load=loader(None)), "no NVIDIA driver"),
         (why(load=loader(Driver(status=100))), "cuInit says 100"),
         (why("cuda:3", load=loader(Driver(devices=2))), "knows 2 devices"),
+        (why("cuda:0,cuda:2", load=loader(Driver(devices=2))), "knows 2 devices"),
         (why(load=loader(Driver(), "libcudnn.so.9")), r"libcudnn\.so\.9 cannot be loaded"),
-        (why(load=loader(Driver(), "libcudart.so.12", "libcublasLt.so.12")), "libcudart.*libcublasLt"),
+        (why(load=loader(Driver(), "libcudart.so.13", "libcublasLt.so.13")), "libcudart.*libcublasLt"),
         (why(load=loader(Driver())), "too old for the libraries"),
     ],
 )
 def test_what_is_missing_is_named(reason, says):
-    import re
-
     assert re.search(says, reason)
     assert "--device cpu" in reason
 
 
 def test_the_question_can_be_put_to_this_machine():
-    assert why_no_cuda("cuda:0", runtime="1.99", has_cuda=True).startswith("cuda:0 was asked for, but ")
+    assert why_no_cuda("cuda:0", Runtime("1.99", "13")).startswith("cuda:0 was asked for, but ")
+
+
+def test_nothing_is_lacking_where_driver_device_and_libraries_answer():
+    assert lacking("cuda:1", Runtime("1.99", "13"), loader(Driver(devices=2))) is None

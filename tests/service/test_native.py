@@ -113,6 +113,11 @@ def test_answers_do_not_depend_on_batch_mates_while_the_norm_is_frozen(root: Pat
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-4 * max(1, abs(alone).max()))
 
 
+def test_images_that_nobody_may_write_to_are_answered(root: Path) -> None:
+    session, received = ready(root).sessions[0], np.frombuffer(images(2).tobytes(), np.uint8).reshape(2, 32, 32, 3)
+    np.testing.assert_array_equal(session.run(received), session.run(images(2)))
+
+
 def test_a_norm_adapts_only_if_the_operator_gives_it_a_window(root: Path) -> None:
     frozen, adaptive = ready(root), ready(root, Running(adapt_images=16))
     assert (frozen.adaptive, adaptive.adaptive) == (False, True)
