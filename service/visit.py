@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from service.batcher import Answer, Batcher
 from service.catalog import ReadyVersion
 from service.errors import ModelFailed, TooManyImages
 from service.exchange import Work, current
-from service.metrics import Metrics
+from service.metrics import Metrics, VersionMetrics
 from service.preparation import Preparation
 from service.tally import Tally
 
@@ -37,7 +38,8 @@ class Served:
         self.tally = Tally()
         self.metrics = metrics.version(entry.name, entry.version)
         runs = [session.run for session in entry.sessions]
-        self.batcher = Batcher(runs, entry.policy, self._observe, name=f"{entry.name}-{entry.version}")
+        observe = partial(_observe, self.metrics, self.tally)  # knows nothing of self: no cycle keeps a model in memory
+        self.batcher = Batcher(runs, entry.policy, observe, name=f"{entry.name}-{entry.version}")
         self._visits = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -58,10 +60,6 @@ class Served:
         """Wait until every visit has ended, then end the threads. Nobody may enter any more."""
         await self._idle.wait()
         await self.batcher.drain()
-
-    def _observe(self, images: int, seconds: float) -> None:
-        self.metrics.observe_batch(images, seconds)
-        self.tally.ran(images, seconds)
 
 
 class Visit:
@@ -125,3 +123,8 @@ class Visit:
             raise ModelFailed("the model gave an answer that is no number")
         self._answered = time.monotonic()
         return Outcome(answer.rows, decode_s, answer.queue_s, answer.run_s, answer.batch_size)
+
+
+def _observe(metrics: VersionMetrics, tally: Tally, images: int, seconds: float) -> None:
+    metrics.observe_batch(images, seconds)
+    tally.ran(images, seconds)

@@ -1,8 +1,10 @@
 """Model control over HTTP: what serves while the repository changes under it."""
 
 import asyncio
+import gc
 import json
 import shutil
+import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -256,6 +258,25 @@ def test_a_visitor_of_the_old_version_is_answered_by_it_after_the_swap(root):
         await until(client, lambda found: states(found) == {"2": "READY"})
         half.set()
         assert (await slow).json()["version"] == 1
+
+    told(root, story, versions="latest", **POLL)
+
+
+def test_a_version_that_is_retired_gives_its_memory_back_at_once(root):
+    publish_colours(root)
+
+    async def story(client: Client, engine: Engine) -> None:
+        gc.disable()  # no collection may be needed
+        try:
+            old = weakref.ref(engine.describe().ready[0].sessions[0])
+            assert await classified(client) == 1
+            publish_colours(root)
+            await until(client, lambda found: states(found) == {"2": "READY"})
+            while old() is not None:
+                await asyncio.sleep(0)
+            assert await classified(client) == 2
+        finally:
+            gc.enable()
 
     told(root, story, versions="latest", **POLL)
 
