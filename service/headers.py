@@ -23,6 +23,7 @@ _DOCUMENTS_POLICY = (
     b"style-src 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com; frame-ancestors 'none'"
 )
 _CLOSE = (b"connection", b"close")
+PLAIN = (*_ALWAYS, (_POLICY, _NOTHING))  # for an answer that is made outside of this layer
 
 
 class Headers:

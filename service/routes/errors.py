@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from service.errors import BodyTooLarge, BodyTooSlow, NotReady, RequestError, ServiceError
+from service.headers import PLAIN
 from service.observe import headers, route
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,6 @@ async def _unforeseen(request: Request, error: Exception) -> Response:
     log.exception("%s", route(request.scope), exc_info=error)
     answer = error_response(request, 500, ServiceError.code, "an error inside the service; its log says more")
     answer.raw_headers.extend(
-        headers(request.scope["exchange"])
+        [*PLAIN, *headers(request.scope["exchange"])]
     )  # this answer is made outside of the layer that adds them
     return answer

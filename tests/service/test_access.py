@@ -155,6 +155,25 @@ def test_every_answer_carries_the_security_headers(repository, url):
     assert "server" not in headers
 
 
+def test_a_fault_of_the_service_carries_them_too_and_tells_nothing(repository):
+    service = assemble(Settings(repository=repository))
+
+    @service.app.get("/fault")
+    async def fault() -> None:
+        raise RuntimeError("a secret of the service")
+
+    async def story() -> httpx.Response:
+        transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
+        async with service.app.router.lifespan_context(service.app), Client(transport=transport) as client:
+            return await client.get("http://service/fault")
+
+    response = asyncio.run(story())
+    refused(response, 500, "internal")
+    assert "secret" not in response.text
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+
+
 def test_every_answer_closes_its_connection_while_the_service_shuts_down(repository):
     async def story(client: Client, engine: Engine) -> None:
         assert "connection" not in (await client.get("/livez")).headers
