@@ -9,7 +9,7 @@ import pytest
 
 from export.manifest import MANIFEST, Manifest, sha256
 from service.documents import CARD, SPECTRUM
-from tests.e2e.process import serving
+from tests.e2e.process import PATIENCE_S, serving
 from tests.service.conftest import publish_colours
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -65,6 +65,7 @@ def browser():
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed")
+    sync_api.expect.set_options(timeout=1000 * PATIENCE_S)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
@@ -75,6 +76,7 @@ def browser():
 def page(browser, address, request):
     """The page, open; a line in its console or an address of elsewhere fails the test."""
     context = browser.new_context(reduced_motion="reduce", **getattr(request, "param", {}))
+    context.set_default_timeout(1000 * PATIENCE_S)
     page = context.new_page()
     complaints: list[str] = []
     page.on("console", lambda line: complaints.append(line.text))
