@@ -12,26 +12,39 @@ def evaluate(
         str, typer.Argument(help="A bundle's folder, an exported version's folder, or a service's model address.")
     ],
     data: DataPaths,
+    against: Annotated[
+        str | None, typer.Option(help="A second one to measure on the same images, with a paired test of significance.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Pixels a side, if not the model's own; bundles only.", min=8, max=4096)
+    ] = None,
+    test_time_pooling: Annotated[
+        bool, typer.Option(help="Above 224 pixels: no cut, windows of the last map, mean of average and maximum.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measure a classifier on labelled images: top-1, top-5, recall of every class, confusion, calibration, images a
     second."""
     import json as encoder
+    from dataclasses import asdict
 
     from rich.console import Console
 
     from harmonic import data as datasets
+    from harmonic.comparison import compare, comparison_table
     from harmonic.evaluate import evaluate as measure
-    from harmonic.evaluate import open_predictor
     from harmonic.report import evaluation_tables
+    from harmonic.testtime import open_resized
 
-    measured = measure(open_predictor(target), datasets.read(data, "test"))
+    images = datasets.read(data, "test")
+    measured = measure(open_resized(target, size, test_time_pooling), images)
+    other = measure(open_resized(against, size, test_time_pooling), images) if against else None
     if json:
-        typer.echo(
-            encoder.dumps(
-                {**measured.summary(), "confusion": measured.confusion().tolist(), "seconds": measured.seconds}
-            )
-        )
+        figures = {**measured.summary(), "confusion": measured.confusion().tolist(), "seconds": measured.seconds}
+        paired = {"against": {**other.summary(), **asdict(compare(measured, other))}} if other else {}
+        typer.echo(encoder.dumps(figures | paired))
         return
     for table in evaluation_tables(measured):
         Console().print(table)
+    if other and against:
+        Console().print(comparison_table(measured, other, (target, against)))

@@ -1,0 +1,134 @@
+"""Chosen levels against uniform and progressive ones at equal parameters, on real images.
+
+    python benchmarks/compression_table.py resnet20 --weights cifar10-resnet20.th --data train.zip --test test.zip \\
+        --out runs/resnet20
+    python benchmarks/compression_table.py squeezenet --weights squeezenet1_0.pth --photographs photographs.zip \\
+        --out runs/squeezenet
+
+ResNet-20: accuracy on the test images, before and after one epoch of fine-tuning on the training images.
+SqueezeNet: agreement and divergence on every second photograph; levels are chosen on the others. Labels are not used.
+"""
+
+import argparse
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from harmonic import bundle, data, recipe, zoo
+from harmonic.bundle import Bundle, Card
+from harmonic.compress import Bench, calibration, compressed, harmonic_layers, levels_for, losses, whole, with_levels
+from harmonic.images import prepare_all
+from harmonic.pixels import prepare, upright_rgb
+from harmonic.reference import import_reference, read_state
+from harmonic.trace import parameters, stages, trace
+from harmonic.train import Where, train
+
+STAGED = {"uniform 3": (3, 3, 3), "progressive": (None, 3, 2), "uniform 2": (2, 2, 2)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("network", choices=["resnet20", "squeezenet"])
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--data", type=Path, action="append")
+    parser.add_argument("--test", type=Path, action="append")
+    parser.add_argument("--photographs", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = resnet20(asked) if asked.network == "resnet20" else squeezenet(asked)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    (asked.out / "table.json").write_text(json.dumps(rows, indent=2) + "\n")
+    draw(rows, asked.out / "table.png", f"{asked.network}: levels at equal parameters")
+    print(table(rows))
+
+
+def resnet20(asked: argparse.Namespace) -> list[dict]:
+    images, test = data.read(asked.data, "train"), data.read(asked.test, "test")
+    given = opened("cifar_resnet20", asked.weights, images.classes)
+    bench = calibration(asked.data, given.card, 1000, seed=1)
+    held_out = Bench(prepare_all(test, given.card.pixels, title="Reading test images"), given.card.pixels, test.labels)
+    plan = recipe.read("cifar10-finetune")
+    rows = compared(given, bench, held_out)
+    for row in rows[1:]:
+        start = compressed(given, row["levels"], record={})
+        folder = asked.out / row["name"].replace(" ", "-")
+        done = train(plan, images, folder, test=test, where=Where("cpu", 1), start=start)
+        row["top-1 fine-tuned"] = bundle.read_card(done).metrics["test"]["top1"]
+        print(row["name"], row["top-1 fine-tuned"], flush=True)
+    return rows
+
+
+def squeezenet(asked: argparse.Namespace) -> list[dict]:
+    given = opened("torchvision/squeezenet1_0", asked.weights, tuple(map(str, range(1000))))
+    pixels = photographs(asked.photographs, given)
+    return compared(given, Bench(pixels[0::2], given.card.pixels), Bench(pixels[1::2], given.card.pixels))
+
+
+def opened(architecture: str, weights: Path, classes: tuple[str, ...]) -> Bundle:
+    model = import_reference(read_state(weights), architecture)
+    return Bundle(Card(architecture=architecture, classes=classes, pixels=zoo.native_pixels(architecture)), model)
+
+
+def photographs(archive: Path, given: Bundle) -> np.ndarray:
+    with zipfile.ZipFile(archive) as packed:
+        files = [packed.read(name) for name in sorted(packed.namelist()) if name.lower().endswith((".jpeg", ".jpg"))]
+    return np.stack([prepare(upright_rgb(Image.open(io.BytesIO(file))), given.card.pixels) for file in files])
+
+
+def compared(given: Bundle, bench: Bench, held_out: Bench) -> list[dict]:
+    """Uniform and progressive levels, each with the levels that are chosen for its number of parameters."""
+    network, spec = whole(given.model), given.card.pixels
+    reference = held_out.answers(given.model)
+    measured = losses(network, bench)
+    groups = stages(trace(network, (spec.channels, spec.height, spec.width)))
+    rows = [row("whole", network, {}, reference, held_out)]
+    for name, staged in STAGED.items():
+        levels = {layer: level for level, stage in zip(staged, groups, strict=True) for layer in stage}
+        rows.append(row(name, network, levels, reference, held_out))
+        chosen = levels_for(network, measured, rows[-1]["parameters"])
+        rows.append(row(f"chosen like {name}", network, chosen, reference, held_out))
+    return rows
+
+
+def row(name: str, network: torch.nn.Module, levels: dict, reference: object, held_out: Bench) -> dict:
+    small = with_levels(network, levels)
+    answers = held_out.answers(small)
+    own = {n: layer.level for n, layer in harmonic_layers(small).items()}
+    figures = {"name": name, "levels": own, "parameters": parameters(small), "top-1": answers.accuracy()}
+    return {**figures, "agreement": answers.agreement(reference), "divergence": answers.divergence(reference)}
+
+
+def table(rows: list[dict]) -> str:
+    shown = [key for key in ("top-1", "top-1 fine-tuned", "agreement", "divergence") if rows[-1].get(key) is not None]
+    lines = ["| levels | parameters | " + " | ".join(shown) + " |", "|" + "---|" * (len(shown) + 2)]
+    for each in rows:
+        forms = {key: f"{each[key]:.4f}" if key == "divergence" else f"{each[key]:.2%}" for key in shown if key in each}
+        cells = [forms.get(key, "") for key in shown]
+        lines.append(f"| {each['name']} | {each['parameters']:,} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def draw(rows: list[dict], picture: Path, title: str) -> None:
+    """Divergence against parameters, and accuracy where there is one; 300 KB at most, so small and plain."""
+    measures = [key for key in ("top-1", "top-1 fine-tuned", "agreement") if rows[-1].get(key) is not None]
+    figure = Figure(figsize=(4.5 * len(measures), 3.6), layout="constrained")
+    for axis, measure in zip(np.atleast_1d(figure.subplots(1, len(measures))), measures, strict=True):
+        for marker, word in (("o", "uniform"), ("s", "progressive"), ("^", "chosen")):
+            points = [(r["parameters"], 100 * r[measure]) for r in rows if r["name"].startswith(word)]
+            axis.plot(*zip(*sorted(points), strict=True), marker, linestyle="-" if word == "chosen" else "", label=word)
+        axis.set(xlabel="parameters", ylabel=f"{measure}, %")
+        axis.grid(alpha=0.3)
+        axis.legend()
+    figure.suptitle(title)
+    figure.savefig(picture, dpi=100)
+
+
+if __name__ == "__main__":
+    main()
