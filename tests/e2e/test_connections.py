@@ -59,7 +59,8 @@ def answered(connection: socket.socket) -> bytes:
     """One whole answer to GET, from a connection that may stay open."""
     said = bytearray()
     while not said.endswith(b"}"):
-        assert (data := connection.recv(65536)), bytes(said)
+        data = connection.recv(65536)
+        assert data, bytes(said)
         said += data
     return bytes(said)
 
