@@ -69,9 +69,15 @@ def test_a_key_of_another_scope_is_a_403(repository):
     assert 'scope="inference"' in response.headers["WWW-Authenticate"]
 
 
-@pytest.mark.parametrize("path", ["load", "unload"])
-def test_an_inference_key_controls_no_model(repository, path):
-    url = f"/v2/repository/models/colours/{path}"
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/v2/repository/models/colours/load",
+        "/v2/repository/models/colours/unload",
+        "/v1/control/models/colours/norm/reset",
+    ],
+)
+def test_an_inference_key_controls_no_model(repository, url):
     response = posted(repository, url, headers=bearer(CALLER), settings={"keys": KEYS})
     assert response.status_code == 403
     assert 'scope="control"' in response.headers["WWW-Authenticate"]
