@@ -148,8 +148,15 @@ def load_version(
     except Exception as error:  # a graph may fail in any way; the other versions must not notice
         return _broken(name, version, f"{type(error).__name__}: {error}")
     log.info(
-        "%s version %d is ready on %s, in batches of up to %d", name, version, sessions[0].provider, policy.max_size
+        "%s version %d is ready on %s (%s), in batches of up to %d",
+        name,
+        version,
+        sessions[0].provider,
+        variant.name,
+        policy.max_size,
     )
+    if adapts(variant, running):
+        log.warning("%s version %d: its norm follows the last %d images", name, version, running.adapt_images)
     return ReadyVersion(name, version, manifest, sessions, policy, placement, variant, adapts(variant, running))
 
 

@@ -4,9 +4,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from export.manifest import read_manifest
 from harmonic.data import read
@@ -15,7 +17,8 @@ from service.batcher import BatchPolicy
 from service.catalog import ReadyVersion, load_version
 from service.running import Running
 from service.session import Placement
-from tests.e2e.process import run
+from tests.e2e.process import PATIENCE_S, run, serving
+from tests.service.images import encoded
 from tests.textures import write_textures
 
 RECIPE = """
@@ -30,6 +33,7 @@ batch = 64
 rate = 0.1
 schedule = { kind = "one-cycle" }
 """
+VARIANTS = {"folded": "default", "native": "native"}
 CAST = {"gain": (0.6, 0.5, 0.4), "offset": (70, 30, 0), "noise": 3.0}
 WINDOW, IMAGES = 128, 512
 Pictures = NDArray[np.uint8]
@@ -97,3 +101,19 @@ def test_following_the_traffic_helps_where_light_and_camera_are_others(case: Cas
 
 def test_following_the_traffic_costs_little_where_nothing_changed(case: Case) -> None:
     assert case.accuracy(case.images, WINDOW) > case.accuracy(case.images, 0) - 0.03
+
+
+def test_a_service_answers_alike_in_both_forms(case: Case) -> None:
+    folded, native = (labels(case, stem) for stem in ("folded", "native"))
+    assert native == folded
+
+
+def labels(case: Case, stem: str) -> list[str]:
+    """The likeliest classes of twenty pictures, from a service of its own."""
+    found = []
+    with serving(case.root, "--stem", stem, "--device", "cpu", "--threads", "1") as (url, _):
+        assert httpx.get(f"{url}/v1/models/net").json()["versions"][0]["variant"] == VARIANTS[stem]
+        for image in case.images[:20]:
+            answer = httpx.post(f"{url}/v1/classify", content=encoded(Image.fromarray(image)), timeout=PATIENCE_S)
+            found.append(answer.json()["predictions"][0]["classes"][0]["label"])
+    return found

@@ -132,6 +132,13 @@ def test_a_norm_adapts_only_if_the_operator_gives_it_a_window(root: Path) -> Non
     np.testing.assert_allclose(adaptive.sessions[0].run(images(1)), before, atol=1e-5)
 
 
+def test_the_log_warns_of_a_norm_that_follows_the_traffic(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ready(root)
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    ready(root, Running(adapt_images=16))
+    assert "follows the last 16 images" in caplog.text
+
+
 def test_goldens_are_replayed_frozen(root: Path) -> None:
     """A window of one image would move far; the version is ready all the same, and starts from training's figures."""
     session = ready(root, Running(adapt_images=1)).sessions[0]
