@@ -102,7 +102,7 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
-        if self._in_head and self._head_timer is None:
+        if self._in_head and self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
             self._head_timer = self.loop.call_later(self._limits.head_seconds, self._head_is_late)
         parts = self._parts
         try:

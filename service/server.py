@@ -70,6 +70,8 @@ def _quiet_pillow() -> None:
 
 async def _serve(settings: Settings) -> None:
     _check_tls(settings)
+    if not settings.private() and not settings.keyring():
+        log.warning("listening on %s without API keys: whoever reaches it may ask (docs/security.md)", settings.host)
     service = assemble(settings)
     engine = service.engine
     tls = {"ssl_certfile": settings.tls_cert, "ssl_keyfile": settings.tls_key}

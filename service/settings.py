@@ -204,6 +204,13 @@ class Settings(Accelerators):
             write_seconds=self.write_seconds,
         )
 
+    def private(self) -> bool:
+        """True if only this machine can reach the service."""
+        try:
+            return self.host == "localhost" or ip_address(self.host).is_loopback
+        except ValueError:  # a name
+            return False
+
     def keyring(self) -> Keyring:
         """The API keys of file and environment; reads the file. Raises StartError."""
         return Keyring([*(read_keys(self.keys_file) if self.keys_file else ()), *(self.keys or ())])
@@ -243,16 +250,9 @@ def read_settings(flags: Mapping[str, Any] | None = None) -> Settings:
 
 def _check_control(settings: Settings) -> None:
     """Refuse to let everybody on a network load and unload models."""
-    if settings.model_control != "explicit" or _is_loopback(settings.host) or settings.keyring().allows("control"):
+    if settings.model_control != "explicit" or settings.private() or settings.keyring().allows("control"):
         return
     raise StartError(
         f"model_control is explicit and the service listens on {settings.host}: without an API key of the scope "
         "control, anybody who reaches it could unload its models. Make one: `harmonic key --name NAME --scope control`."
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
