@@ -3,6 +3,7 @@
 A recording knows addresses, so each size has buffers of its own that never move, and a call is padded to the next size.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,16 +29,22 @@ class _Bucket:
 
 
 class GraphSession(Session):
-    """A session that runs batches of fixed sizes between fixed addresses. One call at a time."""
+    """A session that runs batches of fixed sizes between fixed addresses, one call at a time.
+
+    ONNX Runtime keeps recordings by thread, so every call goes through one thread of the session's own: what the
+    warm-up recorded is what callers replay.
+    """
 
     def __init__(self, path: Path, manifest: Manifest, placement: Placement, largest: int) -> None:
         super().__init__(path, manifest, placement)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="graphs")
         self._device = (placement.device.partition(":")[0], placement.ordinal)
         self._buckets = [self._bucket(number, size, manifest) for number, size in enumerate(buckets(largest), start=1)]
 
     def run(self, images: NDArray[Any]) -> NDArray[np.float32]:
         largest = len(self._buckets[-1].images)
-        parts = [self._run(images[start : start + largest]) for start in range(0, len(images), largest)]
+        starts = range(0, len(images), largest)
+        parts = [self._thread.submit(self._run, images[start : start + largest]).result() for start in starts]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def warm_up(self, batches: tuple[int, ...], manifest: Manifest) -> None:

@@ -1,5 +1,9 @@
 """Padding to batch sizes with fixed addresses, on the CPU: what is recorded there is nothing, the rest is the same."""
 
+import gc
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -32,3 +36,24 @@ def test_an_answer_survives_the_next_call(sessions):
     kept = padded.run(first)
     padded.run(second)
     np.testing.assert_allclose(kept, plain.run(first), rtol=0, atol=1e-5)
+
+
+def test_calls_from_several_threads_get_their_own_answers(sessions):
+    padded, plain, _ = sessions
+    random = np.random.default_rng(0)
+    batches = [random.integers(0, 256, (1 + number % 6, 8, 8, 3), dtype=np.uint8) for number in range(40)]
+    with ThreadPoolExecutor(4) as threads:
+        for found, images in zip(threads.map(padded.run, batches), batches, strict=True):
+            np.testing.assert_allclose(found, plain.run(images), rtol=0, atol=1e-5)
+
+
+def test_a_session_that_is_dropped_takes_its_thread_along(sessions, publish):
+    folder = publish()
+    session = GraphSession(folder / "model.onnx", read_manifest(folder), CPU, largest=2)
+    before = {thread.ident for thread in threading.enumerate()}
+    session.run(np.zeros((1, 8, 8, 3), np.uint8))
+    (own,) = [thread for thread in threading.enumerate() if thread.ident not in before]
+    del session
+    gc.collect()
+    own.join(timeout=10)
+    assert not own.is_alive()
