@@ -14,8 +14,8 @@ from pathlib import Path
 
 from export.errors import RepositoryError
 
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
-_VERSION = re.compile(r"^[1-9][0-9]{0,8}$")
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+_VERSION = re.compile(r"^[1-9][0-9]{0,8}\Z")
 
 
 def model_names(root: Path) -> list[str]:
