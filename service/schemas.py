@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from export.manifest import ParityReport
+from harmonic.pixels import PixelSpec
 from service.catalog import BrokenVersion, Catalog, Entry
 
 
@@ -92,6 +93,7 @@ class VersionDetail(VersionSummary):
 
     labels: list[str] | None = Field(None, description="Class labels in the order of the logits.")
     parameters: int | None = None
+    pixels: PixelSpec | None = Field(None, description="How the model's images are prepared.")
     parity: ParityReport | None = Field(None, description="How well the exported graph gave the original's answers.")
     license: str | None = None
     notice: str | None = None
@@ -177,6 +179,7 @@ def _detail(entry: Entry) -> dict[str, Any]:
     return {
         "labels": list(manifest.classes),
         "parameters": manifest.parameters,
+        "pixels": manifest.pixels,
         "parity": manifest.parity,
         "license": manifest.license,
         "notice": manifest.notice,

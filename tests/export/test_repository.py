@@ -66,7 +66,9 @@ def test_a_publisher_at_work_is_not_swept_away(tmp_path: Path) -> None:
     assert versions(tmp_path, "net") == [1, 5]
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../up", "a/b", ".hidden", "-flag", "a b", "x" * 101, "new\nline", "end\n"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../up", "a/b", ".hidden", "-flag", "a b", "x" * 101, "new\nline", "end\n"]
+)
 def test_names_that_could_leave_the_repository_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(RepositoryError, match="cannot be a model's name"):
         _publish(tmp_path, name=name)
