@@ -13,59 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from service.errors import DeadlineExceeded, Draining, ModelFailed, Overloaded, ServiceError, StartError, TooManyImages
+from service.errors import DeadlineExceeded, Draining, ModelFailed, Overloaded, ServiceError, TooManyImages
 from service.line import Line
+from service.policy import BatchPolicy
+from service.tickets import Answer, Buffer, Rows, Ticket, alike
 
-Rows = NDArray[Any]  # (n, ...): the first axis counts images
 Run = Callable[[Rows], Rows]  # n rows in, n answers out; blocking; must not keep its argument
 Observe = Callable[[int, float], None]  # images and seconds of one model call; called in the instance's thread
-
-
-@dataclass(frozen=True, slots=True)
-class BatchPolicy:
-    """How a model gathers company. Sizes are in images, a request's images count each."""
-
-    max_size: int = 32  # images in one model call
-    window_ms: float = 0.0  # longest wait for company while an instance is idle; opens at the first request
-    max_queue: int = 256  # images admitted and not yet running; one more is refused, at once
-    deadline_ms: float = 30_000.0  # from admission to answer
-    priority_levels: int = 1  # 1 is the most urgent; a more urgent ticket always goes first
-    default_priority: int = 1  # level of a ticket that names none, or none that exists
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.max_size <= self.max_queue:
-            raise StartError(
-                f"a batch of {self.max_size} and a queue of {self.max_queue} images: the batch wants at least 1, "
-                "and the queue must hold a whole batch. Change max_batch or max_queue."
-            )
-        if not 1 <= self.default_priority <= self.priority_levels:
-            raise StartError(
-                f"the default priority {self.default_priority} of {self.priority_levels} levels: it wants to be one of "
-                "them. Change default_priority or priority_levels."
-            )
-
-    def level(self, priority: int) -> int:
-        """The level that a ticket of this priority gets."""
-        return priority if 1 <= priority <= self.priority_levels else self.default_priority
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a ticket gets.
-
-    rows: its share of the answers. queue_s: from `submit` to the call. run_s: the call. batch_size: images of the call.
-    """
-
-    rows: Rows
-    queue_s: float
-    run_s: float
-    batch_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,95 +34,6 @@ class BatchStatistics:
     expired: int
     departed: int
     failed_calls: int
-
-
-class Ticket:
-    """A seat in the queue, held from admission until its rows run. Leaving the `with` block gives everything back."""
-
-    __slots__ = (
-        "_batcher",
-        "_future",
-        "_timer",
-        "deadline",
-        "level",
-        "patience_s",
-        "queued",
-        "rows",
-        "seated",
-        "size",
-        "submitted",
-    )
-
-    def __init__(
-        self, batcher: "Batcher", size: int, level: int, patience_s: float, future: "asyncio.Future[Answer]"
-    ) -> None:
-        self._batcher = batcher
-        self._future = future
-        self._timer: asyncio.TimerHandle | None = None
-        self.size = size
-        self.level = level  # of priority; 1 is the most urgent
-        self.patience_s = patience_s
-        self.deadline = time.monotonic() + patience_s
-        self.rows: Rows | None = None
-        self.submitted = 0.0
-        self.seated = True  # counts as waiting
-        self.queued = False
-
-    @property
-    def rank(self) -> int:
-        """0 for the usual priority of its model, below for what is more urgent, above for what is less."""
-        return self.level - self._batcher.policy.default_priority
-
-    @property
-    def departed(self) -> bool:
-        """True once nobody waits for the answer: whoever works on the ticket may stop. Readable from any thread."""
-        return self._future.done()
-
-    @property
-    def unanswered(self) -> bool:
-        """True if the caller left, or leaves now, without an answer or an error."""
-        return self._future.cancelled() or not self._future.done()
-
-    def submit(self, rows: Rows) -> None:
-        """Queue the ticket's rows, (size, ...); from any thread, once."""
-        self._batcher.submit(self, rows)
-
-    def fail(self, error: Exception) -> None:
-        """Settle the ticket with an error, from any thread."""
-        self._batcher.fail(self, error)
-
-    async def answer(self) -> Answer:
-        """Wait for the answer. Raises DeadlineExceeded, ModelFailed, Draining, or what `fail` was given."""
-        return await self._future
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._batcher.leave(self)
-
-    def settle(self, answer: Answer | Exception) -> None:
-        """Give the caller the answer, if it still waits for one. On the loop only."""
-        if self._future.done():  # its caller may have left; its batch-mates must not notice
-            return
-        if isinstance(answer, Answer):
-            self._future.set_result(answer)
-        else:
-            self._future.set_exception(answer)
-            self._future.exception()  # a caller that left never looks at it; that is no news
-
-    def arm(self, timer: asyncio.TimerHandle) -> None:
-        """Keep the deadline's timer, to be stopped when the ticket is left."""
-        self._timer = timer
-
-    def close(self) -> None:
-        """Stop the timer and the wait."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._future.cancel()
-        self.rows = None
 
 
 class Batcher:
@@ -227,7 +93,9 @@ class Batcher:
         self.check(size)
         longest = self.policy.deadline_ms / 1000
         patience_s = longest if deadline_s is None else min(deadline_s, longest)
-        ticket = Ticket(self, size, self.policy.level(priority), patience_s, self._loop.create_future())
+        level = self.policy.level(priority)
+        rank = level - self.policy.default_priority
+        ticket = Ticket(self, size, level, rank, patience_s, self._loop.create_future())
         ticket.arm(self._loop.call_later(patience_s, self._expire, ticket))
         with self._changed:
             self._waiting += size
@@ -295,7 +163,7 @@ class Batcher:
     # What follows runs in the instances' threads.
 
     def _work(self, run: Run) -> None:
-        buffer = _Buffer(self.policy.max_size)
+        buffer = Buffer(self.policy.max_size)
         while batch := self._take():
             started = time.monotonic()
             outcome = self._call(run, buffer.join([ticket.rows for ticket in batch if ticket.rows is not None]))
@@ -332,7 +200,7 @@ class Batcher:
             if ticket.deadline <= now:
                 self._unseat(ticket)  # its timer is due and settles it
                 continue
-            if ticket.size > room or (batch and not _alike(batch[0], ticket)):
+            if ticket.size > room or (batch and not alike(batch[0], ticket)):
                 break
             batch.append(ticket)
             room -= ticket.size
@@ -391,23 +259,6 @@ class Batcher:
         return max(1.0, math.ceil(self._waiting * self._seconds_per_image / max(1, len(self._threads))))
 
 
-class _Buffer:
-    """One instance's batch array, kept from call to call."""
-
-    def __init__(self, max_size: int) -> None:
-        self._max_size = max_size
-        self._array: Rows | None = None
-
-    def join(self, parts: list[Rows]) -> Rows:
-        """The parts as one array; valid until the next join."""
-        if len(parts) == 1:
-            return parts[0]
-        shape, dtype = parts[0].shape[1:], parts[0].dtype
-        if self._array is None or self._array.shape[1:] != shape or self._array.dtype != dtype:
-            self._array = np.empty((self._max_size, *shape), dtype)
-        return np.concatenate(parts, out=self._array[: sum(map(len, parts))])
-
-
 def _settle(batch: list[Ticket], outcome: Rows | Exception, started: float, ended: float) -> None:
     if isinstance(outcome, Exception):
         for ticket in batch:
@@ -417,13 +268,3 @@ def _settle(batch: list[Ticket], outcome: Rows | Exception, started: float, ende
     for ticket in batch:
         begin, end = end, end + ticket.size
         ticket.settle(Answer(outcome[begin:end], started - ticket.submitted, ended - started, size))
-
-
-def _alike(first: Ticket, other: Ticket) -> bool:
-    """True if two tickets may share an array."""
-    return (
-        first.rows is not None
-        and other.rows is not None
-        and first.rows.shape[1:] == other.rows.shape[1:]
-        and first.rows.dtype == other.rows.dtype
-    )

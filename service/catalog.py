@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from export.errors import ExportError
 from export.manifest import Manifest, Variant, check_files, read_manifest
 from export.repository import version_dir
-from service.batcher import BatchPolicy
 from service.errors import ModelNotFound, NotReady, ServiceError, StartError
 from service.opening import open_session
+from service.policy import BatchPolicy
 from service.running import AS_EXPORTED, Running, adapts, choose
 from service.session import Placement, Session, SessionError, suits
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from export.repository import checked_name
-from service.batcher import BatchPolicy
 from service.errors import ServiceError
+from service.policy import BatchPolicy
 from service.running import AS_EXPORTED, Running
 from service.settings import ModelSettings, Settings
 from service.versions import VersionPolicy

@@ -12,10 +12,10 @@ import numpy as np
 
 from harmonic.errors import PixelError
 from harmonic.pixels import PixelSpec, prepare
-from service.batcher import Ticket
 from service.decode import Limits, decode
 from service.errors import DecodeError, ServiceError
 from service.pool import Pool
+from service.tickets import Ticket
 
 
 class Preparation:

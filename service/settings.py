@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from service.accelerators import Accelerators
-from service.batcher import BatchPolicy
 from service.connections import ConnectionLimits
 from service.decode import Limits
 from service.errors import StartError
 from service.keys import Key, Keyring, read_keys
+from service.policy import BatchPolicy
 from service.running import Running, StemChoice
 from service.versions import PATTERN, VersionPolicy, version_policy
 

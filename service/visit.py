@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.batcher import Answer, Batcher
+from service.batcher import Batcher
 from service.catalog import ReadyVersion
 from service.errors import ModelFailed, TooManyImages
 from service.exchange import Work, current
 from service.metrics import Metrics, VersionMetrics
 from service.preparation import Preparation
 from service.tally import Tally
+from service.tickets import Answer
 
 
 @dataclass(frozen=True, slots=True)

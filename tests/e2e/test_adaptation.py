@@ -13,8 +13,8 @@ from PIL import Image
 from export.manifest import read_manifest
 from harmonic.data import read
 from harmonic.pixels import prepare
-from service.batcher import BatchPolicy
 from service.catalog import ReadyVersion, load_version
+from service.policy import BatchPolicy
 from service.running import Running
 from service.session import Placement
 from tests.e2e.process import PATIENCE_S, run, serving

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.batcher import Answer, Batcher, BatchPolicy, Rows
+from service.batcher import Batcher
 from service.errors import DeadlineExceeded, Draining, ModelFailed, Overloaded, StartError, TooManyImages
+from service.policy import BatchPolicy
+from service.tickets import Answer, Rows
 
 PATIENCE_S = 10
 

@@ -8,9 +8,9 @@ import onnxruntime as ort
 import pytest
 
 from export.manifest import read_manifest
-from service.batcher import BatchPolicy
 from service.catalog import ReadyVersion, load_version
 from service.errors import StartError
+from service.policy import BatchPolicy
 from service.providers import CUDA, GpuOptions
 from service.running import Running
 from service.session import Placement, Session, place

@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 from export.manifest import Manifest, read_manifest
 from harmonic.layers import BandNormConv2d
 from harmonic.pixels import PixelSpec
-from service.batcher import BatchPolicy
 from service.catalog import BrokenVersion, ReadyVersion, load_version
 from service.opening import open_session
+from service.policy import BatchPolicy
 from service.running import Running, choose
 from service.session import Placement, Session, SessionError
 from tests.laws import randomised

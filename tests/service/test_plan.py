@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from service.batcher import BatchPolicy
 from service.plan import Plan, PlanError, read_plan
+from service.policy import BatchPolicy
 from service.settings import Settings
 from service.versions import version_policy
 

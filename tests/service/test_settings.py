@@ -1,9 +1,9 @@
 import pytest
 from pydantic import ValidationError
 
-from service.batcher import BatchPolicy
 from service.errors import StartError
 from service.keys import make
+from service.policy import BatchPolicy
 from service.settings import read_settings
 
 

@@ -1,0 +1,151 @@
+"""Tickets: a caller's seat, its rows, and its one answer. Knows no queue, and no thread but the caller's loop."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[Any]  # (n, ...): the first axis counts images
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a ticket gets.
+
+    rows: its share of the answers. queue_s: from `submit` to the call. run_s: the call. batch_size: images of the call.
+    """
+
+    rows: Rows
+    queue_s: float
+    run_s: float
+    batch_size: int
+
+
+class Desk(Protocol):
+    """Where tickets are handed in: a batcher."""
+
+    def submit(self, ticket: "Ticket", rows: Rows) -> None:
+        """Queue a ticket's rows."""
+
+    def fail(self, ticket: "Ticket", error: Exception) -> None:
+        """Settle a ticket with an error."""
+
+    def leave(self, ticket: "Ticket") -> None:
+        """Take back whatever a ticket still holds."""
+
+
+class Ticket:
+    """A seat in the queue, held from admission until its rows run. Leaving the `with` block gives everything back."""
+
+    __slots__ = (
+        "_desk",
+        "_future",
+        "_timer",
+        "deadline",
+        "level",
+        "patience_s",
+        "queued",
+        "rank",
+        "rows",
+        "seated",
+        "size",
+        "submitted",
+    )
+
+    def __init__(
+        self, desk: Desk, size: int, level: int, rank: int, patience_s: float, future: "asyncio.Future[Answer]"
+    ) -> None:
+        self._desk = desk
+        self._future = future
+        self._timer: asyncio.TimerHandle | None = None
+        self.size = size
+        self.level = level  # of priority; 1 is the most urgent
+        self.rank = rank  # 0 for the usual priority of its model, below for what is more urgent, above for what is less
+        self.patience_s = patience_s
+        self.deadline = time.monotonic() + patience_s
+        self.rows: Rows | None = None
+        self.submitted = 0.0
+        self.seated = True  # counts as waiting
+        self.queued = False
+
+    @property
+    def departed(self) -> bool:
+        """True once nobody waits for the answer: whoever works on the ticket may stop. Readable from any thread."""
+        return self._future.done()
+
+    @property
+    def unanswered(self) -> bool:
+        """True if the caller left, or leaves now, without an answer or an error."""
+        return self._future.cancelled() or not self._future.done()
+
+    def submit(self, rows: Rows) -> None:
+        """Queue the ticket's rows, (size, ...); from any thread, once."""
+        self._desk.submit(self, rows)
+
+    def fail(self, error: Exception) -> None:
+        """Settle the ticket with an error, from any thread."""
+        self._desk.fail(self, error)
+
+    async def answer(self) -> Answer:
+        """Wait for the answer. Raises DeadlineExceeded, ModelFailed, Draining, or what `fail` was given."""
+        return await self._future
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._desk.leave(self)
+
+    def settle(self, answer: Answer | Exception) -> None:
+        """Give the caller the answer, if it still waits for one. On the loop only."""
+        if self._future.done():  # its caller may have left; its batch-mates must not notice
+            return
+        if isinstance(answer, Answer):
+            self._future.set_result(answer)
+        else:
+            self._future.set_exception(answer)
+            self._future.exception()  # a caller that left never looks at it; that is no news
+
+    def arm(self, timer: asyncio.TimerHandle) -> None:
+        """Keep the deadline's timer, to be stopped when the ticket is left."""
+        self._timer = timer
+
+    def close(self) -> None:
+        """Stop the timer and the wait."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._future.cancel()
+        self.rows = None
+
+
+def alike(first: Ticket, other: Ticket) -> bool:
+    """True if two tickets may share an array."""
+    return (
+        first.rows is not None
+        and other.rows is not None
+        and first.rows.shape[1:] == other.rows.shape[1:]
+        and first.rows.dtype == other.rows.dtype
+    )
+
+
+class Buffer:
+    """One instance's batch array, kept from call to call."""
+
+    def __init__(self, max_size: int) -> None:
+        self._max_size = max_size
+        self._array: Rows | None = None
+
+    def join(self, parts: list[Rows]) -> Rows:
+        """The parts as one array; valid until the next join."""
+        if len(parts) == 1:
+            return parts[0]
+        shape, dtype = parts[0].shape[1:], parts[0].dtype
+        if self._array is None or self._array.shape[1:] != shape or self._array.dtype != dtype:
+            self._array = np.empty((self._max_size, *shape), dtype)
+        return np.concatenate(parts, out=self._array[: sum(map(len, parts))])
