@@ -247,13 +247,21 @@ def evaluate_shells(
 def shell_steps(
     size: int, base: int, shells: int, pool: int, dtype: torch.dtype, device: torch.device
 ) -> nn.ModuleList:
-    """The steps for images of one size; shared by all layers of equal settings, since they hold constants alone."""
+    """The steps for images of one size; shared by all layers of equal settings, since they hold constants alone.
+
+    They outlive the call that asks first, so they are made for gradients even where that call runs in inference mode.
+    """
+    with torch.inference_mode(False):
+        return _shell_steps(size, base, shells, pool).to(device=device, dtype=dtype)
+
+
+def _shell_steps(size: int, base: int, shells: int, pool: int) -> nn.ModuleList:
     out, steps, inner = -(-size // pool), [], -1
     for resolution, outer in resolutions(size, base, shells):
         step = ShellStep(size, out, resolution, inner, outer, pool)
         inner = step.outer
         steps.append(step)
-    return nn.ModuleList(steps).to(device=device, dtype=dtype)
+    return nn.ModuleList(steps)
 
 
 def resolutions(size: int, base: int, shells: int) -> list[tuple[int, int]]:

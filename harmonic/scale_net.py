@@ -198,8 +198,9 @@ class ScaleCnn(nn.Module):
 
 @lru_cache(maxsize=256)
 def _views(size: int, keep: int, scales: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> nn.ModuleList:
-    """Low-passes to each scale on the head's grid; shared by all heads of equal settings."""
-    return nn.ModuleList(Matrices(resampler(size, keep, modes)) for modes in scales).to(device=device, dtype=dtype)
+    """Low-passes to each scale on the head's grid; shared by all heads of equal settings, gradients allowed."""
+    with torch.inference_mode(False):
+        return nn.ModuleList(Matrices(resampler(size, keep, modes)) for modes in scales).to(device=device, dtype=dtype)
 
 
 def _sizes(network: FourierNet) -> dict[str, int]:

@@ -36,9 +36,10 @@ def evaluate(
     from harmonic.report import evaluation_tables
     from harmonic.testtime import open_resized
 
+    predictors = [open_resized(name, size, test_time_pooling) for name in (target, against) if name]
     images = datasets.read(data, "test")
-    measured = measure(open_resized(target, size, test_time_pooling), images)
-    other = measure(open_resized(against, size, test_time_pooling), images) if against else None
+    measured, *others = [measure(predictor, images) for predictor in predictors]
+    other = others[0] if others else None
     if json:
         figures = {**measured.summary(), "confusion": measured.confusion().tolist(), "seconds": measured.seconds}
         paired = {"against": {**other.summary(), **asdict(compare(measured, other))}} if other else {}

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from harmonic import zoo
 from harmonic.errors import SpectrumError
 from harmonic.fourier import Matrices, ShellActivation, SpectralConv2d, resolutions
 from harmonic.resampling import resampler
@@ -165,3 +166,13 @@ def test_the_penalty_is_the_published_one():
     hill = 30 * torch.exp(-10 * (place[:, None] ** 2 + place**2))
 
     assert layer.penalty().item() == pytest.approx((hill.norm() + 25).item(), rel=1e-5)
+
+
+def test_constants_first_made_in_inference_mode_serve_training_too():
+    model = zoo.create("fourier_small", 3, widths=(2, 2, 2, 2), hidden=4)
+    images = torch.full((2, 2, 11, 11), 11.0)  # a size that no other test asks for; the last plane says it
+    images[:, 0] = torch.rand(2, 11, 11)
+    with torch.inference_mode():
+        model(images)
+    model.train()(images).sum().backward()
+    assert all(parameter.grad is not None for parameter in model.head.parameters())
