@@ -4,10 +4,12 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, packages_distributions, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 LOWER = {"harmonic": set(), "export": {"harmonic"}, "service": {"harmonic", "export"}}
@@ -69,3 +71,31 @@ def test_no_command_loads_anything_heavy_before_it_runs():
     assert {"serve", "classify"} <= {point.name for point in points}
     names = sorted({point.module for point in points})
     assert not set(HEAVY) & loaded_by("import harmonic.cli\nimport " + ", ".join(names))
+
+
+def packages_of(*extras: str) -> set[str]:
+    """Distributions that the project asks for with these extras, and what those ask for in turn."""
+    wanted = [("harmonic-inference", extra) for extra in ("", *extras)]
+    found: set[str] = set()
+    while wanted:
+        name, extra = wanted.pop()
+        for line in requires(name) or ():
+            requirement = Requirement(line)
+            key = canonicalize_name(requirement.name)
+            if key not in found and (not requirement.marker or requirement.marker.evaluate({"extra": extra})):
+                found.add(key)
+                wanted += [(key, inner) for inner in ("", *requirement.extras)]
+    return found
+
+
+# What libraries of the serving image take up where it happens to be installed, and do without.
+TAKEN_UP = {"_brotli", "brotli", "_distutils_hack", "zstandard"}
+
+
+def test_serving_loads_only_what_its_extras_install():
+    modules = loaded_by("import service.app, service.server, service.client, service.cli")
+    homes = packages_distributions()
+    bring = packages_of("serve", "cpu") | {"harmonic-inference"}
+    tops = {name.split(".")[0] for name in modules} & homes.keys() - TAKEN_UP
+    assert "numpy" in tops
+    assert not {name for name in tops if not {canonicalize_name(home) for home in homes[name]} & bring}
