@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from harmonic.errors import HarmonicError
 from harmonic.pixels import PixelSpec
+from service.ranking import softmax
 
 _IN_FLIGHT = 4  # requests at once: enough that one is decoded while another runs
 _TIMEOUT_S = 120.0
@@ -40,9 +41,7 @@ class ServicePredictor:
         parts = [images[start : start + self.max_size] for start in range(0, len(images), self.max_size)]
         with httpx.Client(timeout=_TIMEOUT_S) as client, ThreadPoolExecutor(_IN_FLIGHT) as pool:
             answers = pool.map(lambda part: self._logits(client, part), parts)
-            logits = np.concatenate(list(answers)).astype(np.float64)
-        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+            return softmax(np.concatenate(list(answers)))
 
     def _logits(self, client: httpx.Client, images: NDArray[Any]) -> NDArray[np.float32]:
         head, body = _request(np.ascontiguousarray(images, dtype=self.pixels.dtype))
