@@ -13,6 +13,7 @@ from harmonic.layers import BandNormConv2d, HarmonicConv2d
 from harmonic.pixels import PixelSpec
 from harmonic.report import architecture_rows
 from harmonic.trace import macs, parameters
+from tests.harmonic.test_zoo_wrn import PROGRESSIVE, PUBLISHED
 
 
 def on_meta(name: str, classes: int, **arguments) -> nn.Module:
@@ -20,17 +21,6 @@ def on_meta(name: str, classes: int, **arguments) -> nn.Module:
         return zoo.create(name, classes, **arguments)
 
 
-PROGRESSIVE = (None, 3, 2)
-WRN_COUNTS = {  # name: full, level 3, level 2, progressive
-    ("28_10", 10): (36_479_194, 24_413_914, 12_348_634, 15_743_194),
-    ("28_10", 100): (36_536_884, 24_471_604, 12_406_324, 15_800_884),
-    ("28_8", 10): (23_354_842, 15_631_834, 7_908_826, 10_083_802),
-    ("28_6", 10): (13_144_794, 8_799_450, 4_454_106, 5_679_834),
-    ("16_8", 10): (10_961_370, 7_367_130, 3_772_890, 4_768_218),
-    ("16_4", 10): (2_748_890, 1_848_794, 948_698, 1_200_602),
-    ("40_4", 10): (8_949_210, 5_984_730, 3_020_250, 3_861_978),
-    ("10_1", 10): (77_850, 53_274, 28_698, 36_378),
-}
 COUNTS = [
     ("resnet50", {}, 25_557_032),
     ("resnet50", {"pool": "max"}, 25_557_032),
@@ -57,15 +47,14 @@ COUNTS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "classes"), WRN_COUNTS)
-@pytest.mark.parametrize("prefix", ["", "stl10_"])
-def test_a_wide_resnet_has_the_published_parameters(prefix, name, classes):
-    full, three, two, progressive = WRN_COUNTS[name, classes]
-    assert parameters(on_meta(f"{prefix}wrn{name}", classes)) == full
-    assert parameters(on_meta(f"{prefix}harm_wrn{name}", classes)) == full
-    assert parameters(on_meta(f"{prefix}harm_wrn{name}", classes, level=3)) == three
-    assert parameters(on_meta(f"{prefix}harm_wrn{name}", classes, level=2)) == two
-    assert parameters(on_meta(f"{prefix}harm_wrn{name}", classes, level=PROGRESSIVE)) == progressive
+@pytest.mark.parametrize(("name", "classes"), PUBLISHED)
+def test_an_stl_wide_resnet_has_the_parameters_published_for_cifar(name, classes):
+    full, three, two, progressive = PUBLISHED[name, classes]
+    assert parameters(on_meta(f"stl10_wrn{name}", classes)) == full
+    assert parameters(on_meta(f"stl10_harm_wrn{name}", classes)) == full
+    assert parameters(on_meta(f"stl10_harm_wrn{name}", classes, level=3)) == three
+    assert parameters(on_meta(f"stl10_harm_wrn{name}", classes, level=2)) == two
+    assert parameters(on_meta(f"stl10_harm_wrn{name}", classes, level=PROGRESSIVE)) == progressive
 
 
 @pytest.mark.parametrize("root", ["norm", "linear"])

@@ -240,20 +240,26 @@ def test_swaps_under_load_lose_no_request(root):
     told(root, story, versions="latest", **POLL)
 
 
+async def slow_visit(client: Client, engine: Engine) -> tuple[asyncio.Event, "asyncio.Future[Any]"]:
+    """A request that was let in and whose body stays half sent until the event is set; and its answer."""
+    half = asyncio.Event()
+
+    async def upload() -> AsyncIterator[bytes]:
+        yield plain("green")[:20]
+        await half.wait()
+        yield plain("green")[20:]
+
+    slow = asyncio.ensure_future(client.post("/v1/classify", content=upload()))
+    while not engine.in_flight:
+        await asyncio.sleep(0)
+    return half, slow
+
+
 def test_a_visitor_of_the_old_version_is_answered_by_it_after_the_swap(root):
     publish_colours(root)
 
     async def story(client: Client, engine: Engine) -> None:
-        half = asyncio.Event()
-
-        async def upload() -> AsyncIterator[bytes]:
-            yield plain("green")[:20]
-            await half.wait()
-            yield plain("green")[20:]
-
-        slow = asyncio.ensure_future(client.post("/v1/classify", content=upload()))
-        while not engine.in_flight:
-            await asyncio.sleep(0)
+        half, slow = await slow_visit(client, engine)
         publish_colours(root)
         await until(client, lambda found: states(found) == {"2": "READY"})
         half.set()
@@ -306,16 +312,7 @@ def test_unloading_answers_who_is_inside_first(root):
     publish_colours(root)
 
     async def story(client: Client, engine: Engine) -> None:
-        half = asyncio.Event()
-
-        async def upload() -> AsyncIterator[bytes]:
-            yield plain("green")[:20]
-            await half.wait()
-            yield plain("green")[20:]
-
-        slow = asyncio.ensure_future(client.post("/v1/classify", content=upload()))
-        while not engine.in_flight:
-            await asyncio.sleep(0)
+        half, slow = await slow_visit(client, engine)
         unloading = asyncio.ensure_future(control(client, "unload"))
         while (await client.post("/v1/models/colours/classify", content=plain())).status_code != 404:
             pass
@@ -420,16 +417,7 @@ def test_a_shutdown_answers_who_visits_a_version_that_is_being_retired(root):
     publish_colours(root)
 
     async def story(client: Client, engine: Engine) -> None:
-        half = asyncio.Event()
-
-        async def upload() -> AsyncIterator[bytes]:
-            yield plain("green")[:20]
-            await half.wait()
-            yield plain("green")[20:]
-
-        slow = asyncio.ensure_future(client.post("/v1/classify", content=upload()))
-        while not engine.in_flight:
-            await asyncio.sleep(0)
+        half, slow = await slow_visit(client, engine)
         publish_colours(root)
         await until(client, lambda found: states(found) == {"2": "READY"})
         draining = asyncio.ensure_future(engine.drain())
