@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from harmonic.pixels import PixelSpec
 from harmonic.recipe import AugmentSection
@@ -20,22 +20,28 @@ def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
 
 def augment(pixels: Pixels, section: AugmentSection, rng: np.random.Generator) -> Pixels:
     """Augment one prepared image, (H, W, C) in and out."""
+    if section.rotation:
+        pixels = _rotated(pixels, section.rotation, rng)
     if section.pad_crop:
         pixels = _pad_crop(pixels, section.pad_crop, rng)
     if section.flip and rng.random() < 0.5:
         pixels = pixels[:, ::-1]
     if section.quarter_turns:
         pixels = np.rot90(pixels, int(rng.integers(4)))
+    if section.color_jitter:
+        pixels = _jittered(pixels, section.color_jitter, rng)
     if section.cutout:
         pixels = _cutout(pixels, section.cutout, rng)
     return np.ascontiguousarray(pixels)
 
 
-def random_resized_crop(image: Image.Image, spec: PixelSpec, smallest: float, rng: np.random.Generator) -> Pixels:
-    """Cut a random box of at least `smallest` of the area, aspect 3/4 to 4/3, and scale it to the model's size
+def random_resized_crop(
+    image: Image.Image, spec: PixelSpec, section: AugmentSection, rng: np.random.Generator
+) -> Pixels:
+    """Cut a random box of at least a share of the area, aspect 3/4 to 4/3, and scale it to the model's size
     (Szegedy 2015)."""
     for _ in range(10):
-        area = image.width * image.height * rng.uniform(smallest, 1)
+        area = image.width * image.height * rng.uniform(section.random_resized_crop, 1)
         aspect = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
         width, height = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if 0 < width <= image.width and 0 < height <= image.height:
@@ -45,7 +51,9 @@ def random_resized_crop(image: Image.Image, spec: PixelSpec, smallest: float, rn
         width = height = min(image.size)
         left, top = (image.width - width) // 2, (image.height - height) // 2
     box = (left, top, left + width, top + height)
-    cut = image.resize((spec.width, spec.height), Image.Resampling.BILINEAR, box=box).convert(spec.mode)
+    bicubic = section.interpolation == "random" and rng.random() < 0.5
+    way = Image.Resampling.BICUBIC if bicubic else Image.Resampling.BILINEAR
+    cut = image.resize((spec.width, spec.height), way, box=box).convert(spec.mode)
     return np.asarray(cut, dtype=np.uint8).reshape(spec.shape)
 
 
@@ -55,6 +63,23 @@ def circular_shift(pixels: Pixels, share: float, rng: np.random.Generator) -> Pi
         return pixels
     reach = (round(share * pixels.shape[0]), round(share * pixels.shape[1]))
     return np.roll(pixels, tuple(int(rng.integers(-r, r + 1)) for r in reach), axis=(0, 1))
+
+
+def _rotated(pixels: Pixels, degrees: float, rng: np.random.Generator) -> Pixels:
+    turned = _picture(pixels).rotate(rng.uniform(-degrees, degrees), Image.Resampling.BILINEAR)
+    return np.asarray(turned).reshape(pixels.shape)
+
+
+def _jittered(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
+    picture = _picture(pixels)
+    for change in rng.permutation(3):
+        enhance = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)[change]
+        picture = enhance(picture).enhance(rng.uniform(1 - strength, 1 + strength))
+    return np.asarray(picture).reshape(pixels.shape)
+
+
+def _picture(pixels: Pixels) -> Image.Image:
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
 def _pad_crop(pixels: Pixels, border: int, rng: np.random.Generator) -> Pixels:

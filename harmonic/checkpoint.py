@@ -14,12 +14,13 @@ from torch import Tensor, nn
 class Checkpoints(Callback):
     """Keeps what a resumed run needs: the last finished epoch, and the weights of the best epoch so far.
 
+    every: epochs from one checkpoint to the next.
     Files are written beside their place and renamed, the best before the last: a kill in between repeats an epoch, no
     more.
     """
 
-    def __init__(self, network: nn.Module, folder: Path, *, by_validation: bool = True) -> None:
-        self.network, self.folder, self.by_validation = network, folder, by_validation
+    def __init__(self, network: nn.Module, folder: Path, *, by_validation: bool = True, every: int = 1) -> None:
+        self.network, self.folder, self.by_validation, self.every = network, folder, by_validation, every
         self.epoch, self.figures = -1, dict[str, float]()
         self.history: list[dict[str, float]] = []
 
@@ -48,6 +49,8 @@ class Checkpoints(Callback):
         self.epoch, self.figures, self.history = state_dict["epoch"], state_dict["figures"], state_dict["history"]
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if (trainer.current_epoch + 1) % self.every:
+            return
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.history.append({"epoch": trainer.current_epoch + 1, **figures})
         if self._better(figures):

@@ -1,4 +1,5 @@
-"""Labelled images from what people have: a folder or zip of class folders, CIFAR-10/100, MNIST, HAM10000.
+"""Labelled images from what people have: a folder or zip of class folders, CIFAR-10/100, STL-10, MNIST,
+HAM10000.
 
 Broken data is told at once.
 
@@ -64,6 +65,8 @@ def _own_reader(path: Path) -> Callable[[Path, Split], Images] | None:
     """The reader of a data set in its authors' files, which know train and test; None for class folders."""
     if datasets.is_cifar(path):
         return datasets.read_cifar
+    if datasets.is_stl10(path):
+        return datasets.read_stl10
     if datasets.is_mnist(path):
         return datasets.read_mnist
     return ham10000.read_ham10000 if ham10000.is_ham10000(path) else None

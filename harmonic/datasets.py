@@ -1,9 +1,10 @@
-"""Data sets in the files of their authors: CIFAR-10 and CIFAR-100 as torchvision lays them out, MNIST's idx files."""
+"""Data sets in the files of their authors: CIFAR-10, CIFAR-100 and STL-10 as torchvision lays them out, MNIST's idx
+files."""
 
 import gzip
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from harmonic.folders import Split
 from harmonic.images import Images
 
 _IDX = {"train": "train", "test": "t10k"}
+_STL10_SIDE = 96
+_STL10_CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 
 
 def is_cifar(path: Path) -> bool:
@@ -26,6 +29,11 @@ def is_cifar(path: Path) -> bool:
 def is_mnist(path: Path) -> bool:
     """Whether a folder holds idx files of MNIST."""
     return any(_idx_file(path, split, what) for split in _IDX for what in ("images-idx3", "labels-idx1"))
+
+
+def is_stl10(path: Path) -> bool:
+    """Whether a folder holds STL-10's binary files, or the folder of them."""
+    return (_stl10_folder(path) / "train_X.bin").is_file() or (_stl10_folder(path) / "test_X.bin").is_file()
 
 
 def read_cifar(path: Path, split: Split) -> Images:
@@ -51,6 +59,47 @@ def read_mnist(path: Path, split: Split) -> Images:
     if labels.size and labels.max() > 9:
         raise DataError(f"{files[1]}: label {labels.max()}; MNIST's are 0 to 9.")
     return _from_arrays(f"MNIST {split}", tuple(str(digit) for digit in range(10)), labels, pixels)
+
+
+def read_stl10(path: Path, split: Split) -> Images:
+    """One part of STL-10; the training images know the ten folds of 1,000 that the data set defines.
+
+    Images stay on disk: every byte column by column, red, green, blue. Labels are bytes from 1. The unlabelled images
+    are not read. Raises DataError for files that are missing or do not fit each other.
+    """
+    folder = _stl10_folder(path)
+    image_file, label_file = folder / f"{split}_X.bin", folder / f"{split}_y.bin"
+    try:
+        labels = np.fromfile(label_file, np.uint8)
+        stored = np.memmap(image_file, np.uint8, mode="r")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder}: the {split} files of STL-10 cannot be read ({error}).") from error
+    image_bytes = 3 * _STL10_SIDE**2
+    if stored.size != image_bytes * len(labels):
+        raise DataError(f"{image_file} has {stored.size} bytes; {len(labels)} labels want {image_bytes} each.")
+    if labels.min() < 1 or labels.max() > len(_STL10_CLASSES):
+        raise DataError(f"{label_file}: labels from {labels.min()} to {labels.max()}; STL-10's are 1 to 10.")
+    pixels = stored.reshape(-1, 3, _STL10_SIDE, _STL10_SIDE).transpose(0, 3, 2, 1)
+    images = _from_arrays(f"STL-10 {split}", _STL10_CLASSES, labels - 1, pixels)
+    return replace(images, folds=_stl10_folds(folder / "fold_indices.txt", len(labels)) if split == "train" else ())
+
+
+def _stl10_folds(path: Path, images: int) -> tuple[NDArray[np.int64], ...]:
+    """One fold a line: indices of training images, from 0; none where the file is not there."""
+    try:
+        lines = path.read_text().splitlines() if path.exists() else []
+        folds = tuple(np.unique(np.array(line.split(), dtype=np.int64)) for line in lines if line.strip())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: wanted a line of numbers for each fold ({error}).") from error
+    for number, fold in enumerate(folds):
+        if fold[0] < 0 or fold[-1] >= images:
+            raise DataError(f"{path}: fold {number} names images outside 0 to {images - 1}.")
+    return folds
+
+
+def _stl10_folder(path: Path) -> Path:
+    inner = path / "stl10_binary"
+    return inner if inner.is_dir() else path
 
 
 def _idx_file(path: Path, split: str, what: str) -> Path | None:
@@ -79,7 +128,7 @@ class _ArrayOpener:
     pixels: NDArray[np.uint8]
 
     def __call__(self, index: int) -> Image.Image:
-        return Image.fromarray(self.pixels[index]).convert("RGB")
+        return Image.fromarray(np.ascontiguousarray(self.pixels[index])).convert("RGB")
 
 
 def _from_arrays(

@@ -28,6 +28,7 @@ class Images:
     names: what to call each image in a message. open: the upright RGB image of an index; it can be pickled, since
     worker processes use it too.
     groups: number of the thing that each image shows, where several show the same one; splits keep them together.
+    folds: indices of the parts of it that the data set itself defines.
     """
 
     source: str
@@ -36,6 +37,7 @@ class Images:
     names: Sequence[str]
     open: Opener
     groups: NDArray[np.int64] | None = None
+    folds: Sequence[NDArray[np.int64]] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -44,7 +46,15 @@ class Images:
         """The images of these indices, in their order."""
         names = [self.names[i] for i in indices]
         groups = None if self.groups is None else self.groups[indices]
-        return replace(self, labels=self.labels[indices], names=names, open=_Chosen(self.open, indices), groups=groups)
+        chosen = _Chosen(self.open, indices)
+        return replace(self, labels=self.labels[indices], names=names, open=chosen, groups=groups, folds=())
+
+    def fold(self, number: int) -> "Images":
+        """One of the data set's own parts; DataError if it has no such part."""
+        if number >= len(self.folds):
+            known = f"folds 0 to {len(self.folds) - 1}" if self.folds else "no folds of its own"
+            raise DataError(f"{self.source} has {known}; data.fold is {number}.")
+        return self.subset(self.folds[number])
 
     def own_groups(self) -> NDArray[np.int64]:
         """The groups, every image being its own where nothing else is known."""

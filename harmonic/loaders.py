@@ -32,7 +32,7 @@ class Share:
 
 def split(recipe: Recipe, images: Images, val: Images | None = None) -> tuple[Images, Images]:
     """The images that teach and those that choose the epoch: `val`, or by the recipe's share; no group is in both."""
-    images = _limited(recipe, images)
+    images = _limited(recipe, images if recipe.data.fold is None else images.fold(recipe.data.fold))
     if val is None:
         learning, choosing = split_by_group(
             images.labels, images.own_groups(), recipe.data.validation, recipe.train.seed
@@ -142,7 +142,7 @@ class _Views(Dataset[tuple[NDArray[np.uint8], int]]):
         if section.random_resized_crop == 1:
             pixels = self.plain.pixels(index)
         else:
-            pixels = random_resized_crop(self.images.open(index), self.spec, section.random_resized_crop, rng)
+            pixels = random_resized_crop(self.images.open(index), self.spec, section, rng)
         return augment(pixels, section, rng), int(self.images.labels[index])
 
 

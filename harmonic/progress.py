@@ -13,10 +13,11 @@ _REFRESH_SECONDS = 0.5  # Reading a loss waits for the device; more often would 
 
 
 class EpochBar(Callback):
-    """One bar for the epoch at hand on a terminal, and one printed line for each finished epoch (all that a log file
-    sees)."""
+    """One bar for the epoch at hand on a terminal, and one printed line for every `every` finished epochs (all that a
+    log file sees)."""
 
-    def __init__(self) -> None:
+    def __init__(self, every: int = 1) -> None:
+        self.every = every
         console = Console(soft_wrap=True, highlight=False)
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
@@ -55,7 +56,7 @@ class EpochBar(Callback):
         self.bar.update(self.task, completed=done, state=state)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and (trainer.current_epoch + 1) % self.every == 0:
             took = _clock(time.monotonic() - self.epoch_started)
             self.bar.console.print(f"epoch {_epoch(trainer)}: {_figures(trainer)}took {took}")
 

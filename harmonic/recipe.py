@@ -3,9 +3,9 @@
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from harmonic.errors import RecipeError
 from harmonic.pixels import PixelSpec
@@ -41,6 +41,7 @@ class DataSection(_Section):
     validation: share of the training images, per class, that chooses the best epoch; 0 takes the last epoch. Images of
     one group (a lesion) stay together.
     limit: take this many images, an equal share of every class, and leave the rest; null takes all.
+    fold: learn from one of the parts that the data set itself defines (STL-10: 0 to 9); null takes all.
     sizes: give every image one fixed size from the first to the second of these, resampled ideally, and make batches of
     one size; for architectures whose pixels are fitted "spectral". Of `augment` only `circular_shift` then applies.
     balance: what is done about rare classes: "none"; "loss" weighs an image's loss by 1 / its class's frequency;
@@ -50,6 +51,7 @@ class DataSection(_Section):
 
     validation: _Share = 0.1
     limit: Annotated[int, Field(ge=2)] | None = None
+    fold: Annotated[int, Field(ge=0)] | None = None
     sizes: tuple[Annotated[int, Field(ge=2)], Annotated[int, Field(ge=2)]] | None = None
     balance: Literal["none", "loss", "sampling"] = "none"
 
@@ -58,26 +60,44 @@ class AugmentSection(_Section):
     """What is done to training images, in this order.
 
     random_resized_crop: smallest share of the area of a random crop, scaled to the model's size (1.0: off).
+    interpolation: how that crop is scaled; "random" takes bilinear or bicubic in turn, by chance.
+    rotation: turn by up to this many degrees either way, on black.
     pad_crop: pixels of reflected border before a random crop of the model's size. flip: mirror half of the images.
     quarter_turns: turn by a random multiple of 90 degrees (square images only).
     circular_shift: roll 7 of 10 images by up to this share of each side (only with `data.sizes`).
+    color_jitter: scale brightness, contrast and saturation by 1 - x to 1 + x, in random order.
     cutout: side in pixels of a square set to the mean grey (0: off).
     """
 
     random_resized_crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+    interpolation: Literal["bilinear", "random"] = "bilinear"
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
     pad_crop: Annotated[int, Field(ge=0)] = 0
     flip: bool = False
     quarter_turns: bool = False
     circular_shift: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    color_jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
     cutout: Annotated[int, Field(ge=0)] = 0
 
 
 class StepSchedule(_Section):
-    """Multiply the rate by `factor` after each of the epochs in `milestones`."""
+    """Multiply the rate by `factor` after each of the epochs in `milestones`.
+
+    warmup: epochs at the start in which the rate rises from nearly nothing, step by step.
+    """
 
     kind: Literal["step"]
     milestones: tuple[Annotated[int, Field(ge=1)], ...]
     factor: _Positive = 0.2
+    warmup: Annotated[int, Field(ge=0)] = 0
+
+
+class CosineSchedule(_Section):
+    """Fall from the rate to `final` times the rate along half a cosine, step by step, after `warmup` epochs of rise."""
+
+    kind: Literal["cosine"]
+    warmup: Annotated[int, Field(ge=0)] = 0
+    final: _Share = 0.0
 
 
 class OneCycleSchedule(_Section):
@@ -96,6 +116,9 @@ class TrainSection(_Section):
 
     rate: peak learning rate. optimiser: "sgd" has momentum; "adamw" ignores momentum and nesterov.
     weight_decay applies to every parameter unless decay_norms is false (then to weights alone).
+    ema: keep a running mean of the weights, of which every step retains this share (0: none; 0.9998 has a memory of
+    5,000 steps). It is what is validated and becomes the bundle.
+    validate_every: epochs from one validation, log line and checkpoint to the next; it divides the epochs.
     precision: "bf16" computes in bfloat16 where it may; "auto" does so where the hardware has units for it.
     """
 
@@ -107,10 +130,18 @@ class TrainSection(_Section):
     nesterov: bool = False
     weight_decay: Annotated[FiniteFloat, Field(ge=0)] = 5e-4
     decay_norms: bool = True
-    schedule: Annotated[StepSchedule | OneCycleSchedule, Field(discriminator="kind")]
+    schedule: Annotated[StepSchedule | CosineSchedule | OneCycleSchedule, Field(discriminator="kind")]
     label_smoothing: _Share = 0.0
+    ema: _Share = 0.0
+    validate_every: Annotated[int, Field(ge=1)] = 1
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
+
+    @model_validator(mode="after")
+    def _ends_validated(self) -> Self:
+        if self.epochs % self.validate_every:
+            raise ValueError(f"validate_every = {self.validate_every} does not divide epochs = {self.epochs}")
+        return self
 
 
 class Recipe(_Section):

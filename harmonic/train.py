@@ -6,7 +6,7 @@ A killed run resumes from its last finished epoch when the same command is given
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import lightning as L
 import numpy as np
@@ -28,10 +28,11 @@ from harmonic.errors import DeviceError, RecipeError
 from harmonic.evaluate import NetworkPredictor, evaluate
 from harmonic.images import Images, check_all
 from harmonic.loaders import Share, loaders, split
+from harmonic.optimisation import optimiser, parameter_groups, running_mean, schedule
 from harmonic.pixels import PixelSpec
 from harmonic.progress import EpochBar
 from harmonic.quiet import quiet_lightning
-from harmonic.recipe import ModelSection, OneCycleSchedule, Recipe, TrainSection
+from harmonic.recipe import ModelSection, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,14 @@ class Trainee(L.LightningModule):
         super().__init__()
         self.recipe = recipe
         self.model = Classifier(network, spec)
+        self.mean = running_mean(self.model, recipe.train.ema) if recipe.train.ema else None
         self.register_buffer("loss_weights", balance.loss, persistent=False)
         self.register_buffer("hit_weights", balance.hits, persistent=False)
+
+    @property
+    def judged(self) -> Classifier:
+        """The classifier that is validated and kept: the running mean of the weights where there is one."""
+        return cast(Classifier, self.mean.module) if self.mean else self.model
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Draw dropout from (epoch, batch) alone: what a resumed run drew before, loaders included, must not matter."""
@@ -138,6 +145,11 @@ class Trainee(L.LightningModule):
         )
         return {"loss": loss, "accuracy": accuracy}
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """The running mean follows."""
+        if self.mean:
+            self.mean.update_parameters(self.model)
+
     def _loss(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The loss and the logits of a batch; a network may bring a loss of its own."""
         network = self.model.network
@@ -149,7 +161,7 @@ class Trainee(L.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         pixels, labels = batch
-        logits = self.model(pixels)
+        logits = self.judged(pixels)
         hits = (logits.argmax(1) == labels).float()
         # Weighted by class, the mean over all validation images is the balanced accuracy.
         hits = hits if self.hit_weights is None else hits * self.hit_weights[labels]
@@ -157,28 +169,14 @@ class Trainee(L.LightningModule):
         self.log_dict(figures, on_epoch=True, sync_dist=True, batch_size=len(labels))
 
     def configure_optimizers(self) -> Any:
-        section = self.recipe.train
-        network = self.model.network
+        section, network = self.recipe.train, self.model.network
         if isinstance(network, OwnTraining):
             groups = network.parameter_groups(section.weight_decay)
         else:
-            groups = _parameter_groups(self.model, section.weight_decay, section.decay_norms)
-        optimiser = _optimiser(section, groups)
-        schedule = section.schedule
-        if isinstance(schedule, OneCycleSchedule):
-            # Both parts of the cycle need a step of their own, and there is one more than the trainer takes.
-            steps = max(int(self.trainer.estimated_stepping_batches), 3)
-            cycle = torch.optim.lr_scheduler.OneCycleLR(
-                optimiser,
-                section.rate,
-                total_steps=steps,
-                pct_start=max(schedule.warmup, 2 / steps),
-                cycle_momentum=schedule.cycle_momentum,
-            )
-            return [optimiser], [{"scheduler": cycle, "interval": "step"}]
-        return [optimiser], [
-            torch.optim.lr_scheduler.MultiStepLR(optimiser, list(schedule.milestones), schedule.factor)
-        ]
+            groups = parameter_groups(self.model, section.weight_decay, section.decay_norms)
+        chosen = optimiser(section, groups)
+        rates = schedule(section, chosen, int(self.trainer.estimated_stepping_batches))
+        return [chosen], [{"scheduler": rates, "interval": "step"}]
 
 
 def _pixels(recipe: Recipe) -> PixelSpec:
@@ -215,7 +213,7 @@ def _measure(
 
 
 def _trainer(module: Trainee, recipe: Recipe, out: Path, where: Where) -> tuple[L.Trainer, Checkpoints]:
-    chosen = Checkpoints(module.model.network, out)
+    chosen = Checkpoints(module.judged.network, out, every=recipe.train.validate_every)
     try:
         trainer = L.Trainer(
             accelerator=where.accelerator,
@@ -223,12 +221,13 @@ def _trainer(module: Trainee, recipe: Recipe, out: Path, where: Where) -> tuple[
             max_epochs=recipe.train.epochs,
             precision=_precision(recipe.train.precision, where),
             logger=TensorBoardLogger(str(out), name="", version="tensorboard"),
-            callbacks=[chosen, EpochBar()],
+            callbacks=[chosen, EpochBar(recipe.train.validate_every)],
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
             num_sanity_val_steps=0,
+            check_val_every_n_epoch=recipe.train.validate_every,
             log_every_n_steps=1,
         )
     except (MisconfigurationException, ValueError) as error:
@@ -260,18 +259,6 @@ def _precision(wish: str, where: Where) -> Literal["32-true", "bf16-mixed"]:
 
 def _cpu_has_bf16_units() -> bool:
     return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
-
-
-def _optimiser(section: TrainSection, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-    if section.optimiser == "adamw":
-        return torch.optim.AdamW(groups, lr=section.rate)
-    return torch.optim.SGD(groups, lr=section.rate, momentum=section.momentum, nesterov=section.nesterov)
-
-
-def _parameter_groups(model: nn.Module, decay: float, decay_norms: bool) -> list[dict[str, Any]]:
-    weights = [p for p in model.parameters() if p.ndim > 1 or decay_norms]
-    others = [p for p in model.parameters() if not (p.ndim > 1 or decay_norms)]
-    return [{"params": weights, "weight_decay": decay}] + ([{"params": others, "weight_decay": 0.0}] if others else [])
 
 
 def _card(recipe: Recipe, spec: PixelSpec, images: Images, chosen: Checkpoints, test: dict[str, Any]) -> bundle.Card:

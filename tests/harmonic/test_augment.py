@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
 from PIL import Image
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as F
 
 from harmonic.augment import augment, generator, random_resized_crop
 from harmonic.pixels import PixelSpec
 from harmonic.recipe import AugmentSection
+
+CROP_8, CROP_25 = AugmentSection(random_resized_crop=0.08), AugmentSection(random_resized_crop=0.25)
 
 
 def pixels(height=12, width=10, channels=3):
@@ -73,7 +77,7 @@ def test_views_are_contiguous():
 @pytest.mark.parametrize("size", [(64, 48), (1, 1), (1, 500), (500, 1), (7, 300)])
 def test_a_random_crop_has_the_models_shape(size):
     spec = PixelSpec(height=20, width=16)
-    views = [random_resized_crop(Image.new("RGB", size, "red"), spec, 0.08, generator(1, 1, i)) for i in range(20)]
+    views = [random_resized_crop(Image.new("RGB", size, "red"), spec, CROP_8, generator(1, 1, i)) for i in range(20)]
     assert all(view.shape == (20, 16, 3) and (view == (255, 0, 0)).all() for view in views)
 
 
@@ -83,7 +87,7 @@ def test_random_crops_cover_the_asked_share_of_the_area():
     image = Image.fromarray(np.stack([x, y, x], axis=-1))
     spec, shares = PixelSpec(height=64, width=64), []
     for index in range(200):
-        view = random_resized_crop(image, spec, 0.25, generator(1, 1, index)).astype(float)
+        view = random_resized_crop(image, spec, CROP_25, generator(1, 1, index)).astype(float)
         spans = [np.ptp(view[:, :, channel]) * 64 / 63 for channel in (0, 1)]
         shares.append(spans[0] * spans[1] / 256**2)
     assert min(shares) > 0.2
@@ -92,4 +96,54 @@ def test_random_crops_cover_the_asked_share_of_the_area():
 
 def test_a_grey_spec_gives_grey_crops():
     spec = PixelSpec(height=8, width=8, mode="L", mean=(0.5,), std=(0.5,))
-    assert random_resized_crop(Image.new("RGB", (20, 20), "red"), spec, 0.5, generator(1, 1, 1)).shape == (8, 8, 1)
+    assert random_resized_crop(Image.new("RGB", (20, 20), "red"), spec, CROP_25, generator(1, 1, 1)).shape == (8, 8, 1)
+
+
+def test_a_crop_may_be_scaled_in_either_way_by_chance():
+    image, spec = Image.fromarray(pixels(40, 40)), PixelSpec(height=8, width=8)
+    section = AugmentSection(random_resized_crop=0.999, interpolation="random")
+    views = [random_resized_crop(image, spec, section, generator(1, 1, index)) for index in range(300)]
+    whole = {
+        way: np.asarray(image.resize((8, 8), way)).tobytes()
+        for way in (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)
+    }
+    found = [view.tobytes() for view in views]
+    assert all(found.count(view) > 20 for view in whole.values())
+
+
+def test_rotations_are_torchvisions_at_angles_up_to_the_limit():
+    image = Image.fromarray(pixels(20, 20))
+    views = draws(AugmentSection(rotation=10), 300, pixels(20, 20))
+    angles = [generator(1, 2, index).uniform(-10, 10) for index in range(300)]
+    for view, angle in zip(views, angles, strict=True):
+        assert np.array_equal(view, np.asarray(F.rotate(image, angle, InterpolationMode.BILINEAR)))
+    assert min(angles) < -9
+    assert max(angles) > 9
+
+
+@pytest.mark.parametrize(
+    ("image", "adjust"),
+    [
+        (np.full((4, 4, 3), 100, np.uint8), F.adjust_brightness),  # contrast and saturation leave an even grey alone
+        (np.full((4, 4, 1), 100, np.uint8), F.adjust_brightness),
+    ],
+)
+def test_jitter_scales_brightness_between_its_bounds(image, adjust):
+    values = {int(view.max()) for view in draws(AugmentSection(color_jitter=0.4), 500, image)}
+    bounds = [np.asarray(adjust(Image.fromarray(image.squeeze()), factor)).max() for factor in (0.6, 1.4)]
+    assert min(values) >= bounds[0]
+    assert max(values) <= bounds[1]
+    assert len(values) > 60
+
+
+def test_jitter_is_the_three_adjustments_of_torchvision_in_some_order():
+    adjustments = (F.adjust_brightness, F.adjust_contrast, F.adjust_saturation)
+    orders = set()
+    for index, view in enumerate(draws(AugmentSection(color_jitter=0.4), 60)):
+        rng, picture = generator(1, 2, index), Image.fromarray(pixels())
+        order = tuple(rng.permutation(3))
+        for change in order:
+            picture = adjustments[change](picture, rng.uniform(0.6, 1.4))
+        assert np.array_equal(view, np.asarray(picture))
+        orders.add(order)
+    assert len(orders) == 6

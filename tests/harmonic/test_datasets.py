@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from torchvision.datasets import CIFAR10, CIFAR100
+from torchvision.datasets import CIFAR10, CIFAR100, STL10
 
 from harmonic import data
 from harmonic.errors import DataError
@@ -147,3 +147,87 @@ def test_a_missing_cifar_file_is_told(cifar):
     (folder / kind.test_list[0][0]).unlink()
     with pytest.raises(DataError, match="incomplete or changed"):
         data.read([root], "test")
+
+
+class UncheckedSTL10(STL10):
+    """torchvision's reader, without its checksums of the two gigabytes of the real files."""
+
+    def _check_integrity(self):
+        return True
+
+
+@pytest.fixture
+def stl10(tmp_path):
+    """A small data set in STL-10's files, with one of them written otherwise."""
+    folder = tmp_path / "stl10_binary"
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+
+    def write(**changed):
+        contents = {
+            "train_X.bin": rng.integers(0, 256, (20, 3, 96, 96), dtype=np.uint8).tobytes(),
+            "train_y.bin": (np.arange(20) % 10 + 1).astype(np.uint8).tobytes(),
+            "test_X.bin": rng.integers(0, 256, (10, 3, 96, 96), dtype=np.uint8).tobytes(),
+            "test_y.bin": (np.arange(10) % 10 + 1).astype(np.uint8).tobytes(),
+            "class_names.txt": b"airplane\nbird\ncar\ncat\ndeer\ndog\nhorse\nmonkey\nship\ntruck\n",
+            "fold_indices.txt": b"0 1 2 3 4 \n5 6 7 19 \n",
+        }
+        for name, content in {
+            **contents,
+            **{k.replace("_txt", ".txt").replace("_bin", ".bin"): v for k, v in changed.items()},
+        }.items():
+            if content is None:
+                (folder / name).unlink(missing_ok=True)
+            else:
+                (folder / name).write_bytes(content)
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_stl10_is_read_as_torchvision_reads_it(stl10, split):
+    root = stl10()
+    wanted, images = UncheckedSTL10(str(root), split=split), data.read([root], split)
+    assert len(images) == len(wanted)
+    assert images.classes == tuple(wanted.classes)
+    for index in (0, 7, len(wanted) - 1):
+        picture, label = wanted[index]
+        assert np.array_equal(np.asarray(images.open(index)), np.asarray(picture))
+        assert images.labels[index] == label
+
+
+def test_stl10_knows_its_folds(stl10):
+    root = stl10()
+    images = data.read([root / "stl10_binary"], "train")
+    assert [fold.tolist() for fold in images.folds] == [[0, 1, 2, 3, 4], [5, 6, 7, 19]]
+    second = images.fold(1)
+    assert second.labels.tolist() == [5, 6, 7, 9]
+    assert np.array_equal(np.asarray(second.open(3)), np.asarray(images.open(19)))
+    assert data.has_split(root, "test")
+    assert not data.has_split(root, "val")
+    assert not data.read([root], "test").folds
+
+
+def test_stl10_without_folds_is_read_whole(stl10):
+    assert not data.read([stl10(fold_indices_txt=None)], "train").folds
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"train_X_bin": b""}, "cannot be read"),
+        ({"train_X_bin": bytes(27648 * 20 - 1)}, "552959 bytes; 20 labels want 27648 each"),
+        ({"train_y_bin": None}, "cannot be read"),
+        ({"train_y_bin": bytes(20)}, "labels from 0 to 0"),
+        ({"train_y_bin": bytes([11] * 20)}, "labels from 11 to 11"),
+        ({"train_y_bin": b""}, "0 labels want"),
+        ({"fold_indices_txt": b"1 2 x\n"}, "wanted a line of numbers"),
+        ({"fold_indices_txt": b"0 1\n3 20\n"}, "fold 1 names images outside 0 to 19"),
+        ({"fold_indices_txt": b"-1 1\n"}, "fold 0 names images outside"),
+        ({"fold_indices_txt": b"\xff\xfe"}, "wanted a line of numbers"),
+    ],
+)
+def test_damaged_files_of_stl10_are_told(stl10, changed, message):
+    with pytest.raises(DataError, match=message):
+        data.read([stl10(**changed)], "train")

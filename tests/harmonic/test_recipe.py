@@ -47,7 +47,7 @@ def test_the_published_recipe_has_the_published_settings():
     plan = recipe.read("cifar10-harm-wrn28-10")
     assert plan.model.arguments == {"dropout": 0.3}
     assert (plan.augment.pad_crop, plan.augment.flip) == (4, True)
-    assert plan.train.model_dump(exclude={"precision", "label_smoothing", "decay_norms"}) == {
+    assert plan.train.model_dump(exclude={"precision", "label_smoothing", "decay_norms", "ema", "validate_every"}) == {
         "epochs": 200,
         "batch": 128,
         "rate": 0.1,
@@ -55,7 +55,7 @@ def test_the_published_recipe_has_the_published_settings():
         "momentum": 0.9,
         "nesterov": False,
         "weight_decay": 5e-4,
-        "schedule": {"kind": "step", "milestones": (60, 120, 160), "factor": 0.2},
+        "schedule": {"kind": "step", "milestones": (60, 120, 160), "factor": 0.2, "warmup": 0},
         "seed": 1,
     }
     assert plan.train.decay_norms
@@ -75,6 +75,9 @@ def test_the_published_recipe_has_the_published_settings():
         ("label_smoothing = 1", "train.label_smoothing"),
         ("precision = 'fp8'", "train.precision"),
         ("seed = -1", "train.seed"),
+        ("ema = 1.0", "train.ema"),
+        ("validate_every = 0", "train.validate_every"),
+        ("validate_every = 3", "validate_every = 3 does not divide epochs = 2"),
     ],
 )
 def test_a_wrong_field_is_named(tmp_path, line, named):
@@ -88,6 +91,10 @@ def test_a_wrong_field_is_named(tmp_path, line, named):
         ("[augment]\npad_crop = -1", "augment.pad_crop"),
         ("[augment]\nrandom_resized_crop = 0", "augment.random_resized_crop"),
         ("[augment]\nmirror = true", "augment.mirror"),
+        ("[augment]\nrotation = 181", "augment.rotation"),
+        ("[augment]\ncolor_jitter = 1.1", "augment.color_jitter"),
+        ("[augment]\ninterpolation = 'nearest'", "augment.interpolation"),
+        ("[data]\nfold = -1", "data.fold"),
         ("[data]\nvalidation = 1.0", "data.validation"),
         ("[data]\nvalidation = nan", "data.validation"),
         ("[pixels]\nheight = 32", "pixels.width"),
@@ -99,7 +106,16 @@ def test_a_wrong_section_is_named(tmp_path, section, named):
         recipe.read(written(tmp_path, SMALL + section))
 
 
-@pytest.mark.parametrize("schedule", ["{ kind = 'cosine' }", "{ milestones = [1] }", "3", "{ kind = 'step' }"])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "{ kind = 'polynomial' }",
+        "{ kind = 'cosine', milestones = [1] }",
+        "{ milestones = [1] }",
+        "3",
+        "{ kind = 'step' }",
+    ],
+)
 def test_a_schedule_that_does_not_exist_is_named(tmp_path, schedule):
     text = SMALL.replace('{ kind = "step", milestones = [1] }', schedule)
     with pytest.raises(RecipeError, match="schedule"):

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from tests.textures import texture
 
 CPU = Where("cpu", 1)
 STEP = {"kind": "step", "milestones": [1, 3], "factor": 0.3}
+COSINE = {"kind": "cosine", "warmup": 2}
 CYCLE = {"kind": "one-cycle", "warmup": 0.3}
 
 
@@ -163,6 +165,38 @@ def test_validation_images_of_their_own_choose_and_all_others_teach(tmp_path):
     assert "val_accuracy" in log(out)[0]
 
 
+def test_a_running_mean_of_the_weights_is_validated_and_kept(tmp_path):
+    """The weights that learn are those of a run without a mean."""
+    for retained in (0.0, 0.9):
+        train(recipe(epochs=2, validation=0.0, ema=retained), images(), tmp_path / str(retained), where=CPU)
+    state = torch.load(tmp_path / "0.9" / "last.ckpt", weights_only=True)["state_dict"]
+    kept, trained = weights(tmp_path / "0.9"), weights(tmp_path / "0.0")
+    assert_identical({name: state[f"model.network.{name}"] for name in kept}, trained)
+    assert_identical({name: state[f"mean.module.network.{name}"] for name in kept}, kept)
+    assert not torch.equal(kept["head.weight"], trained["head.weight"])
+
+
+def test_validation_may_be_rarer_than_epochs(tmp_path, capfd):
+    train(recipe(epochs=6, validate_every=3), images(), tmp_path / "rare", where=CPU)
+    assert [line[:10] for line in capfd.readouterr().out.splitlines()] == ["epoch 3/6:", "epoch 6/6:"]
+    train(recipe(epochs=6), images(), tmp_path / "often", where=CPU)
+    rare, often = log(tmp_path / "rare"), log(tmp_path / "often")
+    assert [row["epoch"] for row in rare] == ["3", "6"]
+    assert rare == [often[2], often[5]]
+
+
+def test_a_fold_of_the_data_set_is_all_that_teaches(tmp_path):
+    folds = [np.arange(0, 24), np.arange(24, 60)]
+    plan = Recipe.model_validate({**recipe(epochs=1).model_dump(), "data": {"fold": 1, "validation": 0.0}})
+    train(plan, replace(images(60), folds=folds), tmp_path / "run", where=CPU)
+    assert torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["global_step"] == 36 // 16
+    with pytest.raises(DataError, match=r"folds 0 to 1; data\.fold is 2"):
+        beyond = plan.model_copy(update={"data": plan.data.model_copy(update={"fold": 2})})
+        train(beyond, replace(images(60), folds=folds), tmp_path / "beyond", where=CPU)
+    with pytest.raises(DataError, match="no folds of its own"):
+        train(plan, images(60), tmp_path / "without", where=CPU)
+
+
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_a_cycle_of_few_steps_runs(tmp_path, steps):
     """Five steps with a fifth of warm-up leave the rise no length of its own."""
@@ -288,10 +322,14 @@ def kill_after_epoch(epoch, plan, out):
         assert process.wait() == -9
 
 
-@pytest.mark.parametrize("schedule", [STEP, CYCLE], ids=["step", "one-cycle"])
-def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path, schedule):
+@pytest.mark.parametrize(
+    "extras",
+    [{"schedule": STEP}, {"schedule": CYCLE}, {"schedule": COSINE, "ema": 0.8}],
+    ids=["step", "one-cycle", "cosine-ema"],
+)
+def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path, extras):
     """Killed in the second epoch and in the fourth: before and after drops of the rate."""
-    plan = recipe(epochs=6, schedule=schedule)
+    plan = recipe(epochs=6, **extras)
     kill_after_epoch(1, plan, tmp_path / "killed")
     kill_after_epoch(3, plan, tmp_path / "killed")
     assert not (tmp_path / "killed" / "bundle").exists()

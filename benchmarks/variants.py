@@ -1,0 +1,51 @@
+"""Networks beside each other: the same recipe, images and seeds, one resumable run for each, as a Markdown table."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from harmonic import bundle, data, recipe, train, zoo
+
+Variants = Mapping[str, tuple[str, dict[str, Any]]]  # name in the table -> architecture and its arguments
+
+
+def main(description: str, variants: Variants, default_recipe: str) -> None:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, action="append", required=True)
+    parser.add_argument("--test", type=Path, action="append", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[24, 25, 26])
+    parser.add_argument("--recipe", default=default_recipe)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    images, test = data.read(asked.data, "train"), data.read(asked.test, "test")
+    plan = recipe.read(asked.recipe)
+    measured: dict[str, dict[int, float]] = {name: {} for name in variants}
+    for seed in asked.seeds:
+        for name, (architecture, arguments) in variants.items():
+            model = plan.model.model_copy(update={"architecture": architecture, "arguments": arguments})
+            schooling = plan.train.model_copy(update={"seed": seed})
+            own = plan.model_copy(update={"model": model, "train": schooling})
+            done = train.train(own, images, asked.out / f"{name.replace(' ', '-').lower()}-{seed}", test=test)
+            measured[name][seed] = bundle.read_card(done).metrics["test"]["top1"]
+            print(f"{name}, seed {seed}: {measured[name][seed]:.4f}", flush=True)
+    (asked.out / "table.json").write_text(json.dumps(measured, indent=2) + "\n")
+    print(table(variants, measured, len(images.classes)))
+
+
+def table(variants: Variants, measured: Mapping[str, Mapping[int, float]], classes: int) -> str:
+    seeds = list(next(iter(measured.values())))
+    lines = ["| network | parameters | " + " | ".join(f"seed {s}" for s in seeds) + " | median |"]
+    lines += ["|" + "---|" * (len(seeds) + 3)]
+    for name, figures in measured.items():
+        architecture, arguments = variants[name]
+        with torch.device("meta"):
+            parameters = sum(p.numel() for p in zoo.create(architecture, classes, **arguments).parameters())
+        cells = " | ".join(f"{figures[s]:.2%}" for s in seeds)
+        lines.append(f"| {name} | {parameters:,} | {cells} | {median(figures.values()):.2%} |")
+    return "\n".join(lines)
