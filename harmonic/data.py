@@ -7,14 +7,17 @@ A source may hold splits: folders `train`, `val` and `test`, or a data set's own
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from harmonic import datasets, folders, ham10000
 from harmonic.errors import DataError
 from harmonic.folders import Split
 from harmonic.images import Images, joined, prepare_all, some, split_by_group, stratified_split
 
-__all__ = ["Images", "Split", "has_split", "prepare_all", "read", "split_by_group", "stratified_split"]
+__all__ = ["Images", "Split", "has_split", "only", "prepare_all", "read", "split_by_group", "stratified_split"]
 
 
 def read(paths: Sequence[Path], split: Split) -> Images:
@@ -36,6 +39,18 @@ def read(paths: Sequence[Path], split: Split) -> Images:
             f"{images.source} has the single class {images.classes[0]!r}; a classifier needs two class folders or more."
         )
     return images
+
+
+def only(images: Images, path: Path) -> Images:
+    """The images whose numbers a text file names, counted from 0 in the order of their source; repeated numbers count
+    once. DataError for a file without numbers or with numbers of other images."""
+    try:
+        numbers = np.unique(np.array(path.read_text().split(), dtype=np.int64))
+    except (OSError, ValueError, OverflowError) as error:
+        raise DataError(f"{path}: wanted whole numbers with white space between ({error}).") from error
+    if not numbers.size or numbers[0] < 0 or numbers[-1] >= len(images):
+        raise DataError(f"{path}: wanted numbers from 0 to {len(images) - 1}, the images of {images.source}.")
+    return replace(images.subset(numbers), source=f"{images.source}, {path.name}")
 
 
 def has_split(path: Path, split: Split) -> bool:

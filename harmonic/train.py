@@ -258,7 +258,8 @@ def _precision(wish: str, where: Where) -> Literal["32-true", "bf16-mixed"]:
 
 
 def _cpu_has_bf16_units() -> bool:
-    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("amx_bf16", False) or found.get("avx512_bf16", False))
 
 
 def _card(recipe: Recipe, spec: PixelSpec, images: Images, chosen: Checkpoints, test: dict[str, Any]) -> bundle.Card:

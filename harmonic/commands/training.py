@@ -18,6 +18,10 @@ def train(
     test: Annotated[
         list[Path] | None, typer.Option(help="Images to measure once at the end; default: --data's own test split.")
     ] = None,
+    only: Annotated[
+        Path | None,
+        typer.Option(help="A file with the numbers of the training images to learn from, counted from 0."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; default: runs/<recipe>.")] = None,
     start: Annotated[
         Path | None,
@@ -44,6 +48,8 @@ def train(
         torch.set_num_threads(threads)
     plan = recipes.read(recipe)
     images = datasets.read(data, "train")
+    if only:
+        images = datasets.only(images, only)
     choosing = val or [path for path in data if datasets.has_split(path, "val")]
     held_out = test or [path for path in data if datasets.has_split(path, "test")]
     folder = run(

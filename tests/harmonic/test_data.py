@@ -299,3 +299,40 @@ def test_the_real_mnist_is_read_whole(real):
 def test_real_pictures_without_class_folders_are_refused(real):
     with pytest.raises(DataError, match="no images in class folders"):
         read(real("imagenet-sample-100.zip"))
+
+
+def numbered(tmp_path, content):
+    (tmp_path / "numbers.txt").write_bytes(content)
+    return data.only(
+        read(write_zip(tmp_path / "ten.zip", members(*(f"{'ab'[n % 2]}/{n}.png" for n in range(10))))),
+        tmp_path / "numbers.txt",
+    )
+
+
+def test_images_are_chosen_by_number_each_once(tmp_path):
+    chosen = numbered(tmp_path, b"7 0\n3\t3 7\n")
+    assert [name.rpartition("/")[2] for name in chosen.names] == ["0.png", "6.png", "5.png"]
+    assert chosen.labels.tolist() == [0, 0, 1]
+    assert chosen.source == "ten.zip, numbers.txt"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "from 0 to 9"),
+        (b"10", "from 0 to 9"),
+        (b"-1 3", "from 0 to 9"),
+        (b"1 two", "white space between"),
+        (b"1.5", "white space between"),
+        (b"99999999999999999999", "white space between"),
+        (b"\xff\xfe", "white space between"),
+    ],
+)
+def test_numbers_that_name_no_image_are_told(tmp_path, content, message):
+    with pytest.raises(DataError, match=message):
+        numbered(tmp_path, content)
+
+
+def test_a_file_of_numbers_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(DataError, match="white space between"):
+        data.only(read(write_zip(tmp_path / "two.zip", members("a/1.png", "b/1.png"))), tmp_path / "none.txt")
