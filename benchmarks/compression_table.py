@@ -22,10 +22,11 @@ from PIL import Image
 
 from harmonic import bundle, data, recipe, zoo
 from harmonic.bundle import Bundle, Card
-from harmonic.compress import Bench, calibration, compressed, harmonic_layers, levels_for, losses, whole, with_levels
+from harmonic.compress import Bench, calibration, compressed, levels_for, losses, whole, with_levels
 from harmonic.images import prepare_all
 from harmonic.pixels import prepare, upright_rgb
 from harmonic.reference import import_reference, read_state
+from harmonic.selection import harmonic_layers
 from harmonic.trace import parameters, stages, trace
 from harmonic.train import Where, train
 

@@ -1,15 +1,19 @@
-"""DCT-II filter banks: the fixed spectral filters that a harmonic layer weighs.
+"""Filter banks: the fixed spectral filters that a harmonic layer weighs. DCT-II, Walsh-Hadamard, Gaussian derivatives.
 
-Pure functions. Filters are applied by cross-correlation, as `torch.nn.functional.conv2d` does.
+Pure functions. Filters are applied by cross-correlation, as `torch.nn.functional.conv2d` does. Every bank is separable
+and orthogonal, and its one-dimensional waves are ordered by how often they change sign, so that a level means the same
+in all of them.
 Source: Ulicny, Krylov, Dahyot, "Harmonic Networks for Image Classification", BMVC 2019, section 3.
 """
 
 import math
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.polynomial.hermite_e import hermevander
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,31 +21,41 @@ from harmonic.errors import SpectrumError
 
 Size = int | tuple[int, int]
 Norm = Literal["l1", "orthonormal"]
+Bank = Literal["dct", "hadamard", "gaussian"]
 
 
-def dct_bank(
-    size: Size, level: int | None = None, dc: bool = True, norm: Norm = "l1"
+def filter_bank(
+    kind: Bank, size: Size, level: int | None = None, dc: bool = True, norm: Norm = "l1"
 ) -> Float[Tensor, "freq rows columns"]:
-    """The filters psi_{u,v}[x, y] = alpha * cos(pi (x + 1/2) u / R) * cos(pi (y + 1/2) v / C), in the order of
-    `frequencies`.
+    """The filters psi_{u,v}[x, y] = alpha * wave_u(x) * wave_v(y), in the order of `frequencies`.
 
-    size: K for K x K filters, or (rows R, columns C). x and u run along rows (the height), y and v along columns.
+    kind: "dct" has the waves cos(pi (x + 1/2) u / taps). "hadamard" has the rows of Walsh-Hadamard matrices, which
+    exist for 1, 2, 4, 8, ... taps. "gaussian" has derivatives of order u of a Gaussian of standard deviation taps / 4,
+    each made orthogonal to the lower ones: at every level they span what the derivatives span.
+    size: K for K x K filters, or (rows, columns). x and u run along rows (the height), y and v along columns.
     level: keep the filters with u + v < level; None keeps all. dc: False leaves out (0, 0).
     norm: "l1" makes sum |psi| = 1 per filter (what every published model uses); "orthonormal" makes sum psi^2 = 1.
     Returns float32. Filters are orthogonal under both norms. Raises SpectrumError for a bank that cannot exist.
     """
-    if norm not in ("l1", "orthonormal"):
+    if norm not in get_args(Norm):
         raise SpectrumError(f"norm must be 'l1' or 'orthonormal', not {norm!r}.")
     rows, columns = filter_size(size)
-    row_waves, column_waves = _cosines(rows), _cosines(columns)
-    # Products in float64, stored as float32 before the L1 sum: bit for bit the banks of the published checkpoints.
+    row_waves, column_waves = waves(kind, rows), waves(kind, columns)
+    # Products in float64, stored as float32 before the norm: bit for bit the banks of the published checkpoints.
     bank = torch.from_numpy(
         np.stack([np.outer(row_waves[u], column_waves[v]) for u, v in frequencies(size, level, dc)]).astype(np.float32)
     )
     if norm == "l1":
         return bank / bank.abs().sum(dim=(1, 2), keepdim=True)
-    gains = [_orthonormal_gain(u, rows) * _orthonormal_gain(v, columns) for u, v in frequencies(size, level, dc)]
-    return bank * torch.tensor(gains, dtype=torch.float32)[:, None, None]
+    lengths: Tensor = torch.linalg.vector_norm(bank, dim=(1, 2), keepdim=True)
+    return bank / lengths
+
+
+def dct_bank(
+    size: Size, level: int | None = None, dc: bool = True, norm: Norm = "l1"
+) -> Float[Tensor, "freq rows columns"]:
+    """`filter_bank` of the DCT-II."""
+    return filter_bank("dct", size, level, dc, norm)
 
 
 def frequencies(size: Size, level: int | None = None, dc: bool = True) -> tuple[tuple[int, int], ...]:
@@ -80,11 +94,39 @@ def checked_level(level: int | None, size: Size) -> int:
     return level
 
 
+def waves(kind: Bank, taps: int) -> NDArray[np.float64]:
+    """The one-dimensional waves of a bank: row u changes sign u times. SpectrumError where there are none."""
+    if kind not in _WAVES:
+        raise SpectrumError(f"bank must be one of {', '.join(_WAVES)}, not {kind!r}.")
+    return _WAVES[kind](taps)
+
+
 def _cosines(taps: int) -> NDArray[np.float64]:
-    """Row u is cos(pi (x + 1/2) u / taps) for x = 0 .. taps - 1."""
     x, u = np.arange(taps) + 0.5, np.arange(taps)
     return np.cos(math.pi * np.outer(u, x) / taps)
 
 
-def _orthonormal_gain(frequency: int, taps: int) -> float:
-    return math.sqrt((1 if frequency == 0 else 2) / taps)
+def _walsh(taps: int) -> NDArray[np.float64]:
+    if taps & (taps - 1):
+        raise SpectrumError(f"a Hadamard bank has sides of 1, 2, 4, 8, ... taps, not {taps}.")
+    matrix = np.ones((1, 1))
+    while len(matrix) < taps:
+        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
+    sign_changes = (np.diff(matrix, axis=1) != 0).sum(axis=1)
+    ordered: NDArray[np.float64] = matrix[np.argsort(sign_changes)]
+    return ordered
+
+
+def _gaussian_derivatives(taps: int) -> NDArray[np.float64]:
+    """The derivative of order n of exp(-t^2 / 2) is (-1)^n He_n(t) exp(-t^2 / 2), He_n a Hermite polynomial."""
+    t = (np.arange(taps) - (taps - 1) / 2) / (taps / 4)
+    derivatives = hermevander(t, taps - 1) * np.exp(-np.square(t) / 2)[:, None] * (-1.0) ** np.arange(taps)
+    orthogonal, triangle = np.linalg.qr(derivatives)
+    return (orthogonal * np.sign(np.diag(triangle))).T
+
+
+_WAVES: dict[str, Callable[[int], NDArray[np.float64]]] = {
+    "dct": _cosines,
+    "hadamard": _walsh,
+    "gaussian": _gaussian_derivatives,
+}

@@ -27,7 +27,7 @@ from harmonic.images import prepare_all, stratified_split
 from harmonic.knapsack import Option, cheapest_within
 from harmonic.layers import BandNormConv2d, SpectralConv2d
 from harmonic.pixels import PixelSpec
-from harmonic.selection import LayerPlan, Level, plan_from_json, refusal, spatial_layers
+from harmonic.selection import LayerPlan, Level, harmonic_layers, plan_from_json, refusal, spatial_layers
 
 _BATCH = 100
 Watch = Callable[[Iterable[tuple[str, int]]], Iterable[tuple[str, int]]]
@@ -89,7 +89,7 @@ def whole(network: nn.Module) -> nn.Module:
     plain = [name for name, layer in spatial_layers(network).items() if not isinstance(layer, SpectralConv2d)]
     plans = {name: LayerPlan() for name in plain if refusal(network.get_submodule(name)) is None}
     network = apply(copy.deepcopy(network), plans).eval()
-    if not any(isinstance(layer, SpectralConv2d) for layer in network.modules()):
+    if not harmonic_layers(network):
         raise CompressionError("the network has no spatial convolution that could be compressed.")
     return network
 
@@ -109,11 +109,6 @@ def losses(network: nn.Module, bench: Bench, watch: Watch = iter) -> list[Loss]:
         divergence = bench.answers(truncated).divergence(reference)
         found.append(Loss(name, level, len(layer.frequencies), _count(layer), divergence))
     return found
-
-
-def harmonic_layers(network: nn.Module) -> dict[str, SpectralConv2d]:
-    """Every harmonic layer by name."""
-    return {name: layer for name, layer in network.named_modules() if isinstance(layer, SpectralConv2d)}
 
 
 def with_levels(network: nn.Module, levels: Mapping[str, Level]) -> nn.Module:

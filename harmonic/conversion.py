@@ -63,7 +63,8 @@ def converted(start: Bundle, *, data: Sequence[Path] = (), **choices: Any) -> tu
     for layer in conversion.layers:
         plan = layer.plan
         if layer.name in native and layer.name in spectrum:  # It was made from the architecture's own layer: keep how.
-            plan = replace(plan_from_json(layer.name, spectrum[layer.name]), level=plan.level)
+            known = plan_from_json(layer.name, spectrum[layer.name])
+            plan = replace(known, level=plan.level, bank=plan.bank or known.bank)
         spectrum[layer.name] = plan.as_json()
     card = start.card.model_copy(update={"arguments": {**start.card.arguments, "spectrum": spectrum}, "metrics": {}})
     return Bundle(card, conversion.model.eval()), conversion

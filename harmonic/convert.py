@@ -8,14 +8,14 @@ Source: Ulicny, Krylov, Dahyot, "Harmonic Networks for Image Classification", BM
 import copy
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from harmonic.basis import dct_bank
+from harmonic.basis import Bank
 from harmonic.errors import SpectrumError
 from harmonic.layers import BandNormConv2d, HarmonicConv2d, SpectralConv2d
 from harmonic.padding import SamePadding2d
@@ -62,14 +62,15 @@ def harmonise(
     select: Select = "all",
     root_level: Level = None,
     norm_root: bool = False,
+    bank: Bank | None = None,
     images: Iterable[Images] = (),
     size: ImageSize = (3, 224, 224),
     projected: bool = True,
 ) -> nn.Module:
     """A new network whose spatial convolutions are harmonic; the given one is unchanged.
 
-    levels, select, root_level, norm_root, size: as `choose`. images: batches as the network takes them, from which
-    the root's inner norm takes its statistics (answers in evaluation stay; without any, the norm starts as the
+    levels, select, root_level, norm_root, bank, size: as `choose`. images: batches as the network takes them, from
+    which the root's inner norm takes its statistics (answers in evaluation stay; without any, the norm starts as the
     identity). projected: False gives the layers random weights, for a network still to be trained.
     Raises SpectrumError for choices that fit nothing.
     """
@@ -79,6 +80,7 @@ def harmonise(
         select=select,
         root_level=root_level,
         norm_root=norm_root,
+        bank=bank,
         images=images,
         size=size,
         projected=projected,
@@ -89,14 +91,17 @@ def convert(model: nn.Module, *, images: Iterable[Images] = (), projected: bool 
     """As `harmonise`, with a report of every layer."""
     plans = choose(model, **choices)
     if not plans:
-        raise SpectrumError("the network has no spatial convolution that can become harmonic.")
+        reasons = "; ".join(dict.fromkeys(skipped(model, choices.get("bank")).values()))
+        raise SpectrumError(
+            f"the network has no spatial convolution that can become harmonic{': ' + reasons if reasons else ''}."
+        )
     batches = list(images)
     if batches:
-        plans = {name: LayerPlan(plan.level, plan.norm, plan.norm) for name, plan in plans.items()}
+        plans = {name: replace(plan, bias=plan.norm) for name, plan in plans.items()}
     converted = apply(copy.deepcopy(model), plans, projected=projected)
     if batches:
         _measure_norms(converted, [name for name, plan in plans.items() if plan.norm], batches)
-    return Conversion(converted, tuple(_report(model, converted, plans)), skipped(model))
+    return Conversion(converted, tuple(_report(model, converted, plans)), skipped(model, choices.get("bank")))
 
 
 def apply(model: nn.Module, plans: Mapping[str, LayerPlan], *, projected: bool = True) -> nn.Module:
@@ -106,22 +111,25 @@ def apply(model: nn.Module, plans: Mapping[str, LayerPlan], *, projected: bool =
     """
     for name, plan in plans.items():
         old = _layer(model, name)
-        new = _planned(name, old, plan, projected)
-        for path, module in list(model.named_modules(remove_duplicate=False)):
-            if module is old:
-                parent, _, child = path.rpartition(".")
-                setattr(model.get_submodule(parent), child, new)
+        put(model, old, _planned(name, old, plan, projected))
     return model
+
+
+def put(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
+    """Put a layer of a network in another's place, in every place where that stands."""
+    for path, module in list(model.named_modules(remove_duplicate=False)):
+        if module is old:
+            parent, _, child = path.rpartition(".")
+            setattr(model.get_submodule(parent), child, new)
 
 
 def as_plain(model: nn.Module) -> nn.Module:
     """The inverse: a new network in evaluation mode with a plain convolution, of the same answers, for every harmonic
     layer."""
     plain = copy.deepcopy(model).eval()
-    for name, layer in list(plain.named_modules()):
+    for layer in list(plain.modules()):
         if isinstance(layer, SpectralConv2d):
-            parent, _, child = name.rpartition(".")
-            setattr(plain.get_submodule(parent), child, layer.as_conv2d())
+            put(plain, layer, layer.as_conv2d())
     return plain
 
 
@@ -142,12 +150,15 @@ def _planned(name: str, old: nn.Conv2d | SpectralConv2d, plan: LayerPlan, projec
     if isinstance(old, SpectralConv2d):
         if plan.norm != isinstance(old, BandNormConv2d):
             raise SpectrumError(f"layer {name} is harmonic already; its inner norm can be neither added nor removed.")
+        if plan.bank not in (None, old.bank_kind):
+            return harmonic_from(old.as_conv2d(), level=plan.level, bank=plan.bank, projected=projected)
         return relevelled(old, plan.level, projected=projected)
     plain = _without_padding(old) if is_same_padded(old) else old
+    bank: Bank = plan.bank or "dct"
     new = (
-        band_normed_from(plain, level=plan.level, bias=True if plan.bias else None, projected=projected)
+        band_normed_from(plain, level=plan.level, bank=bank, bias=True if plan.bias else None, projected=projected)
         if plan.norm
-        else harmonic_from(plain, level=plan.level, projected=projected)
+        else harmonic_from(plain, level=plan.level, bank=bank, projected=projected)
     )
     if not is_same_padded(old):
         return new
@@ -217,7 +228,7 @@ def _energy(old: nn.Conv2d | SpectralConv2d, new: SpectralConv2d) -> float:
     kernel = old.as_conv2d().weight if isinstance(old, HarmonicConv2d) else old.weight
     if isinstance(old, BandNormConv2d):  # Its bands are weighed by a norm, so its kernel changes with the statistics.
         kernel = copy.deepcopy(old).eval().as_conv2d().weight
-    return energy_kept(kernel.detach().cpu(), dct_bank(new.kernel_size, new.level, new.dc))
+    return energy_kept(kernel.detach().cpu(), new.bank.cpu())
 
 
 def _count(layer: nn.Module) -> int:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harmonic.basis import Size, dct_bank, filter_size, frequencies
+from harmonic.basis import Bank, Size, filter_bank, filter_size, frequencies
 from harmonic.errors import SpectrumError
 
 Init = Literal["fan_out", "fan_in"]
@@ -55,6 +55,7 @@ class SpectralConv2d(nn.Module):
         padding_mode: PaddingMode = "zeros",
         level: int | None = None,
         dc: bool = True,
+        bank: Bank = "dct",
         init: Init = "fan_out",
     ) -> None:
         super().__init__()
@@ -73,9 +74,9 @@ class SpectralConv2d(nn.Module):
         self.padding_mode = plain.padding_mode
         self._border = list(plain._reversed_padding_repeated_twice)
         self._geometry = (self.kernel_size, stride, padding, dilation, groups)
-        self.level, self.dc = level, dc
+        self.level, self.dc, self.bank_kind = level, dc, bank
         self.frequencies = frequencies(self.kernel_size, level, dc)
-        self.register_buffer("bank", dct_bank(self.kernel_size, level, dc), persistent=False)
+        self.register_buffer("bank", filter_bank(bank, self.kernel_size, level, dc), persistent=False)
         self.weight = nn.Parameter(torch.empty(self._weight_shape()))
         self.register_parameter("bias", nn.Parameter(torch.empty(out_channels)) if bias else None)
         self.reset_parameters(init)
@@ -134,6 +135,7 @@ class SpectralConv2d(nn.Module):
         parts = [f"{self.in_channels} -> {self.out_channels}", f"k={size}"]
         parts += [f"level={self.level}"] if self.level is not None else []
         parts += [f"{len(self.frequencies)}/{rows * columns} filters"]
+        parts += [self.bank_kind] if self.bank_kind != "dct" else []
         parts += [f"stride={self.stride[0]}"] if max(self.stride) > 1 else []
         parts += [f"groups={self.groups}"] if self.groups > 1 else []
         return ", ".join(parts)
@@ -151,10 +153,10 @@ class _Kept(NamedTuple):
 
 
 class HarmonicConv2d(SpectralConv2d):
-    """A convolution whose kernels are learned combinations of DCT filters.
+    """A convolution whose kernels are learned combinations of fixed filters.
 
     in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode: as `nn.Conv2d`.
-    level, dc: which filters, as `dct_bank`. init: as `reset_parameters`.
+    bank, level, dc: which filters, as `filter_bank`. init: as `reset_parameters`.
     State: `weight` (out, in / groups, freq, 1, 1), `bias` (out,). The bank is a buffer outside the state.
     Input (N, in, H, W), output as `nn.Conv2d`'s. Raises SpectrumError for a bank or groups that cannot exist.
     """

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from harmonic.basis import Bank
 from harmonic.errors import SpectrumError
 from harmonic.layers import BandNormConv2d, HarmonicConv2d, SpectralConv2d, synthesise
 
@@ -40,12 +41,15 @@ def energy_kept(kernel: Float[Tensor, "out in_ rows columns"], bank: Float[Tenso
     return min(float(kept / total), 1.0)
 
 
-def harmonic_from(plain: nn.Conv2d, *, level: int | None = None, projected: bool = True) -> HarmonicConv2d:
+def harmonic_from(
+    plain: nn.Conv2d, *, level: int | None = None, bank: Bank = "dct", projected: bool = True
+) -> HarmonicConv2d:
     """A harmonic layer in the place of a plain convolution, on its device and in its dtype and mode.
 
-    level: as `dct_bank`. projected: False leaves the layer's own random weights, for networks still to be trained.
+    level, bank: as `filter_bank`. projected: False leaves the layer's own random weights, for networks still to be
+    trained.
     """
-    layer = HarmonicConv2d(*_geometry(plain), **_options(plain, level))
+    layer = HarmonicConv2d(*_geometry(plain), **_options(plain, level), bank=bank)
     layer = layer.to(device=plain.weight.device, dtype=plain.weight.dtype)
     if projected and not plain.weight.is_meta:
         _fill(layer.weight, project(plain.weight.detach(), layer.bank))
@@ -55,14 +59,19 @@ def harmonic_from(plain: nn.Conv2d, *, level: int | None = None, projected: bool
 
 
 def band_normed_from(
-    plain: nn.Conv2d, *, level: int | None = None, bias: bool | None = None, projected: bool = True
+    plain: nn.Conv2d,
+    *,
+    level: int | None = None,
+    bank: Bank = "dct",
+    bias: bool | None = None,
+    projected: bool = True,
 ) -> BandNormConv2d:
     """A band-norm layer in the place of a plain convolution; its norm starts as the identity, so answers are kept.
 
     bias: None keeps the convolution's; True adds one where there was none (`normalise_bands` needs it).
     """
-    options = _options(plain, level)
-    layer = BandNormConv2d(*_geometry(plain), **{**options, "bias": options["bias"] if bias is None else bias})
+    options = {**_options(plain, level), **({} if bias is None else {"bias": bias})}
+    layer = BandNormConv2d(*_geometry(plain), **options, bank=bank)
     layer = layer.to(device=plain.weight.device, dtype=plain.weight.dtype)
     if projected and not plain.weight.is_meta:
         _fill(layer.weight, project(plain.weight.detach(), layer.bank))
@@ -103,7 +112,7 @@ def normalise_bands(layer: BandNormConv2d, mean: Float[Tensor, " bands"], var: F
 
 def relevelled(layer: SpectralConv2d, level: int | None, *, projected: bool = True) -> SpectralConv2d:
     """A new layer at another level: frequencies that both have keep their coefficients, new ones start at zero."""
-    new = type(layer)(*_geometry(layer), **_options(layer, level), dc=layer.dc)
+    new = type(layer)(*_geometry(layer), **_options(layer, level), dc=layer.dc, bank=layer.bank_kind)
     new = new.to(device=layer.weight.device, dtype=layer.weight.dtype)
     if projected and not layer.weight.is_meta:
         shared = [
@@ -117,6 +126,14 @@ def relevelled(layer: SpectralConv2d, level: int | None, *, projected: bool = Tr
             _fill(new.bias, layer.bias.detach())
         if isinstance(layer, BandNormConv2d) and isinstance(new, BandNormConv2d):
             _carry_statistics(layer, new, into, out_of)
+    return _like(layer, new)
+
+
+def in_bank(layer: Layer, bank: Bank) -> Layer:
+    """A new layer with the same coefficients of another bank's filters: another function, to be trained."""
+    new = type(layer)(*_geometry(layer), **_options(layer, layer.level), dc=layer.dc, bank=bank)
+    new = new.to(device=layer.weight.device, dtype=layer.weight.dtype)
+    new.load_state_dict(layer.state_dict())
     return _like(layer, new)
 
 

@@ -13,6 +13,7 @@ from harmonic.convert import Conversion
 from harmonic.errors import SpectrumError
 from harmonic.evaluate import Evaluation
 from harmonic.pixels import PixelSpec
+from harmonic.selection import harmonic_layers
 from harmonic.trace import macs, parameters
 
 
@@ -64,7 +65,7 @@ def architecture_rows() -> Iterator[ArchitectureRow]:
                 spec.height,
                 spec.width,
                 family.published.get(name, ""),
-                (*family.arguments, "spectrum"),
+                (*family.arguments, *(["bank"] if harmonic_layers(model) else []), "spectrum"),
                 family.summary,
             )
 

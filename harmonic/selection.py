@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from harmonic.basis import checked_level
+from harmonic.basis import Bank, checked_level, waves
 from harmonic.errors import SpectrumError
 from harmonic.layers import BandNormConv2d, SpectralConv2d
 from harmonic.trace import ImageSize, is_spatial, root, stages, trace
@@ -20,17 +20,23 @@ _SAME_PADDED = {("timm.layers.conv2d_same", "Conv2dSame"), ("timm.layers.conv2d_
 
 @dataclass(frozen=True, slots=True)
 class LayerPlan:
-    """What one layer becomes. level: as `dct_bank`. norm: with an inner norm. bias: add one where there was none."""
+    """What one layer becomes.
+
+    level, bank: as `filter_bank`; bank None keeps a harmonic layer's own and gives a plain one the DCT. norm: with an
+    inner norm. bias: add one where there was none.
+    """
 
     level: Level = None
     norm: bool = False
     bias: bool = False
+    bank: Bank | None = None
 
     def as_json(self) -> Any:
         """The level alone where nothing else is said."""
-        if not self.norm and not self.bias:
+        if not self.norm and not self.bias and not self.bank:
             return self.level
-        return {"level": self.level, "norm": self.norm, "bias": self.bias}
+        said = {"level": self.level, "norm": self.norm, "bias": self.bias}
+        return said | ({"bank": self.bank} if self.bank else {})
 
 
 def plan_from_json(name: str, value: Any) -> LayerPlan:
@@ -41,7 +47,7 @@ def plan_from_json(name: str, value: Any) -> LayerPlan:
         plan = LayerPlan(**value)
     except TypeError as error:
         raise SpectrumError(
-            f"the plan of layer {name} must be a level, null or {{level, norm, bias}}: {error}."
+            f"the plan of layer {name} must be a level, null or {{level, norm, bias, bank}}: {error}."
         ) from error
     if not (isinstance(plan.norm, bool) and isinstance(plan.bias, bool)):
         raise SpectrumError(f"layer {name}: norm and bias are true or false.")
@@ -55,6 +61,7 @@ def choose(
     select: Select = "all",
     root_level: Level = None,
     norm_root: bool = False,
+    bank: Bank | None = None,
     size: ImageSize = (3, 224, 224),
 ) -> dict[str, LayerPlan]:
     """The plan of every layer that shall become harmonic, by name, in the order of the network's modules.
@@ -62,10 +69,11 @@ def choose(
     levels: one for all; one for each stage (spatial layers of one output size, largest first); or by name pattern
     (`fnmatch`, the last that fits wins, others keep their full band). select: "all" spatial convolutions, the "root"
     alone, or name patterns. root_level: the root's level where `levels` names no layers; None is its full band.
-    norm_root: give the root an inner norm. size: channels, rows, columns of an image the network runs on.
+    norm_root: give the root an inner norm. bank: the filters, as `LayerPlan`; layers for which there are none are left
+    out. size: channels, rows, columns of an image the network runs on.
     A level at or above a layer's full band means its full band. Raises SpectrumError for choices that fit nothing.
     """
-    candidates = {name: layer for name, layer in spatial_layers(model).items() if refusal(layer) is None}
+    candidates = {name: layer for name, layer in spatial_layers(model).items() if refusal(layer, bank) is None}
     needs_root = select == "root" or norm_root or not (levels is None or isinstance(levels, Mapping))
     calls = trace(model, size) if needs_root else []
     root_name = root(calls).name if needs_root else None
@@ -81,9 +89,11 @@ def choose(
         wanted |= {root_name: root_level} if root_name else {}
     return {
         name: LayerPlan(
-            _clamped(level, candidates[name]), norm=_normed(candidates[name], norm_root and name == root_name)
+            _clamped(wanted[name], candidates[name]),
+            norm=_normed(candidates[name], norm_root and name == root_name),
+            bank=bank,
         )
-        for name, level in ((name, wanted[name]) for name in chosen)
+        for name in chosen
     }
 
 
@@ -96,8 +106,15 @@ def spatial_layers(model: nn.Module) -> dict[str, nn.Conv2d | SpectralConv2d]:
     }
 
 
-def refusal(layer: nn.Module) -> str | None:
-    """Why a layer cannot become harmonic, or None."""
+def harmonic_layers(model: nn.Module) -> dict[str, SpectralConv2d]:
+    """Every harmonic layer by its first name."""
+    return {name: layer for name, layer in model.named_modules() if isinstance(layer, SpectralConv2d)}
+
+
+def refusal(layer: nn.Module, bank: Bank | None = None) -> str | None:
+    """Why a layer cannot become harmonic (in a bank), or None."""
+    if bank and isinstance(layer, nn.Conv2d | SpectralConv2d) and (lack := _bank_refusal(layer, bank)):
+        return lack
     if isinstance(layer, SpectralConv2d) or is_same_padded(layer):
         return None
     if type(layer) is not nn.Conv2d:
@@ -107,9 +124,20 @@ def refusal(layer: nn.Module) -> str | None:
     return None
 
 
-def skipped(model: nn.Module) -> dict[str, str]:
-    """Every layer with a spatial kernel that cannot become harmonic, with the reason."""
-    reasons = {name: refusal(layer) for name, layer in spatial_layers(model).items()}
+def _bank_refusal(layer: nn.Conv2d | SpectralConv2d, bank: Bank) -> str | None:
+    if isinstance(layer, BandNormConv2d) and layer.bank_kind != bank:
+        return f"the statistics of its inner norm belong to its {layer.bank_kind} filters"
+    try:
+        for taps in layer.kernel_size:
+            waves(bank, taps)
+    except SpectrumError as error:
+        return str(error).rstrip(".")
+    return None
+
+
+def skipped(model: nn.Module, bank: Bank | None = None) -> dict[str, str]:
+    """Every layer with a spatial kernel that cannot become harmonic (in a bank), with the reason."""
+    reasons = {name: refusal(layer, bank) for name, layer in spatial_layers(model).items()}
     others = {
         name: f"{type(layer).__name__} is no two-dimensional convolution"
         for name, layer in model.named_modules()
@@ -157,7 +185,9 @@ def _by_stage(chosen: list[str], levels: Any, names: list[list[str]]) -> dict[st
 
 def _must_fit(pattern: str, names: Mapping[str, Any] | list[str]) -> None:
     if not any(fnmatchcase(name, pattern) for name in names):
-        raise SpectrumError(f"no spatial convolution is called {pattern!r}. Some: {', '.join(list(names)[:5])}.")
+        raise SpectrumError(
+            f"no convolution that can become harmonic is called {pattern!r}. Some: {', '.join(list(names)[:5])}."
+        )
 
 
 def _clamped(level: Level, layer: nn.Conv2d | SpectralConv2d) -> Level:

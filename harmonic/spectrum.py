@@ -65,6 +65,7 @@ def _entry(name: str, layer: SpectralConv2d) -> Layer:
     return {
         "layer": name,
         "kernel_size": list(layer.kernel_size),
+        "bank": layer.bank_kind,
         "level": layer.level,
         "frequencies": [list(pair) for pair in layer.frequencies],
         "weight": _shares(weight),

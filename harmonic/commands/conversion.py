@@ -33,6 +33,9 @@ def convert(
     root_level: Annotated[int | None, typer.Option(help="Level of the first layer; default: its full band.")] = None,
     select: Annotated[str, typer.Option(help="all, root, or name patterns with commas between.")] = "all",
     norm_root: Annotated[bool, typer.Option(help="Give the first layer an inner norm; see --data.")] = False,
+    bank: Annotated[
+        str | None, typer.Option(help="The fixed filters: dct, gaussian (derivatives), hadamard; default: dct.")
+    ] = None,
     data: Annotated[
         list[Path] | None, typer.Option(help="Images from which the inner norm takes its statistics (256 of them).")
     ] = None,
@@ -53,6 +56,7 @@ def convert(
         root_level=root_level,
         select=select if select in ("all", "root") else select.split(","),
         norm_root=norm_root,
+        bank=bank,
         data=data or [],
     )
     conversion.save(made, out)

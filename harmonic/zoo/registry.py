@@ -12,10 +12,12 @@ from typing import Any
 
 from torch import nn
 
-from harmonic.convert import apply
+from harmonic.basis import Bank
+from harmonic.convert import apply, put
 from harmonic.errors import ZooError
 from harmonic.pixels import PixelSpec
-from harmonic.selection import plan_from_json
+from harmonic.projection import in_bank
+from harmonic.selection import harmonic_layers, plan_from_json
 
 _PARTS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "depth": (r"\d+", int),
@@ -114,22 +116,41 @@ def native_pixels(name: str) -> PixelSpec:
     return family.native(**(family.match(name) or {})) if family.native else family.pixels
 
 
-def create(name: str, classes: int, *, spectrum: Mapping[str, Any] | None = None, **arguments: Any) -> nn.Module:
+def create(
+    name: str,
+    classes: int,
+    *,
+    bank: Bank | None = None,
+    spectrum: Mapping[str, Any] | None = None,
+    **arguments: Any,
+) -> nn.Module:
     """Build an untrained network that maps normalised images (N, C, H, W) to logits (N, classes).
 
+    bank: the filters of the architecture's own harmonic layers, as `filter_bank`; None is the DCT.
     spectrum: makes layers of any network harmonic or gives harmonic ones another level: a level (None: the full band),
-    or {level, norm, bias}, by layer name, as `convert.Conversion.spectrum` says.
+    or {level, norm, bias, bank}, by layer name, as `convert.Conversion.spectrum` says.
     Raises ZooError for an unknown name, arguments that the architecture does not take, or fewer than two classes, and
     SpectrumError for a spectrum that does not fit.
     """
     family = find(name)
     unknown = arguments.keys() - family.arguments.keys()
     if unknown:
-        raise ZooError(f"{name} does not take {sorted(unknown)}; it takes {sorted([*family.arguments, 'spectrum'])}.")
+        taken = sorted([*family.arguments, "bank", "spectrum"])
+        raise ZooError(f"{name} does not take {sorted(unknown)}; it takes {taken}.")
     if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
         raise ZooError(f"classes must be a whole number from 2, not {classes!r}.")
     model = family.build(**(family.match(name) or {}), classes=classes, **arguments)
+    if bank:
+        _set_bank(model, bank, name)
     if not spectrum:
         return model
     plans = {layer: plan_from_json(layer, value) for layer, value in spectrum.items()}
     return apply(model, plans, projected=False)
+
+
+def _set_bank(model: nn.Module, bank: Bank, name: str) -> None:
+    layers = harmonic_layers(model).values()
+    if not layers:
+        raise ZooError(f"{name} has no harmonic layer of its own whose bank could be {bank}; see `spectrum`.")
+    for layer in layers:
+        put(model, layer, in_bank(layer, bank))
