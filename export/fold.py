@@ -15,6 +15,7 @@ from torch import Tensor, fx, nn
 
 from export.errors import FoldError
 from harmonic.errors import SpectrumError
+from harmonic.places import replace
 
 
 @runtime_checkable
@@ -55,7 +56,7 @@ def _replace_spectral_layers(model: nn.Module) -> None:
         if not name:
             raise FoldError(f"{type(layer).__name__} is a layer, not a network: call its as_conv2d().")
         try:
-            _put(model, name, layer.as_conv2d())
+            replace(model, model.get_submodule(name), layer.as_conv2d())
         except SpectrumError as error:
             raise FoldError(f"layer {name}: {error}") from error
 
@@ -98,16 +99,12 @@ def _absorb(model: nn.Module, conv_name: str, norm_name: str) -> None:
         )
     )
     scale = gamma / torch.sqrt(var + norm.eps)
-    with torch.no_grad():
-        conv.weight.copy_(conv.weight.double() * scale[:, None, None, None])
-        conv.bias = nn.Parameter(((bias - mean) * scale + beta).to(conv.weight.dtype))
-    _put(model, norm_name, nn.Identity())
+    weight = conv.weight.detach()
+    # New parameters, not new values in the old ones: another layer may share those.
+    conv.weight = nn.Parameter((weight.double() * scale[:, None, None, None]).to(weight.dtype))
+    conv.bias = nn.Parameter(((bias - mean) * scale + beta).to(weight.dtype))
+    replace(model, norm, nn.Identity())
 
 
 def _double_or(tensor: Tensor | None, default: float, size: int) -> Tensor:
     return torch.full((size,), default, dtype=torch.float64) if tensor is None else tensor.detach().double()
-
-
-def _put(model: nn.Module, name: str, layer: nn.Module) -> None:
-    parent, _, child = name.rpartition(".")
-    setattr(model.get_submodule(parent), child, layer)

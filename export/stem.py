@@ -21,6 +21,7 @@ from harmonic.classifier import Classifier
 from harmonic.errors import SpectrumError
 from harmonic.layers import BandNormConv2d
 from harmonic.pixels import PixelSpec
+from harmonic.places import replace
 from harmonic.trace import root, trace
 
 
@@ -43,7 +44,7 @@ def split(network: nn.Module, spec: PixelSpec) -> Split:
     whole = (network.for_export() if isinstance(network, Exportable) else copy.deepcopy(network)).eval()
     name, layer = _root(whole, spec)
     body = copy.deepcopy(whole)
-    _replace(body, name, nn.Identity())
+    replace(body, body.get_submodule(name), nn.Identity())
     x = torch.rand(2, spec.channels, spec.height, spec.width, generator=torch.Generator().manual_seed(0)) - 0.5
     with torch.no_grad():
         features = layer(x)
@@ -113,11 +114,6 @@ def _same(expected: Tensor, body: nn.Module, features: Tensor) -> bool:
     except (RuntimeError, ValueError, TypeError, IndexError):  # shapes that do not fit: it reads the input elsewhere
         return False
     return found.shape == expected.shape and torch.allclose(found, expected, rtol=1e-4, atol=1e-4, equal_nan=True)
-
-
-def _replace(model: nn.Module, name: str, layer: nn.Module) -> None:
-    parent, _, child = name.rpartition(".")
-    setattr(model.get_submodule(parent), child, layer)
 
 
 def _named(padding: str) -> Literal["same", "valid"]:

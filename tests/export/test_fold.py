@@ -83,6 +83,44 @@ def test_a_whole_sequence_of_spectral_layers_and_norms_becomes_convolutions() ->
     assert_same_function(model, folded, torch.randn(2, 3, 9, 11))
 
 
+class _TwoNames(nn.Module):
+    """Its convolution and its norm stand under two names each; the later names are the ones that run."""
+
+    def __init__(self, conv: nn.Module) -> None:
+        super().__init__()
+        self.conv, self.norm = conv, nn.BatchNorm2d(4)
+        self.again = nn.Sequential(self.conv, self.norm)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.again(x)
+        return answer
+
+
+@pytest.mark.parametrize("kind", [BandNormConv2d, HarmonicConv2d, nn.Conv2d])
+def test_a_layer_under_two_names_is_folded_under_both(kind: type[nn.Module]) -> None:
+    model = randomised(_TwoNames(kind(3, 4, 3))).eval()
+    folded = fold(model)
+    assert not any(isinstance(layer, SpectralLayer | nn.BatchNorm2d) for layer in folded.modules())
+    assert folded.conv is folded.again[0]
+    assert_same_function(model, folded, torch.randn(2, 3, 9, 9))
+
+
+def test_a_layer_that_runs_twice_is_folded_once() -> None:
+    layer = HarmonicConv2d(3, 3, 3, padding=1)
+    model = randomised(nn.Sequential(layer, nn.BatchNorm2d(3), nn.ReLU(), layer)).eval()
+    folded = fold(model)
+    assert type(folded[0]) is nn.Conv2d
+    assert folded[0] is folded[3]
+    assert_same_function(model, folded, torch.randn(2, 3, 9, 9))
+
+
+def test_a_norm_is_not_taken_up_by_a_weight_that_others_share() -> None:
+    first, second = nn.Conv2d(3, 3, 3), nn.Conv2d(3, 3, 3)
+    second.weight = first.weight
+    model = randomised(nn.Sequential(first, nn.BatchNorm2d(3), nn.ReLU(), second)).eval()
+    assert_same_function(model, fold(model), torch.randn(2, 3, 9, 9))
+
+
 def test_a_band_norm_without_statistics_is_refused_by_name() -> None:
     layer = BandNormConv2d(3, 4, 3)
     layer.norm = nn.BatchNorm2d(27, affine=False, track_running_stats=False)

@@ -35,6 +35,18 @@ class Sums(nn.Module):
         return torch.Tensor(self.root(x) + x).mean(dim=(2, 3))
 
 
+class TwoNames(nn.Module):
+    """Its root stands under two names, and runs under the later one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = BandNormConv2d(3, 3, 3, padding=1)
+        self.again = nn.Sequential(self.root, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3"]:
+        return torch.Tensor(self.again(x))
+
+
 def with_band_norm_root() -> list[str]:
     """Families whose stand-in begins with a layer that can be cut off."""
     kept = []
@@ -62,6 +74,13 @@ def test_stem_and_body_are_the_network(name: str) -> None:
     assert_same_function(model, lambda x: cut.body(cut.root(x)), images(3, name))
     assert cut.root(images(1, name)).shape[1:] == cut.shape
     assert not any(isinstance(layer, BandNormConv2d) for layer in cut.body.modules())
+
+
+def test_a_root_under_two_names_is_cut_off_under_both() -> None:
+    model = randomised(TwoNames()).eval()
+    cut = split(model, SPEC)
+    assert not any(isinstance(layer, BandNormConv2d) for layer in cut.body.modules())
+    assert_same_function(model, lambda x: cut.body(cut.root(x)), torch.randn(2, 3, 12, 10))
 
 
 def test_cutting_leaves_the_network_as_it_was() -> None:
