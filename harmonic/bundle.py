@@ -3,6 +3,7 @@
 import platform
 import shutil
 import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -113,19 +114,24 @@ def read_card(folder: Path) -> Card:
     return card
 
 
-def load_strictly(model: nn.Module, state: dict[str, Tensor], *, source: object) -> None:
-    """Load a state into a model; BundleError lists what is missing, what is left over and what has the wrong shape."""
-    wanted = model.state_dict()
+def load_strictly(
+    model: nn.Module, state: dict[str, Tensor], *, source: object, origins: Mapping[str, str] | None = None
+) -> None:
+    """Load a state into a model; BundleError lists what is missing, what is left over and what has the wrong shape.
+
+    origins: what the source itself calls the state's tensors, where that is another name.
+    """
+    wanted, own = model.state_dict(), origins or {}
     problems = [
-        _listing("missing", sorted(wanted.keys() - state.keys())),
-        _listing("left over", sorted(state.keys() - wanted.keys())),
+        _listing("missing", wanted.keys() - state.keys()),
+        _listing("left over", (own.get(name, name) for name in state.keys() - wanted.keys())),
         _listing(
             "of the wrong shape",
-            [
-                f"{name} {tuple(state[name].shape)}, wanted {tuple(wanted[name].shape)}"
-                for name in sorted(wanted.keys() & state.keys())
+            (
+                f"{own.get(name, name)} {tuple(state[name].shape)}, wanted {tuple(wanted[name].shape)}"
+                for name in wanted.keys() & state.keys()
                 if state[name].shape != wanted[name].shape
-            ],
+            ),
         ),
     ]
     if any(problems):
@@ -142,6 +148,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         raise BundleError(f"{path}: damaged ({error}). Take it from its source again.") from error
 
 
-def _listing(what: str, names: list[str], shown: int = 20) -> str:
+def _listing(what: str, found: Iterable[str], shown: int = 20) -> str:
+    names = sorted(found)
     rest = f" and {len(names) - shown} more" if len(names) > shown else ""
     return f"{len(names)} {what}: {', '.join(names[:shown])}{rest}" if names else ""

@@ -54,9 +54,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
     for wrapper in _WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
             found = found[wrapper]
-    if not isinstance(found, Mapping) or not found or not all(isinstance(v, Tensor) for v in found.values()):
+    if not isinstance(found, Mapping) or not found or not all(map(_is_named_tensor, found.items())):
         raise BundleError(f"{path}: wanted a state dict, names with tensors. Save the model's state_dict().")
-    return {str(name): tensor for name, tensor in found.items()}
+    return dict(found)
 
 
 def import_reference(state_dict: State, architecture: str, **arguments: Any) -> nn.Module:
@@ -64,18 +64,17 @@ def import_reference(state_dict: State, architecture: str, **arguments: Any) -> 
 
     state_dict: the original code's names (with or without `module.` and banks), or those of the architecture itself.
     architecture, arguments: as `zoo.create`; the number of classes is that of the last layer's weight.
-    Raises BundleError with all that is missing, left over or of the wrong shape.
+    Raises BundleError with all that is missing, and under the checkpoint's own names all that is left over, of the
+    wrong shape, or meant for one place.
     """
-    state = _without_prefix(state_dict)
+    source = f"The checkpoint for {architecture}"
+    own_names = _without_prefix(state_dict)
     if architecture.removeprefix("torchvision/") in WITH_AUXILIARY_HEADS:  # built without them
-        state = {
-            name: tensor for name, tensor in state.items() if not name.startswith(("AuxLogits.", "aux1.", "aux2."))
-        }
-    model = zoo.create(architecture, _classes(state, architecture), **arguments)
-    rules = _WRN_NAMES if isinstance(model, WideResNet) else _LAYER_NAMES
-    renamed = {_renamed(name, rules): tensor for name, tensor in state.items() if not _is_bank(name)}
-    renamed = {_inner_norm(name, model): tensor for name, tensor in renamed.items()}
-    load_strictly(model, _reshaped(renamed, model), source=f"The checkpoint for {architecture}")
+        own_names = {name: own for name, own in own_names.items() if not name.startswith(_AUXILIARY)}
+    model = zoo.create(architecture, _classes(state_dict, source), **arguments)
+    origins = _origins(own_names, model, source)
+    state = _reshaped({name: state_dict[own] for name, own in origins.items()}, model)
+    load_strictly(model, state, source=source, origins=origins)
     return model.eval()
 
 
@@ -83,15 +82,20 @@ def _torch_file(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _without_prefix(state: State) -> dict[str, Tensor]:
-    wrapped = bool(state) and all(name.startswith("module.") for name in state)
-    return {name.removeprefix("module.") if wrapped else name: tensor for name, tensor in state.items()}
+def _is_named_tensor(item: tuple[object, object]) -> bool:
+    return isinstance(item[0], str) and isinstance(item[1], Tensor)
 
 
-def _classes(state: State, architecture: str) -> int:
+def _without_prefix(state: State) -> dict[str, str]:
+    """The checkpoint's own names, each under what it is without the prefix that all of them may have."""
+    wrapped = all(name.startswith("module.") for name in state)
+    return {name.removeprefix("module.") if wrapped else name: name for name in state}
+
+
+def _classes(state: State, source: str) -> int:
     last = next((tensor for name, tensor in reversed(list(state.items())) if _is_head(name, tensor)), None)
     if last is None:
-        raise BundleError(f"The checkpoint for {architecture} has no last layer's weight, so no number of classes.")
+        raise BundleError(f"{source} has no last layer's weight, so no number of classes.")
     return int(last.shape[0])
 
 
@@ -99,6 +103,22 @@ def _is_head(name: str, tensor: Tensor) -> bool:
     """A linear layer's weight, or the 1x1 convolution that some networks end with."""
     ends = re.search(r"(^|\.)(fc|head|linear|classifier(\.\d+)?|head\.fc)\.weight$", name) is not None
     return ends and tensor.ndim in (2, 4)
+
+
+def _origins(own_names: Mapping[str, str], model: nn.Module, source: str) -> dict[str, str]:
+    """The checkpoint's own name for each of the network's, banks left out; BundleError for two that become one."""
+    rules = _WRN_NAMES if isinstance(model, WideResNet) else _LAYER_NAMES
+    found: dict[str, list[str]] = {}
+    for name, own in own_names.items():
+        if not _is_bank(name):
+            found.setdefault(_inner_norm(_renamed(name, rules), model), []).append(own)
+    shared = [f"{' and '.join(sorted(own))} for {name}" for name, own in sorted(found.items()) if len(own) > 1]
+    if shared:
+        raise BundleError(
+            f"{source} has more than one tensor for the same place, {len(shared)} in all: {', '.join(shared)}. "
+            "Leave one of each."
+        )
+    return {name: own for name, (own,) in found.items()}
 
 
 def _is_bank(name: str) -> bool:

@@ -346,6 +346,35 @@ def test_whatever_does_not_fit_is_listed(family):
         import_reference(state, name, **arguments)
 
 
+def test_what_does_not_fit_is_listed_under_the_files_own_names():
+    state = {f"module.{key}": tensor for key, tensor in draw_wrn((None,) * 3, "harmonic0").items()}
+    state["module.group2.block1.harmonic0.conv"] = torch.zeros(64, 64, 9, 1, 1)
+    state["module.group1.block0.harmonic1.conv"] = torch.zeros(32, 32, 6, 1, 1)
+    state["module.harmonic0.bn.running_var"] = torch.zeros(9)
+    del state["module.group0.block0.bn1.weight"]
+    with pytest.raises(BundleError) as error:
+        import_reference(state, "harm_wrn10_1")
+    assert str(error.value) == (
+        "The checkpoint for harm_wrn10_1 does not fit the architecture: 1 missing: groups.0.0.norm1.weight; "
+        "1 left over: module.group2.block1.harmonic0.conv; "
+        "2 of the wrong shape: module.group1.block0.harmonic1.conv (32, 32, 6, 1, 1), wanted (32, 32, 9, 1, 1), "
+        "module.harmonic0.bn.running_var (9,), wanted (27,)."
+    )
+
+
+def test_two_names_that_would_become_one_are_told():
+    state = draw_wrn(None, "conv0")
+    state["harmonic0.conv"] = state["conv0"]
+    state["groups.1.0.conv0.weight"] = state["group1.block0.conv0"]
+    with pytest.raises(BundleError) as error:
+        import_reference(state, "wrn10_1")
+    assert str(error.value) == (
+        "The checkpoint for wrn10_1 has more than one tensor for the same place, 2 in all: "
+        "group1.block0.conv0 and groups.1.0.conv0.weight for groups.1.0.conv0.weight, "
+        "conv0 and harmonic0.conv for root.weight. Leave one of each."
+    )
+
+
 def test_another_level_does_not_fit():
     with pytest.raises(BundleError, match="of the wrong shape"):
         import_reference(draw_wrn((None,) * 3, "harmonic0"), "harm_wrn10_1", level=2)
@@ -374,11 +403,13 @@ class Payload:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"not a checkpoint", b"PK\x03\x04 truncated zip", "payload", "list", "empty", "numbers"]
+    "content",
+    [b"", b"not a checkpoint", b"PK\x03\x04 truncated zip", "payload", "list", "empty", "numbers", "numbered"],
 )
 def test_a_file_that_is_no_checkpoint_is_refused_and_never_executed(tmp_path, content, capsys):
     path = tmp_path / "model.pth"
     objects = {"payload": {"a": Payload()}, "list": [torch.zeros(2)], "empty": {}, "numbers": {"a": 1}}
+    objects["numbered"] = {1: torch.zeros(2), "1": torch.zeros(2)}
     if isinstance(content, bytes):
         path.write_bytes(content)
     else:
