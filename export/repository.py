@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from export.errors import RepositoryError
+from harmonic.disk import sync, sync_names
 
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 _VERSION = re.compile(r"^[1-9][0-9]{0,8}\Z")
@@ -65,7 +66,7 @@ def publishing(root: Path, name: str, version: int | None = None) -> Iterator[tu
     staging = Path(tempfile.mkdtemp(prefix=f".{number}.{os.getpid()}.", dir=model_dir))
     try:
         yield staging, number
-        _sync(staging)
+        sync(staging)
         staging.chmod(0o755)
         _claim(staging, target)
     except OSError as error:  # a disk that is full or that may not be written
@@ -75,7 +76,7 @@ def publishing(root: Path, name: str, version: int | None = None) -> Iterator[tu
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         _remove_if_empty(model_dir)
-    _sync_folder(model_dir)
+    sync_names(model_dir)
 
 
 def _claim(staging: Path, target: Path) -> None:
@@ -107,21 +108,3 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _sync(folder: Path) -> None:
-    for path in folder.iterdir():
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,7 @@ from typing import Literal, cast
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from export.errors import ExportError
@@ -71,7 +71,7 @@ def write_stem(cut: Split, spec: PixelSpec, path: Path, norm: NormMode) -> Stem:
     }
     if layer.bias is not None:
         tensors["bias"] = layer.bias.detach()
-    save_file({name: tensor.float().contiguous() for name, tensor in tensors.items()}, path)
+    path.write_bytes(save({name: tensor.float().contiguous() for name, tensor in tensors.items()}))
     return Stem(
         file=path.name,
         output=cut.shape,

@@ -1,5 +1,6 @@
 """A trained classifier on disk: `weights.safetensors` and `bundle.json`. Loading is strict and never executes code."""
 
+import os
 import platform
 import shutil
 import tempfile
@@ -11,10 +12,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
 from harmonic import zoo
+from harmonic.disk import sync, sync_names
 from harmonic.errors import BundleError, SpectrumError, ZooError
 from harmonic.pixels import PixelSpec
 
@@ -69,19 +72,28 @@ def library_versions() -> dict[str, str]:
 
 
 def save(bundle: Bundle, folder: Path) -> None:
-    """Write a bundle as a new folder, whole or not at all; BundleError if something is there already."""
-    if folder.exists():
-        raise BundleError(f"{folder} exists already. Choose another place, or remove it first.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    """Write a bundle as a new folder, whole or not at all.
+
+    It has its name only once it lies on the disk. BundleError if something is there already, or cannot be written.
+    """
+    must_be_free(folder)
     try:
-        state = {name: tensor.detach().cpu().contiguous() for name, tensor in bundle.model.state_dict().items()}
-        save_file(state, staging / WEIGHTS)
-        (staging / CARD).write_text(bundle.card.model_dump_json(indent=2) + "\n")
-        staging.chmod(0o755)
-        staging.rename(folder)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            _write(bundle, staging)
+            staging.rename(folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        sync_names(folder.parent)
+    except OSError as error:  # a disk that is full or that may not be written
+        raise BundleError(f"{folder}: cannot be written: {error.strerror or error}. Nothing was saved.") from error
+
+
+def must_be_free(folder: Path) -> None:
+    """BundleError if something is where a bundle shall be: to be asked before any long work for it."""
+    if os.path.lexists(folder):
+        raise BundleError(f"{folder} exists already. Choose another place, or remove it first.")
 
 
 def load(folder: Path) -> Bundle:
@@ -137,6 +149,14 @@ def load_strictly(
     if any(problems):
         raise BundleError(f"{source} does not fit the architecture: {'; '.join(filter(None, problems))}.")
     model.load_state_dict(state, strict=True)
+
+
+def _write(bundle: Bundle, staging: Path) -> None:
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in bundle.model.state_dict().items()}
+    (staging / WEIGHTS).write_bytes(serialised(state))
+    (staging / CARD).write_text(bundle.card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    staging.chmod(0o755)
+    sync(staging)
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

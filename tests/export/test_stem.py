@@ -117,6 +117,7 @@ def test_a_native_version_holds_stem_and_body_beside_the_whole_net(tmp_path: Pat
     assert native.stem.output == (16, 32, 32)
     assert native.parity.top1_agreement == 1.0
     assert manifest.variant().stem is None
+    assert len({path.stat().st_mode for path in published.folder.iterdir()}) == 1
     with safe_open(published.folder / "stem.safetensors", "numpy") as tensors:
         assert tensors.get_tensor("bank").shape == (9, 1, 3, 3)
         assert tensors.get_tensor("mean").shape == (27,)

@@ -1,5 +1,8 @@
 import json
+import os
 import pickle
+import resource
+import stat
 from pathlib import Path
 
 import pytest
@@ -53,6 +56,48 @@ def test_a_bundle_is_two_files_that_others_can_read(folder):
     assert sorted(path.name for path in folder.iterdir()) == ["bundle.json", "weights.safetensors"]
     assert json.loads((folder / "bundle.json").read_text())["classes"] == ["cat", "Hund", "ねこ"]
     assert "head.weight" in load_file(folder / "weights.safetensors")
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o002])
+def test_every_file_has_the_mode_that_the_umask_gives_a_plain_one(made, tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        bundle.save(made, tmp_path / "bundle")
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "bundle").iterdir()}
+    assert modes == dict.fromkeys(("bundle.json", "weights.safetensors"), 0o666 & ~umask)
+
+
+def test_everything_is_on_disk_before_the_folder_has_its_name(made, tmp_path, monkeypatch):
+    synced, sync = [], os.fsync
+
+    def watched(descriptor):
+        sync(descriptor)
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink(), (tmp_path / "bundle").exists()))
+
+    monkeypatch.setattr(os, "fsync", watched)
+    bundle.save(made, tmp_path / "bundle")
+    before = {path.name for path, named in synced if not named}
+    assert {"bundle.json", "weights.safetensors"} < before
+    assert synced[-1] == (tmp_path, True)
+
+
+def test_a_place_that_cannot_be_written_is_told(made, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(BundleError, match=r"bundle: cannot be written: .*Nothing was saved"):
+        bundle.save(made, tmp_path / "file" / "bundle")
+
+
+def test_a_disk_that_is_full_is_told_and_nothing_stays(made, tmp_path):
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))
+    try:
+        with pytest.raises(BundleError, match=r"bundle: cannot be written: .*Nothing was saved"):
+            bundle.save(made, tmp_path / "bundle")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_saving_leaves_the_network_as_it_was(made, tmp_path):
