@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -129,21 +130,22 @@ def read_card(folder: Path) -> Card:
 def load_strictly(
     model: nn.Module, state: dict[str, Tensor], *, source: object, origins: Mapping[str, str] | None = None
 ) -> None:
-    """Load a state into a model; BundleError lists what is missing, what is left over and what has the wrong shape.
+    """Load a state into a model; BundleError lists what is missing, left over, or of the wrong shape or kind.
 
     origins: what the source itself calls the state's tensors, where that is another name.
     """
     wanted, own = model.state_dict(), origins or {}
+    both = [(own.get(name, name), state[name], wanted[name]) for name in wanted.keys() & state.keys()]
     problems = [
         _listing("missing", wanted.keys() - state.keys()),
         _listing("left over", (own.get(name, name) for name in state.keys() - wanted.keys())),
         _listing(
             "of the wrong shape",
-            (
-                f"{own.get(name, name)} {tuple(state[name].shape)}, wanted {tuple(wanted[name].shape)}"
-                for name in wanted.keys() & state.keys()
-                if state[name].shape != wanted[name].shape
-            ),
+            (f"{name} {tuple(t.shape)}, wanted {tuple(w.shape)}" for name, t, w in both if t.shape != w.shape),
+        ),
+        _listing(
+            "of the wrong kind",
+            (f"{name} {_kind(t)}, wanted {_kind(w)}" for name, t, w in both if not _may_become(t, w)),
         ),
     ]
     if any(problems):
@@ -166,6 +168,17 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         raise BundleError(f"{path}: cannot be read ({error.strerror or error}).") from error
     except SafetensorError as error:
         raise BundleError(f"{path}: damaged ({error}). Take it from its source again.") from error
+
+
+def _may_become(tensor: Tensor, wanted: Tensor) -> bool:
+    """Whether a tensor can be copied to a wanted one with no more loss than rounding."""
+    plain = tensor.layout is torch.strided and not (tensor.is_quantized or tensor.is_complex() or tensor.is_meta)
+    return plain and (tensor.is_floating_point() or not wanted.is_floating_point())
+
+
+def _kind(tensor: Tensor) -> str:
+    layout = "" if tensor.layout is torch.strided else f"{tensor.layout} ".removeprefix("torch.")
+    return f"{layout}{tensor.dtype}{' without values' if tensor.is_meta else ''}"
 
 
 def _listing(what: str, found: Iterable[str], shown: int = 20) -> str:

@@ -168,6 +168,30 @@ def test_tensors_that_are_missing_left_over_or_misshapen_are_all_named(folder):
         bundle.load(folder)
 
 
+@pytest.mark.parametrize(
+    ("spoil", "kind"),
+    [
+        (lambda weight: weight.to(torch.int8), "torch.int8"),
+        (lambda weight: weight.to(torch.complex64), "torch.complex64"),
+        (lambda weight: weight.to_sparse(), "sparse_coo"),
+        (lambda weight: weight.to("meta"), "without values"),
+    ],
+)
+def test_weights_that_are_no_plain_numbers_are_told(spoil, kind):
+    model = zoo.create("wrn10_1", 3)
+    state = model.state_dict()
+    state["head.weight"] = spoil(state["head.weight"])
+    with pytest.raises(BundleError, match=rf"1 of the wrong kind: head\.weight .*{kind}.*, wanted torch\.float32"):
+        bundle.load_strictly(model, state, source="a file")
+
+
+def test_counters_may_be_averages_and_weights_may_be_short():
+    model = zoo.create("wrn10_1", 3)
+    state = {name: tensor.to(torch.float16) for name, tensor in model.state_dict().items()}
+    bundle.load_strictly(model, state, source="a file")
+    assert model.state_dict()["norm.num_batches_tracked"].dtype == torch.int64
+
+
 def test_a_long_list_of_problems_is_cut():
     with pytest.raises(BundleError, match=r"and \d+ more"):
         bundle.load_strictly(zoo.create("wrn10_1", 3), {}, source="nothing")
