@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from export.errors import FoldError
+from harmonic.convert import put
 from harmonic.errors import SpectrumError
-from harmonic.places import replace
 
 
 @runtime_checkable
@@ -56,7 +56,7 @@ def _replace_spectral_layers(model: nn.Module) -> None:
         if not name:
             raise FoldError(f"{type(layer).__name__} is a layer, not a network: call its as_conv2d().")
         try:
-            replace(model, model.get_submodule(name), layer.as_conv2d())
+            put(model, model.get_submodule(name), layer.as_conv2d())
         except SpectrumError as error:
             raise FoldError(f"layer {name}: {error}") from error
 
@@ -103,7 +103,7 @@ def _absorb(model: nn.Module, conv_name: str, norm_name: str) -> None:
     # New parameters, not new values in the old ones: another layer may share those.
     conv.weight = nn.Parameter((weight.double() * scale[:, None, None, None]).to(weight.dtype))
     conv.bias = nn.Parameter(((bias - mean) * scale + beta).to(weight.dtype))
-    replace(model, norm, nn.Identity())
+    put(model, norm, nn.Identity())
 
 
 def _double_or(tensor: Tensor | None, default: float, size: int) -> Tensor:

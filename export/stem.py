@@ -18,10 +18,10 @@ from export.errors import ExportError
 from export.fold import Exportable, fold
 from export.manifest import NormMode, Stem
 from harmonic.classifier import Classifier
+from harmonic.convert import put
 from harmonic.errors import SpectrumError
 from harmonic.layers import BandNormConv2d
 from harmonic.pixels import PixelSpec
-from harmonic.places import replace
 from harmonic.trace import root, trace
 
 
@@ -44,7 +44,7 @@ def split(network: nn.Module, spec: PixelSpec) -> Split:
     whole = (network.for_export() if isinstance(network, Exportable) else copy.deepcopy(network)).eval()
     name, layer = _root(whole, spec)
     body = copy.deepcopy(whole)
-    replace(body, body.get_submodule(name), nn.Identity())
+    put(body, body.get_submodule(name), nn.Identity())
     x = torch.rand(2, spec.channels, spec.height, spec.width, generator=torch.Generator().manual_seed(0)) - 0.5
     with torch.no_grad():
         features = layer(x)
