@@ -32,7 +32,7 @@ def augment(pixels: Pixels, section: AugmentSection, rng: np.random.Generator) -
         pixels = _jittered(pixels, section.color_jitter, rng)
     if section.cutout:
         pixels = _cutout(pixels, section.cutout, rng)
-    return np.ascontiguousarray(pixels)
+    return np.require(pixels, requirements=["C", "W"])  # Pillow's memory is read-only, a tensor's is not.
 
 
 def random_resized_crop(

@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from harmonic import bundle
+from harmonic import recipe as recipes
 from harmonic.errors import DataError, DeviceError, RecipeError, ZooError
 from harmonic.images import Images
 from harmonic.pixels import PixelSpec
@@ -222,6 +223,22 @@ def test_images_larger_than_the_model_are_prepared_and_augmented(tmp_path):
         recipe(epochs=1, pixels=(8, 10), augment={"pad_crop": 9, "flip": True}), images(), tmp_path / "run", where=CPU
     )
     assert bundle.load(tmp_path / "run" / "bundle").card.pixels.shape == (8, 10, 3)
+
+
+@pytest.mark.parametrize("name", [n for n in recipes.shipped() if not n.startswith("mnist")])
+def test_every_shipped_recipe_trains(tmp_path, name):
+    """Its own views, optimiser and schedule, with a tiny network, few images and as few epochs as it allows."""
+    plan = recipes.read(name)
+    small = {
+        "model": {"architecture": "harm_lesion" if plan.data.balance != "none" else "harm_wrn10_0.5"},
+        "pixels": {"height": 12, "width": 12},
+        "data": {**plan.data.model_dump(), "limit": None},
+        "train": {**plan.train.model_dump(), "epochs": plan.train.validate_every, "batch": 16, "precision": "fp32"},
+    }
+    tiny = Recipe.model_validate({**plan.model_dump(), **small})
+    train(tiny, replace(images(36), folds=[np.arange(36)]), tmp_path / "run", where=CPU)
+    assert bundle.load(tmp_path / "run" / "bundle").card.metrics["epoch"] >= 1
+    assert all(np.isfinite(float(row["train_loss"])) for row in log(tmp_path / "run"))
 
 
 # --- refusals, before anything is written ---
