@@ -2,13 +2,18 @@
 log."""
 
 import csv
+import pickle
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Callback
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from harmonic.errors import RunError
 
 
 class Checkpoints(Callback):
@@ -30,13 +35,36 @@ class Checkpoints(Callback):
         return self.folder / "last.ckpt"
 
     @property
+    def finished(self) -> int:
+        """Epochs that the last checkpoint has behind it."""
+        return int(self.history[-1]["epoch"]) if self.history else 0
+
+    def resumable(self) -> Path | None:
+        """The checkpoint to go on from; None for a new run. RunError for one that cannot be read."""
+        if not self.last.exists():
+            return None
+        try:
+            torch.load(self.last, map_location="meta", weights_only=True)
+        except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise RunError(
+                f"{self.last}: damaged ({reason}). Remove the run's folder, or give another --out, to start over."
+            ) from error
+        return self.last
+
+    @property
     def log_file(self) -> Path:
         """Loss and accuracy by epoch, as CSV."""
         return self.folder / "log.csv"
 
     def weights(self) -> dict[str, Tensor]:
-        """The network's state at the chosen epoch."""
-        return load_file(self._best)
+        """The network's state at the chosen epoch; RunError if it cannot be read."""
+        try:
+            return load_file(self._best)
+        except (OSError, SafetensorError) as error:
+            raise RunError(
+                f"{self._best}: damaged ({error}). Remove the run's folder, or give another --out, to start over."
+            ) from error
 
     @property
     def _best(self) -> Path:

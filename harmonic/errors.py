@@ -8,6 +8,7 @@ HarmonicError
 ├── CompressionError a budget that cannot be met, or nothing to compress
 ├── DownloadError   a released file that could not be had, or is not what was released
 ├── RecipeError     a recipe that is not valid
+├── RunError        a training run whose stored state is damaged
 ├── DataError       a data set that cannot be read or learned from
 └── DeviceError     hardware that was asked for and is not there
 """
@@ -43,6 +44,10 @@ class DownloadError(HarmonicError):
 
 class RecipeError(HarmonicError, ValueError):
     """A recipe that is not valid."""
+
+
+class RunError(HarmonicError):
+    """A training run whose stored state is damaged."""
 
 
 class DataError(HarmonicError):

@@ -9,15 +9,17 @@ from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from harmonic.checkpoint import Checkpoints
+
 _REFRESH_SECONDS = 0.5  # Reading a loss waits for the device; more often would slow it down.
 
 
 class EpochBar(Callback):
-    """One bar for the epoch at hand on a terminal, and one printed line for every `every` finished epochs (all that a
+    """One bar for the epoch at hand on a terminal, and one printed line for each epoch with a checkpoint (all that a
     log file sees)."""
 
-    def __init__(self, every: int = 1) -> None:
-        self.every = every
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self.checkpoints = checkpoints
         console = Console(soft_wrap=True, highlight=False)
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
@@ -56,7 +58,7 @@ class EpochBar(Callback):
         self.bar.update(self.task, completed=done, state=state)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.is_global_zero and (trainer.current_epoch + 1) % self.every == 0:
+        if trainer.is_global_zero and (trainer.current_epoch + 1) % self.checkpoints.every == 0:
             took = _clock(time.monotonic() - self.epoch_started)
             self.bar.console.print(f"epoch {_epoch(trainer)}: {_figures(trainer)}took {took}")
 
@@ -65,6 +67,9 @@ class EpochBar(Callback):
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         self.bar.stop()
+        if isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero:
+            done = self.checkpoints.finished
+            self.bar.console.print(f"Stopped. The same command goes on after epoch {done} of {trainer.max_epochs}.")
 
 
 def _epoch(trainer: L.Trainer) -> str:

@@ -59,7 +59,8 @@ def train(
     test: measured once, with the chosen epoch's weights.
     start: fine-tune its network, which replaces the recipe's, as does its input where the recipe names none.
     A finished run is returned as it is. RecipeError if `out` holds a run of another recipe, DataError if of other
-    images or if their classes are not those of `start`; DeviceError if the hardware that `where` asks for is not there.
+    images or if their classes are not those of `start`; RunError if what it stored is damaged; DeviceError if the
+    hardware that `where` asks for is not there.
     """
     if start:
         recipe, images = _continuing(recipe, start.card), images.labelled_as(start.card.classes)
@@ -221,7 +222,7 @@ def _trainer(module: Trainee, recipe: Recipe, out: Path, where: Where) -> tuple[
             max_epochs=recipe.train.epochs,
             precision=_precision(recipe.train.precision, where),
             logger=TensorBoardLogger(str(out), name="", version="tensorboard"),
-            callbacks=[chosen, EpochBar(recipe.train.validate_every)],
+            callbacks=[chosen, EpochBar(chosen)],
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -245,7 +246,7 @@ def _fit(
     choosing: DataLoader[Any] | None,
 ) -> None:
     chosen.by_validation = choosing is not None
-    trainer.fit(module, learning, choosing, ckpt_path=chosen.last if chosen.last.exists() else None, weights_only=True)
+    trainer.fit(module, learning, choosing, ckpt_path=chosen.resumable(), weights_only=True)
     if not trainer.is_global_zero:
         raise SystemExit  # A helper process of a distributed run: the first one does the rest.
 

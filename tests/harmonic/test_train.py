@@ -1,7 +1,9 @@
 import csv
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +17,7 @@ from safetensors.torch import load_file
 
 from harmonic import bundle
 from harmonic import recipe as recipes
-from harmonic.errors import DataError, DeviceError, RecipeError, ZooError
+from harmonic.errors import DataError, DeviceError, RecipeError, RunError, ZooError
 from harmonic.images import Images
 from harmonic.pixels import PixelSpec
 from harmonic.recipe import Recipe
@@ -358,3 +360,27 @@ def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path, extras)
     assert_identical(states[0]["state_dict"], states[1]["state_dict"])
     cards = [json.loads((tmp_path / run / "bundle" / "bundle.json").read_text()) for run in ("killed", "whole")]
     assert cards[0] == cards[1]
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "best.safetensors"])
+@pytest.mark.parametrize("damage", [lambda raw: b"", lambda raw: raw[: len(raw) // 2], lambda raw: bytes(len(raw))])
+def test_a_damaged_state_is_told_with_the_remedy(finished, tmp_path, name, damage):
+    shutil.copytree(finished, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "bundle")
+    (tmp_path / "run" / name).write_bytes(damage((finished / name).read_bytes()))
+    with pytest.raises(RunError, match=rf"{re.escape(name)}: damaged .* to start over"):
+        train(recipe(), images(), tmp_path / "run", where=CPU)
+
+
+def test_a_run_stopped_by_hand_says_how_to_go_on(tmp_path):
+    plan = recipe(epochs=50)
+    with start(plan, tmp_path / "run") as process:
+        for line in process.stdout:
+            if line.startswith("epoch 2/"):
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stdout.read()
+        assert process.wait() == 1
+    done = len(log(tmp_path / "run"))
+    assert f"Stopped. The same command goes on after epoch {done} of 50." in rest
+    assert done >= 2
