@@ -56,6 +56,13 @@ class Card(BaseModel):
             raise ValueError("class names must be distinct")
         return classes
 
+    @field_validator("arguments")
+    @classmethod
+    def _own(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        if "classes" in arguments:
+            raise ValueError("the number of classes is no argument; it is that of the names")
+        return arguments
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:

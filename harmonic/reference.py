@@ -59,7 +59,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return dict(found)
 
 
-def import_reference(state_dict: State, architecture: str, **arguments: Any) -> nn.Module:
+def import_reference(state_dict: State, architecture: str, /, **arguments: Any) -> nn.Module:
     """A network with a checkpoint's weights, in evaluation mode.
 
     state_dict: the original code's names (with or without `module.` and banks), or those of the architecture itself.

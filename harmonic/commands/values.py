@@ -26,6 +26,8 @@ def parse_arguments(pairs: list[str]) -> dict[str, Any]:
         name, found, value = pair.partition("=")
         if not found or not name:
             raise HarmonicError(f"an argument is written name=value, not {pair!r}.")
+        if name == "classes":
+            raise HarmonicError("the number of classes is that of the weights; --classes FILE gives their names.")
         arguments[name] = _value(value)
     return arguments
 

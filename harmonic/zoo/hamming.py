@@ -35,6 +35,8 @@ def hamming_resnet18(
         raise ZooError(f"kernel is one of {', '.join(map(str, _KERNELS))}, not {kernel!r}.")
     if not 0.02 <= width <= 16:
         raise ZooError(f"width is a factor from 0.02 to 16, not {width!r}.")
+    if not isinstance(window, bool) or not isinstance(factorised, bool):
+        raise ZooError(f"window and factorised are true or false, not {window!r} and {factorised!r}.")
     factor = HammingConv2d if window else nn.Conv2d
     conv = partial(FactorisedConv2d, conv=factor) if factorised else factor
     network = resnet18(num_classes=classes)

@@ -5,7 +5,8 @@ Knows no architecture itself: families register beside their code, and a name ta
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -14,7 +15,7 @@ from torch import nn
 
 from harmonic.basis import Bank
 from harmonic.convert import apply, put
-from harmonic.errors import ZooError
+from harmonic.errors import HarmonicError, SpectrumError, ZooError
 from harmonic.pixels import PixelSpec
 from harmonic.projection import in_bank
 from harmonic.selection import harmonic_layers, plan_from_json
@@ -118,6 +119,7 @@ def native_pixels(name: str) -> PixelSpec:
 
 def create(
     name: str,
+    /,
     classes: int,
     *,
     bank: Bank | None = None,
@@ -139,13 +141,31 @@ def create(
         raise ZooError(f"{name} does not take {sorted(unknown)}; it takes {taken}.")
     if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
         raise ZooError(f"classes must be a whole number from 2, not {classes!r}.")
-    model = family.build(**(family.match(name) or {}), classes=classes, **arguments)
+    with _telling(name, arguments):
+        model = family.build(**(family.match(name) or {}), classes=classes, **arguments)
     if bank:
-        _set_bank(model, bank, name)
+        with _telling(name, {"bank": bank}):
+            _set_bank(model, bank, name)
     if not spectrum:
         return model
+    if not isinstance(spectrum, Mapping):
+        raise SpectrumError(f"a spectrum is a level or plan for each layer by name, not {spectrum!r}.")
     plans = {layer: plan_from_json(layer, value) for layer, value in spectrum.items()}
     return apply(model, plans, projected=False)
+
+
+@contextmanager
+def _telling(name: str, arguments: Mapping[str, Any]) -> Iterator[None]:
+    """Say which arguments a network cannot be built with, whatever a builder, a hub's above all, raises for them."""
+    try:
+        yield
+    except HarmonicError:
+        raise
+    except Exception as error:
+        if not arguments:
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ZooError(f"{name} cannot be built with {dict(arguments)}: {reason}.") from error
 
 
 def _set_bank(model: nn.Module, bank: Bank, name: str) -> None:

@@ -16,7 +16,7 @@ from harmonic.trace import macs, parameters
 from tests.harmonic.test_zoo_wrn import PROGRESSIVE, PUBLISHED
 
 
-def on_meta(name: str, classes: int, **arguments) -> nn.Module:
+def on_meta(name: str, /, classes: int, **arguments) -> nn.Module:
     with torch.device("meta"):
         return zoo.create(name, classes, **arguments)
 
@@ -183,6 +183,10 @@ def test_a_converted_network_is_built_again_from_its_card(tmp_path):
         ("harm_wrn10_1", {"spectrum": {"nowhere": 2}}, "no layer"),
         ("harm_wrn10_1", {"spectrum": {"root": 2}}, "inner norm"),
         ("harm_wrn10_1", {"spectrum": {"head": 2}}, "cannot become harmonic"),
+        ("wrn10_1", {"spectrum": 3}, "by name, not 3"),
+        ("wrn10_1", {"name": "wrn16_1"}, "does not take \\['name'\\]"),
+        ("timm/resnet18", {"options": {"nonsense": 3}}, "timm/resnet18 cannot be built with .*nonsense"),
+        ("torchvision/resnet18", {"options": {"nonsense": 3}}, "torchvision/resnet18 cannot be built with .*nonsense"),
         ("wrn10_1", {"spectrum": {"root": "low"}}, "must be a level"),
         ("wrn10_1", {"spectrum": {"root": {"lvl": 2}}}, "must be a level"),
         ("wrn10_1", {"spectrum": {"root": {"norm": "yes"}}}, "true or false"),

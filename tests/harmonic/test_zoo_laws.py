@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from harmonic import bundle, zoo
+from harmonic.errors import SpectrumError, ZooError
 from tests.laws import assert_close, family, images, images_of_every_size, randomised, stand_in, stand_in_names
 
 each_family = pytest.mark.parametrize("name", stand_in_names())
@@ -78,6 +79,15 @@ def test_weights_loaded_after_an_answer_are_the_ones_that_answer(name):
         model(x)
         model.load_state_dict(other.state_dict())
         assert torch.equal(model(x), other(x))
+
+
+@each_family
+@pytest.mark.parametrize("value", ["x", {"a": 1}, [[1]], -7], ids=repr)
+def test_an_impossible_argument_is_told(name, value):
+    architecture, arguments = family(name).stand_in
+    for argument in (*family(name).arguments, "bank", "spectrum"):
+        with torch.device("meta"), pytest.raises((ZooError, SpectrumError)):
+            zoo.create(architecture, 3, **{**arguments, argument: value})
 
 
 @each_family
