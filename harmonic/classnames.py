@@ -16,17 +16,26 @@ def read_classes(source: str | None, count: int) -> tuple[str, ...]:
         return tuple(str(number) for number in range(count))
     path = Path(source)
     try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # spreadsheets write a mark of byte order
+        if path.suffix.lower() == ".csv":
+            lines = _column(list(csv.DictReader(lines)))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{source}: cannot be read as class names ({error}).") from error
-    if path.suffix.lower() == ".csv":
-        rows = list(csv.DictReader(lines))
-        column = "name" if rows and "name" in rows[0] else next(iter(rows[0]), "") if rows else ""
-        lines = [row[column] or "" for row in rows]
     names = tuple(line.strip() for line in lines if line.strip())
     if len(names) != count:
         raise DataError(f"{source} has {len(names)} class names; the network answers {count}.")
-    return _each_once(names)
+    names = _each_once(names)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{source}: {twice!r} stands more than once. Give each class a name of its own.")
+    return names
+
+
+def _column(rows: list[dict[str, str | None]]) -> list[str]:
+    if not rows:
+        return []
+    column = "name" if "name" in rows[0] else next(iter(rows[0]))
+    return [row[column] or "" for row in rows]
 
 
 def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
