@@ -1,10 +1,8 @@
 import json
 
 import pytest
-from typer.testing import CliRunner
 
-from harmonic.cli import build_app
-from harmonic.errors import HarmonicError
+from tests.commands import done, harmonic, refused
 from tests.textures import write_textures
 
 RECIPE = """
@@ -20,10 +18,6 @@ batch = 16
 schedule = { kind = "one-cycle" }
 precision = "fp32"
 """
-
-
-def harmonic(*arguments):
-    return CliRunner().invoke(build_app(), [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +47,7 @@ def test_val_chooses_and_test_measures(trained):
 
 def test_evaluation_as_json_is_json_alone(trained):
     base, _ = trained
-    ended = harmonic("evaluate", base / "run" / "bundle", "--data", base / "images", "--json")
-    figures = json.loads(ended.stdout)
+    figures = json.loads(done("evaluate", base / "run" / "bundle", "--data", base / "images", "--json"))
     card = json.loads((base / "run" / "bundle" / "bundle.json").read_text())
     assert figures["top1"] == card["metrics"]["test"]["top1"]
     assert sum(map(sum, figures["confusion"])) == 18
@@ -62,9 +55,9 @@ def test_evaluation_as_json_is_json_alone(trained):
 
 def test_evaluation_is_told_in_tables(trained):
     base, _ = trained
-    ended = harmonic("evaluate", base / "run" / "bundle", "--data", base / "images")
-    assert "top-1" in ended.stdout
-    assert "Confusion" in ended.stdout
+    shown = done("evaluate", base / "run" / "bundle", "--data", base / "images")
+    assert "top-1" in shown
+    assert "Confusion" in shown
 
 
 @pytest.mark.parametrize(
@@ -76,6 +69,4 @@ def test_evaluation_is_told_in_tables(trained):
     ],
 )
 def test_expected_errors_reach_the_edge_as_they_are(arguments, message):
-    ended = harmonic(*arguments)
-    assert isinstance(ended.exception, HarmonicError)
-    assert message in str(ended.exception)
+    assert message in refused(*arguments)

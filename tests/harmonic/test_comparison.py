@@ -8,16 +8,15 @@ import pytest
 import torch
 from PIL import Image
 from torch.nn import functional as F
-from typer.testing import CliRunner
 
 from harmonic import bundle, zoo
 from harmonic.bundle import Bundle, Card
-from harmonic.cli import build_app
 from harmonic.comparison import compare, mcnemar
 from harmonic.errors import DataError, ZooError
 from harmonic.evaluate import Evaluation, NetworkPredictor
 from harmonic.pixels import PixelSpec
 from harmonic.testtime import at_size, with_test_time_pooling
+from tests.commands import done
 
 CLASSES = ("cat", "dog", "fox")
 
@@ -99,24 +98,14 @@ def folder(tmp_path):
 
 
 def test_the_command_measures_two_bundles_on_the_same_images(folder):
-    arguments = [
-        "evaluate",
-        str(folder / "bundle1"),
-        "--data",
-        str(folder / "images"),
-        "--against",
-        str(folder / "bundle2"),
-    ]
-    result = CliRunner().invoke(build_app(), [*arguments, "--json"], catch_exceptions=False)
-    figures = json.loads(result.stdout)
+    arguments = ["evaluate", folder / "bundle1", "--data", folder / "images", "--against", folder / "bundle2"]
+    figures = json.loads(done(*arguments, "--json"))
     paired = figures["against"]
     assert paired["both"] + paired["only_first"] + paired["only_second"] + paired["neither"] == figures["images"] == 12
     assert figures["top1"] * 12 == pytest.approx(paired["both"] + paired["only_first"])
-    shown = CliRunner().invoke(build_app(), arguments, catch_exceptions=False)
-    assert "p-value" in shown.stdout
+    assert "p-value" in done(*arguments)
 
 
 def test_the_command_measures_at_another_size(folder):
-    arguments = ["evaluate", str(folder / "bundle1"), "--data", str(folder / "images"), "--size", "48", "--json"]
-    result = CliRunner().invoke(build_app(), arguments, catch_exceptions=False)
-    assert json.loads(result.stdout)["images"] == 12
+    shown = done("evaluate", folder / "bundle1", "--data", folder / "images", "--size", "48", "--json")
+    assert json.loads(shown)["images"] == 12
