@@ -1,6 +1,5 @@
 """A trained classifier on disk: `weights.safetensors` and `bundle.json`. Loading is strict and never executes code."""
 
-import os
 import platform
 import shutil
 import tempfile
@@ -18,7 +17,7 @@ from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
 from harmonic import zoo
-from harmonic.disk import sync, sync_names
+from harmonic.disk import must_be_free, sync, sync_names
 from harmonic.errors import BundleError, SpectrumError, ZooError
 from harmonic.pixels import PixelSpec
 
@@ -96,12 +95,6 @@ def save(bundle: Bundle, folder: Path) -> None:
         sync_names(folder.parent)
     except OSError as error:  # a disk that is full or that may not be written
         raise BundleError(f"{folder}: cannot be written: {error.strerror or error}. Nothing was saved.") from error
-
-
-def must_be_free(folder: Path) -> None:
-    """BundleError if something is where a bundle shall be: to be asked before any long work for it."""
-    if os.path.lexists(folder):
-        raise BundleError(f"{folder} exists already. Choose another place, or remove it first.")
 
 
 def load(folder: Path) -> Bundle:

@@ -1,7 +1,15 @@
-"""What is written stays written: files and folders brought to the disk itself before others are told of them."""
+"""New folders: nothing that is there is overwritten, and what is written lies on the disk before others are told."""
 
 import os
 from pathlib import Path
+
+from harmonic.errors import BundleError
+
+
+def must_be_free(folder: Path) -> None:
+    """BundleError if something is where a bundle shall be: to be asked before any long work for it."""
+    if os.path.lexists(folder):
+        raise BundleError(f"{folder} exists already. Choose another place, or remove it first.")
 
 
 def sync(folder: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from harmonic.commands.options import DataPaths
+from harmonic.disk import must_be_free
 
 
 def compress(
@@ -25,6 +26,7 @@ def compress(
 
     Fine-tune the result with: harmonic train RECIPE --from OUT --data TRAINING_IMAGES.
     """
+    must_be_free(out)
     from rich.console import Console
     from rich.progress import track
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from harmonic.disk import must_be_free
+
 Out = Annotated[Path, typer.Option(help="The new bundle's folder.")]
 Classes = Annotated[
     str | None,
@@ -43,6 +45,7 @@ def convert(
     argument: Arguments = None,
 ) -> None:
     """Make a network harmonic: exactly with the full band, the least-squares fit with fewer frequencies."""
+    must_be_free(out)
     from rich.console import Console
 
     from harmonic import conversion
@@ -75,6 +78,7 @@ def import_(
     argument: Arguments = None,
 ) -> None:
     """Turn a checkpoint of the original harmonic-networks code into a bundle, strictly."""
+    must_be_free(out)
     from harmonic import conversion
     from harmonic.commands.values import parse_arguments
 
@@ -99,6 +103,8 @@ def pull(
 
     if name not in RELEASES:
         raise DownloadError(f"{name} was not released. Released: {', '.join(RELEASES)}.")
+    if out is not None:
+        must_be_free(out)
     release = RELEASES[name]
     columns = (
         TextColumn("{task.description}"),

@@ -177,6 +177,13 @@ def test_options_that_do_not_fit_are_told(start, monkeypatch, options, message):
     assert not (start / "new").exists()
 
 
+@pytest.mark.parametrize("command", ["convert", "import", "compress"])
+def test_a_place_that_is_taken_is_told_before_any_work(command, tmp_path):
+    options = {"import": ["--architecture", "nobody"], "compress": ["--data", "gone", "--budget", "params=0.5"]}
+    said = refused(command, "gone.pth", *options.get(command, []), "--out", tmp_path)
+    assert said == f"{tmp_path} exists already. Choose another place, or remove it first."
+
+
 class Payload:
     """What a hostile file would run."""
 
