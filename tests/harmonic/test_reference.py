@@ -1,10 +1,12 @@
 """Checkpoints of the original code import strictly and answer as the original does."""
 
+import random
 from collections.abc import Callable
 from functools import partial
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from harmonic import zoo
@@ -182,6 +184,27 @@ def test_a_file_that_is_no_checkpoint_is_refused_and_never_executed(tmp_path, co
     with pytest.raises(BundleError, match=r"model\.pth"):
         read_state(path)
     assert "executed" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["zipped.pth", "plain.pth", "net.safetensors"])
+def test_a_damaged_file_is_read_or_told_whatever_the_damage(tmp_path, name):
+    path, state = tmp_path / name, {"conv0": torch.ones(16, 3, 3, 3), "fc.weight": torch.ones(4, 64)}
+    if path.suffix == ".safetensors":
+        save_file(state, path)
+    else:
+        torch.save({"params": state}, path, _use_new_zipfile_serialization=name == "zipped.pth")
+    content, rng, told = path.read_bytes(), random.Random(0), 0
+    for attempt in range(100):
+        damaged = bytearray(content)
+        for _ in range(rng.choice([1, 3, 20])):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        path.write_bytes(damaged[: rng.randrange(len(damaged))] if attempt % 2 else damaged)
+        try:
+            read_state(path)
+        except BundleError as error:
+            told += 1
+            assert f"{name}: damaged" in str(error)
+    assert told >= 50
 
 
 def test_a_missing_file_is_told(tmp_path):
