@@ -130,8 +130,7 @@ def levels_for(network: nn.Module, measured: Sequence[Loss], parameters: int) ->
         options[loss.layer].append((loss.level, Option(loss.parameters, loss.divergence)))
     chosen = cheapest_within({name: [o for _, o in each] for name, each in options.items()}, parameters - fixed)
     if chosen is None:
-        least = fixed + sum(min(o.weight for _, o in each) for each in options.values())
-        raise CompressionError(f"no levels bring the network to {parameters:,} parameters; the least is {least:,}.")
+        raise _impossible(parameters, fixed + sum(min(o.weight for _, o in each) for each in options.values()))
     return {name: options[name][index][0] for name, index in chosen.items()}
 
 
@@ -224,11 +223,15 @@ def calibration(data: Sequence[Path], card: Card, count: int, seed: int) -> Benc
 
 
 def compress_bundle(given: Bundle, bench: Bench, budget: Budget, watch: Watch = iter) -> tuple[Bundle, Outcome]:
-    """Choose levels for a budget and carry them out."""
+    """Choose levels for a budget and carry them out; CompressionError, before anything is measured, if none meet it."""
     network = whole(given.model)
+    allowed = round(budget.value * _count(network))
+    least = _count(with_levels(network, dict.fromkeys(harmonic_layers(network), 1)))
+    if budget.kind == "params" and allowed < least:
+        raise _impossible(allowed, least)
     measured = losses(network, bench, watch)
     if budget.kind == "params":
-        levels = levels_for(network, measured, round(budget.value * _count(network)))
+        levels = levels_for(network, measured, allowed)
     else:
         levels = levels_for_accuracy(network, measured, bench, budget.value)
     before, after = bench.answers(network), bench.answers(with_levels(network, levels))
@@ -268,6 +271,10 @@ def compressed(bundle: Bundle, levels: Mapping[str, Level], *, record: Mapping[s
         }
     )
     return Bundle(card, network)
+
+
+def _impossible(parameters: int, least: int) -> CompressionError:
+    return CompressionError(f"no levels bring the network to {parameters:,} parameters; the least is {least:,}.")
 
 
 def _divergence(reference: Tensor, other: Tensor) -> Tensor:

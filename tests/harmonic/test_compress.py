@@ -169,6 +169,21 @@ def test_a_budget_that_no_levels_meet_is_told_with_the_least_possible(bench):
         levels_for(model, losses(model, bench), 100)
 
 
+@pytest.mark.parametrize("share", [1e-9, 0.05])
+def test_a_share_that_no_levels_meet_is_told_before_anything_is_measured(share, bench):
+    model = whole(network())
+    least = parameters(with_levels(model, dict.fromkeys(harmonic_layers(model), 1)))
+    with pytest.raises(CompressionError, match=f"the least is {least:,}"):
+        compress_bundle(given(network()), bench, Budget("params", share), watch=lambda steps: pytest.fail("measured"))
+
+
+def test_the_least_share_that_can_be_met_is_met(bench):
+    model = whole(network())
+    least = parameters(with_levels(model, dict.fromkeys(harmonic_layers(model), 1)))
+    made, _ = compress_bundle(given(network()), bench, Budget("params", least / parameters(model)))
+    assert parameters(made.model) == least
+
+
 def test_a_network_without_spatial_convolutions_is_refused(bench):
     with pytest.raises(CompressionError, match="no spatial convolution"):
         whole(nn.Sequential(nn.Conv2d(3, 3, 1)))
