@@ -13,7 +13,7 @@ from harmonic.spectrum import Layer, must_have
 
 def draw_spectrum(layers: Sequence[Layer], picture: Path, *, title: str) -> None:
     """Draw the weights to a PNG, SVG or PDF, by its suffix: a panel a kernel size, a row a layer, a column a
-    frequency."""
+    frequency. SpectrumError for another suffix, and where it cannot be written."""
     must_have(layers)
     if picture.suffix.lower() not in {".png", ".svg", ".pdf"}:
         raise SpectrumError(f"{picture}: a picture is a .png, .svg or .pdf file.")
@@ -27,7 +27,11 @@ def draw_spectrum(layers: Sequence[Layer], picture: Path, *, title: str) -> None
             _draw_panel(figure, axis, *panel)
         axes.flat[-1].set_xlabel("frequency u,v (along rows, along columns), in the order of u + v")
         figure.suptitle(title)
-        figure.savefig(picture, dpi=120, metadata={"Date": None} if picture.suffix.lower() == ".svg" else None)
+        try:
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(picture, dpi=120, metadata={"Date": None} if picture.suffix.lower() == ".svg" else None)
+        except OSError as error:
+            raise SpectrumError(f"{picture}: cannot be written ({error.strerror}).") from error
 
 
 def _draw_panel(figure: Figure, axis: Axes, labels: list[str], rows: list[list[float]], names: list[str]) -> None:

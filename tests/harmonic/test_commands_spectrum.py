@@ -88,6 +88,13 @@ def test_a_picture_of_another_kind_is_told(plain, tmp_path):
     assert "a picture is a .png, .svg or .pdf file" in refused("spectrum", plain, "--out", tmp_path / "a.jpg")
 
 
+def test_a_picture_gets_its_folder_or_is_told(plain, tmp_path):
+    done("spectrum", plain, "--out", tmp_path / "new" / "a.svg")
+    assert (tmp_path / "new" / "a.svg").is_file()
+    place = tmp_path / "new" / "a.svg" / "b.png"
+    assert f"{place}: cannot be written" in refused("spectrum", plain, "--out", place)
+
+
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"\xff\xfe"])
 def test_what_is_no_bundle_is_told(tmp_path, content):
     if content is not None:
