@@ -12,6 +12,7 @@ from harmonic.errors import SpectrumError, ZooError
 from harmonic.layers import BandNormConv2d, HarmonicConv2d
 from harmonic.pixels import PixelSpec
 from harmonic.report import architecture_rows
+from harmonic.selection import harmonic_layers
 from harmonic.trace import macs, parameters
 from tests.harmonic.test_zoo_wrn import PROGRESSIVE, PUBLISHED
 
@@ -21,21 +22,22 @@ def on_meta(name: str, /, classes: int, **arguments) -> nn.Module:
         return zoo.create(name, classes, **arguments)
 
 
+POOLS = ("none", "avg", "max")
 COUNTS = [
-    ("resnet50", {}, 25_557_032),
-    ("resnet50", {"pool": "max"}, 25_557_032),
-    ("harm1_resnet50", {}, 25_557_032),
-    ("harm_resnet50", {}, 25_557_032),
-    ("harm_resnet50", {"pool": "avg"}, 25_557_032),
+    *((name, {"pool": p}, 25_557_032) for name in ("resnet50", "harm1_resnet50", "harm_resnet50") for p in POOLS),
     ("harm_resnet50", {"root": "linear", "pool": "max"}, 25_557_032),
     ("harm_resnet50", {"root": "plain"}, 25_557_032),
     ("harm_resnet50", {"level": (None, None, 3, 2)}, 19_658_792),
     ("harm_resnet50", {"level": 3}, 21_784_616),
     ("harm_resnet50", {"level": 2}, 18_012_200),
     ("harm_resnet50", {"level": 1}, 15_497_256),
+    ("resnet101", {"pool": "max"}, 44_549_160),
     ("harm_resnet101", {}, 44_549_160),
+    ("resnet152", {}, 60_192_808),
     ("harm_resnet152", {}, 60_192_808),
+    ("resnet18", {}, 11_689_512),
     ("harm_resnet18", {}, 11_689_512),
+    ("resnet34", {}, 21_797_672),
     ("harm_resnet34", {}, 21_797_672),
     ("vgg16", {}, 138_357_544),
     ("vgg16_bn", {}, 138_365_992),
@@ -44,6 +46,17 @@ COUNTS = [
     ("se_resnext101_32x4d", {}, 48_955_416),
     ("harm_se_resnext101_32x4d", {}, 48_955_416),
     ("harm_se_resnext101_64x4d", {}, 88_232_984),
+]
+# What the original stores as frozen parameters: a bank a layer, in band-normalised layers one for each input channel.
+FROZEN = [
+    ("resnet50", {}, 0),
+    ("harm1_resnet50", {}, 7_203),
+    ("harm_resnet50", {}, 8_499),
+    ("harm_resnet50", {"level": (None, None, 3, 2)}, 8_175),
+    ("harm_resnet101", {}, 9_876),
+    ("harm_resnet152", {}, 11_253),
+    ("harm_se_resnext101_32x4d", {}, 9_876),
+    ("harm_se_resnext101_64x4d", {}, 9_876),
 ]
 
 
@@ -65,6 +78,13 @@ def test_a_wide_resnet_with_a_harmonic_root_has_the_published_parameters(root):
 @pytest.mark.parametrize(("name", "arguments", "count"), COUNTS)
 def test_an_imagenet_network_has_the_published_parameters(name, arguments, count):
     assert parameters(on_meta(name, 1000, **arguments)) == count
+
+
+@pytest.mark.parametrize(("name", "arguments", "count"), FROZEN)
+def test_an_imagenet_network_has_the_published_filters(name, arguments, count):
+    layers = harmonic_layers(on_meta(name, 1000, **arguments)).values()
+    banks = (layer.bank.numel() * (layer.in_channels if isinstance(layer, BandNormConv2d) else 1) for layer in layers)
+    assert sum(banks) == count
 
 
 @pytest.mark.parametrize(
@@ -94,7 +114,7 @@ def test_the_two_published_se_resnexts_differ_at_the_root(name, pool, stride):
     assert [model.get_submodule(f"layer{s}.0.conv2").weight.shape[1] for s in (1, 2, 3, 4)] == [4, 8, 16, 32]
 
 
-@pytest.mark.parametrize("pool", ["none", "avg", "max"])
+@pytest.mark.parametrize("pool", POOLS)
 def test_every_root_brings_224_pixels_to_56(pool):
     model = on_meta("harm_resnet18", 1000, pool=pool)
     stem = nn.Sequential(model.conv1, model.bn1, model.relu, model.maxpool)
