@@ -13,15 +13,27 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Backbone": "harmonic.features",
     "BandNormConv2d": "harmonic.layers",
     "Bundle": "harmonic.bundle",
     "HarmonicConv2d": "harmonic.layers",
     "PixelSpec": "harmonic.pixels",
     "create": "harmonic.zoo",
     "dct_bank": "harmonic.basis",
+    "features_only": "harmonic.features",
 }
 
-__all__ = ["BandNormConv2d", "Bundle", "HarmonicConv2d", "PixelSpec", "__version__", "create", "dct_bank"]
+__all__ = [
+    "Backbone",
+    "BandNormConv2d",
+    "Bundle",
+    "HarmonicConv2d",
+    "PixelSpec",
+    "__version__",
+    "create",
+    "dct_bank",
+    "features_only",
+]
 
 
 def __getattr__(name: str) -> Any:

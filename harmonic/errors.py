@@ -6,6 +6,7 @@ HarmonicError
 ├── ZooError        an unknown architecture, or arguments that it does not take
 ├── BundleError     a bundle that is missing, damaged, or of another schema
 ├── CompressionError a budget that cannot be met, or nothing to compress
+├── FeatureError    a network whose feature maps cannot be had, or a layer that gives none
 ├── DownloadError   a released file that could not be had, or is not what was released
 ├── RecipeError     a recipe that is not valid
 ├── RunError        a training run whose stored state is damaged
@@ -36,6 +37,10 @@ class BundleError(HarmonicError):
 
 class CompressionError(HarmonicError, ValueError):
     """A budget that cannot be met, or nothing to compress."""
+
+
+class FeatureError(HarmonicError, ValueError):
+    """A network whose feature maps cannot be had, or a layer that gives none."""
 
 
 class DownloadError(HarmonicError):

@@ -9,8 +9,9 @@ from torch import nn
 from export.errors import FoldError
 from export.fold import SpectralLayer, fold
 from harmonic import zoo
+from harmonic.features import features_only
 from harmonic.layers import BandNormConv2d, HarmonicConv2d
-from tests.laws import assert_same_function, images, randomised, stand_in, stand_in_names
+from tests.laws import assert_same_function, images, randomised, small_pixels, stand_in, stand_in_names
 
 
 @pytest.mark.parametrize("name", stand_in_names())
@@ -131,3 +132,13 @@ def test_a_band_norm_without_statistics_is_refused_by_name() -> None:
 def test_a_bare_layer_is_refused_with_the_way_out() -> None:
     with pytest.raises(FoldError, match=r"as_conv2d\(\)"):
         fold(HarmonicConv2d(3, 4))
+
+
+@pytest.mark.parametrize("name", ["harm_resnet{depth}", "harm_wrn{depth}_{width}", "hamming_resnet18"])
+def test_a_backbone_folds_too(name: str) -> None:
+    height, width, channels = small_pixels(name).shape
+    backbone = features_only(randomised(stand_in(name)).eval(), size=(channels, height, width))
+    folded = fold(backbone)
+    assert not any(isinstance(layer, SpectralLayer) for layer in folded.modules())
+    for place in range(len(backbone.channels)):
+        assert_same_function(lambda x, n=place: backbone(x)[n], lambda x, n=place: folded(x)[n], images(2, name))
