@@ -44,4 +44,4 @@ def compress(
     console = Console()
     for table in compression_tables(outcome):
         console.print(table)
-    console.print(f"The bundle is {out}.", highlight=False)
+    typer.echo(f"The bundle is {out}.")

@@ -63,11 +63,10 @@ def convert(
         data=data or [],
     )
     conversion.save(made, out)
-    console = Console()
-    console.print(conversion_table(report))
+    Console().print(conversion_table(report))
     for name, reason in report.skipped.items():
-        console.print(f"{name} stays as it is: {reason}.", highlight=False)
-    console.print(f"The bundle is {out}.", highlight=False)
+        typer.echo(f"{name} stays as it is: {reason}.")
+    typer.echo(f"The bundle is {out}.")
 
 
 def import_(

@@ -77,7 +77,7 @@ def test_a_budget_of_parameters_is_kept_and_shown(small, start):
     assert 0.4 * parameters(start.model) < parameters(made.model) <= 0.6 * parameters(start.model)
     assert f"{parameters(start.model):,}" in shown
     assert f"{parameters(made.model):,}" in shown
-    assert shown.splitlines()[-1].startswith("The bundle is ")
+    assert shown.splitlines()[-1] == f"The bundle is {folder}."
 
 
 def test_the_bundle_holds_the_kept_coefficients_alone(small, start):

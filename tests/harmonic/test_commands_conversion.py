@@ -57,7 +57,13 @@ def test_an_architecture_with_a_file_of_weights_keeps_its_answers(start, network
     assert set(harmonic_levels(made.model)) == {n for n, m in network.named_modules() if n.endswith(("conv1", "conv2"))}
     assert made.card.classes == ("0", "1", "2")
     assert "100.0%" in shown
-    assert f"The bundle is {start / 'new'}." in shown
+    assert shown.splitlines()[-1] == f"The bundle is {start / 'new'}."
+
+
+def test_a_path_is_shown_as_it_is_however_long(start):
+    place = start / "[red]" / ("x" * 200)
+    shown = done("convert", start / "plain", "--out", place)
+    assert shown.splitlines()[-1] == f"The bundle is {place}."
 
 
 def test_a_bundle_keeps_its_answers_and_all_that_its_card_says(start, network):
