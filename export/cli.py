@@ -57,7 +57,7 @@ def export(
     from harmonic.bundle import load
 
     console = Console(highlight=False)
-    text = card.read_text() if card else None
+    text = _card_text(card) if card else None
     order = Order(
         load(bundle), repository, name, version, _images(golden or []), text, max_batch, stem.value, norm.value
     )
@@ -69,6 +69,15 @@ def export(
         f"top-1 agreement {parity.top1_agreement:.0%}. First layer: {published.stem}.",
         soft_wrap=True,
     )
+
+
+def _card_text(path: Path) -> str:
+    from export.errors import ExportError
+
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExportError(f"{path}: cannot be read as a model card ({error}).") from error
 
 
 def _images(paths: list[Path]) -> list[Path]:

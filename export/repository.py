@@ -55,7 +55,8 @@ def publishing(root: Path, name: str, version: int | None = None) -> Iterator[tu
     A killed process leaves a hidden folder behind that no reader takes for a version; the next publisher removes it.
     """
     model_dir = root / checked_name(name)
-    model_dir.mkdir(parents=True, exist_ok=True)
+    with _told(model_dir):
+        model_dir.mkdir(parents=True, exist_ok=True)
     number = version if version is not None else max(versions(root, name), default=0) + 1
     if number < 1:
         raise RepositoryError(f"{number} cannot be a version: use a whole number from 1.")
@@ -63,20 +64,29 @@ def publishing(root: Path, name: str, version: int | None = None) -> Iterator[tu
     if target.exists():
         raise RepositoryError(f"{target} exists already and is never overwritten. Choose another version.")
     _sweep(model_dir)
-    staging = Path(tempfile.mkdtemp(prefix=f".{number}.{os.getpid()}.", dir=model_dir))
+    with _told(target):
+        staging = Path(tempfile.mkdtemp(prefix=f".{number}.{os.getpid()}.", dir=model_dir))
     try:
-        yield staging, number
-        sync(staging)
-        staging.chmod(0o755)
-        _claim(staging, target)
-    except OSError as error:  # a disk that is full or that may not be written
-        raise RepositoryError(
-            f"{target}: cannot be written: {error.strerror or error}. Nothing was published."
-        ) from error
+        with _told(target):
+            yield staging, number
+            sync(staging)
+            staging.chmod(0o755)
+            _claim(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         _remove_if_empty(model_dir)
     sync_names(model_dir)
+
+
+@contextmanager
+def _told(target: Path) -> Iterator[None]:
+    """Tell of a disk that is full or that may not be written."""
+    try:
+        yield
+    except OSError as error:
+        raise RepositoryError(
+            f"{target}: cannot be written: {error.strerror or error}. Nothing was published."
+        ) from error
 
 
 def _claim(staging: Path, target: Path) -> None:

@@ -93,5 +93,11 @@ def test_a_missing_repository_says_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_repository_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(PermissionError):
+    with pytest.raises(RepositoryError, match="net: cannot be written"):
         _publish(tmp_path)
+
+
+def test_a_repository_that_is_a_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RepositoryError, match="net: cannot be written: Not a directory"):
+        _publish(tmp_path / "file")
