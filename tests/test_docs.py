@@ -8,6 +8,7 @@ import pytest
 import typer.main
 from prometheus_client import CollectorRegistry
 
+from harmonic.cli import build_app
 from service import cli, errors
 from service.app import create_app
 from service.engine import Engine
@@ -35,8 +36,36 @@ def test_no_setting_is_documented_that_does_not_exist():
     assert set(re.findall(r"^\| `([a-z0-9_]+)` \|", SETTINGS, re.MULTILINE)) == set(Settings.model_fields)
 
 
+PAGES = {
+    "classify": "settings.md",
+    "compress": "compress.md",
+    "convert": "convert.md",
+    "evaluate": "evaluate.md",
+    "export": "export.md",
+    "import": "reference-checkpoints.md",
+    "key": "settings.md",
+    "models": "models.md",
+    "pull": "reference-checkpoints.md",
+    "serve": "settings.md",
+    "spectrum": "spectrum.md",
+    "train": "training.md",
+}
+COMMANDS = typer.main.get_command(build_app()).commands
+
+
+def test_every_command_has_its_page():
+    assert set(PAGES) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_flag_stands_in_the_page_of_its_command(name):
+    page = (DOCS / PAGES[name]).read_text(encoding="utf-8")
+    flags = {flag for parameter in COMMANDS[name].params for flag in parameter.opts if flag.startswith("--")}
+    assert sorted(flag for flag in flags if not re.search(rf"{flag}(?![a-z-])", page)) == []
+
+
 @pytest.mark.parametrize("command", [cli.serve, cli.classify, cli.key])
-def test_every_flag_is_documented(command):
+def test_every_flag_of_the_service_is_in_its_tables(command):
     app = typer.Typer(add_completion=False)
     app.command()(command)
     for parameter in typer.main.get_command(app).params:
