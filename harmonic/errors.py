@@ -7,6 +7,7 @@ HarmonicError
 ├── BundleError     a bundle that is missing, damaged, or of another schema
 ├── CompressionError a budget that cannot be met, or nothing to compress
 ├── FeatureError    a network whose feature maps cannot be had, or a layer that gives none
+├── PictureError    a picture of a kind that is not drawn, or in a place that cannot be written
 ├── DownloadError   a released file that could not be had, or is not what was released
 ├── RecipeError     a recipe that is not valid
 ├── RunError        a training run whose stored state is damaged
@@ -41,6 +42,10 @@ class CompressionError(HarmonicError, ValueError):
 
 class FeatureError(HarmonicError, ValueError):
     """A network whose feature maps cannot be had, or a layer that gives none."""
+
+
+class PictureError(HarmonicError):
+    """A picture of a kind that is not drawn, or in a place that cannot be written."""
 
 
 class DownloadError(HarmonicError):

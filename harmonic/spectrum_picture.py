@@ -3,35 +3,26 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harmonic.errors import SpectrumError
+from harmonic.picture import must_be_picture, write_picture
 from harmonic.spectrum import Layer, must_have
 
 
 def draw_spectrum(layers: Sequence[Layer], picture: Path, *, title: str) -> None:
-    """Draw the weights to a PNG, SVG or PDF, by its suffix: a panel a kernel size, a row a layer, a column a
-    frequency. SpectrumError for another suffix, and where it cannot be written."""
+    """Draw the weights: a panel a kernel size, a row a layer, a column a frequency. PictureError as `write_picture`."""
     must_have(layers)
-    if picture.suffix.lower() not in {".png", ".svg", ".pdf"}:
-        raise SpectrumError(f"{picture}: a picture is a .png, .svg or .pdf file.")
+    must_be_picture(picture)
     panels = list(_panels(layers))
     heights = [len(rows) + 2 for _, rows, _ in panels]
-    # Without pyplot, which chooses a backend for the whole process. The salt makes equal drawings equal files.
-    with mpl.rc_context({"svg.hashsalt": "spectrum"}):
-        figure = Figure(figsize=(9, 1 + 0.3 * sum(heights)), layout="constrained")
-        axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
-        for axis, panel in zip(axes.flat, panels, strict=True):
-            _draw_panel(figure, axis, *panel)
-        axes.flat[-1].set_xlabel("frequency u,v (along rows, along columns), in the order of u + v")
-        figure.suptitle(title)
-        try:
-            picture.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(picture, dpi=120, metadata={"Date": None} if picture.suffix.lower() == ".svg" else None)
-        except OSError as error:
-            raise SpectrumError(f"{picture}: cannot be written ({error.strerror}).") from error
+    figure = Figure(figsize=(9, 1 + 0.3 * sum(heights)), layout="constrained")
+    axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
+    for axis, panel in zip(axes.flat, panels, strict=True):
+        _draw_panel(figure, axis, *panel)
+    axes.flat[-1].set_xlabel("frequency u,v (along rows, along columns), in the order of u + v")
+    figure.suptitle(title)
+    write_picture(figure, picture)
 
 
 def _draw_panel(figure: Figure, axis: Axes, labels: list[str], rows: list[list[float]], names: list[str]) -> None:

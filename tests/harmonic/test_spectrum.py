@@ -9,7 +9,7 @@ from torch import nn
 
 from harmonic.basis import dct_bank
 from harmonic.convert import harmonise
-from harmonic.errors import SpectrumError
+from harmonic.errors import PictureError, SpectrumError
 from harmonic.layers import BandNormConv2d, HarmonicConv2d
 from harmonic.spectrum import spectrum, spectrum_table
 from harmonic.spectrum_picture import draw_spectrum
@@ -82,5 +82,5 @@ def test_the_same_spectrum_draws_the_same_svg(model, tmp_path):
 
 
 def test_an_unknown_picture_format_is_told(model, tmp_path):
-    with pytest.raises(SpectrumError, match=r"\.png, \.svg or \.pdf"):
+    with pytest.raises(PictureError, match=r"\.png, \.svg or \.pdf"):
         draw_spectrum(spectrum(model), tmp_path / "a.jpg", title="a network")
