@@ -48,6 +48,7 @@ PAGES = {
     "pull": "reference-checkpoints.md",
     "serve": "settings.md",
     "spectrum": "spectrum.md",
+    "tradeoff": "tradeoff.md",
     "train": "training.md",
 }
 COMMANDS = typer.main.get_command(build_app()).commands

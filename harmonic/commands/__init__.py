@@ -5,6 +5,7 @@ from harmonic.commands.conversion import convert, import_, pull
 from harmonic.commands.evaluation import evaluate
 from harmonic.commands.inspection import spectrum
 from harmonic.commands.listing import models
+from harmonic.commands.tradeoffs import tradeoff
 from harmonic.commands.training import train
 
-__all__ = ["compress", "convert", "evaluate", "import_", "models", "pull", "spectrum", "train"]
+__all__ = ["compress", "convert", "evaluate", "import_", "models", "pull", "spectrum", "tradeoff", "train"]

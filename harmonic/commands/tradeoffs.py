@@ -1,0 +1,46 @@
+"""`harmonic tradeoff`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def tradeoff(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs, or of their bundles.")],
+    split: Annotated[
+        str, typer.Option(help="Whose error: test, or validation for the images that chose the epoch.")
+    ] = "test",
+    macs: Annotated[
+        bool, typer.Option("--macs", help="Against multiplications of one image instead of parameters.")
+    ] = False,
+    out: Annotated[
+        list[Path] | None, typer.Option(help="A picture to write: .png, .svg or .pdf; several times for more.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the points as JSON.")] = False,
+) -> None:
+    """Compare trained networks by error and size, and mark those that no other beats in both.
+
+    A line is a family of networks on one data set; runs that differ by their seed alone are one point, at their median.
+    """
+    import json as encoder
+
+    from rich.console import Console
+
+    from harmonic.picture import must_be_picture
+    from harmonic.tradeoff import read_points
+    from harmonic.tradeoff_picture import draw_tradeoff
+    from harmonic.tradeoff_table import tradeoff_rows, tradeoff_tables
+
+    for picture in out or []:
+        must_be_picture(picture)
+    points = read_points(runs, split)
+    counted = "macs" if macs else "parameters"
+    if json:
+        typer.echo(encoder.dumps(tradeoff_rows(points, counted)))
+    else:
+        for table in tradeoff_tables(points, split=split, counted=counted):
+            Console().print(table)
+    for picture in out or []:
+        draw_tradeoff(points, picture, split=split, counted=counted)
+        typer.echo(f"{picture} is written.", err=True)
