@@ -1,7 +1,7 @@
 """Which layers of a network become harmonic, and at which level: choices in, one plan a layer out. Changes nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
@@ -43,12 +43,12 @@ def plan_from_json(name: str, value: Any) -> LayerPlan:
     """Read what `as_json` wrote; SpectrumError, naming the layer, for anything else."""
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
         return LayerPlan(value)
-    try:
-        plan = LayerPlan(**value)
-    except TypeError as error:
+    parts = {field.name for field in fields(LayerPlan)}
+    if not isinstance(value, Mapping) or not parts.issuperset(value):
         raise SpectrumError(
-            f"the plan of layer {name} must be a level, null or {{level, norm, bias, bank}}: {error}."
-        ) from error
+            f"the plan of layer {name} must be a level, null or {{level, norm, bias, bank}}, not {value!r}."
+        )
+    plan = LayerPlan(**value)
     if not (isinstance(plan.norm, bool) and isinstance(plan.bias, bool)):
         raise SpectrumError(f"layer {name}: norm and bias are true or false.")
     return plan
@@ -74,7 +74,10 @@ def choose(
     A level at or above a layer's full band means its full band. Raises SpectrumError for choices that fit nothing.
     """
     candidates = {name: layer for name, layer in spatial_layers(model).items() if refusal(layer, bank) is None}
-    needs_root = select == "root" or norm_root or not (levels is None or isinstance(levels, Mapping))
+    if isinstance(levels, Mapping) and root_level is not None:
+        raise SpectrumError("root_level goes with one level or with one for each stage; by name, name the root too.")
+    needs_root = select == "root" or norm_root or root_level is not None
+    needs_root = needs_root or not (levels is None or isinstance(levels, Mapping))
     calls = trace(model, size) if needs_root else []
     root_name = root(calls).name if needs_root else None
     chosen = _selected(candidates, select, root_name)

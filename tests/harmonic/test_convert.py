@@ -166,6 +166,7 @@ def test_one_level_leaves_the_root_whole_unless_it_is_asked_for():
     assert kept.pop("conv1") == 49
     assert set(kept.values()) == {3}
     assert convert(model, levels=2, root_level=5).layers[0].filters == 15
+    assert [layer.filters for layer in convert(model, root_level=5).layers][:2] == [15, 9]
 
 
 def test_the_root_is_what_runs_first_not_what_stands_first():
@@ -256,6 +257,7 @@ def test_convolutions_with_another_forward_are_skipped_with_the_reason():
         ({"select": ["nowhere"]}, "nowhere"),
         ({"select": "some"}, "select"),
         ({"levels": "3"}, "levels"),
+        ({"levels": {"conv1": 2}, "root_level": 5}, "name the root"),
         ({"levels": 2, "size": (5, 64, 64)}, "does not run"),
     ],
 )
