@@ -1,12 +1,12 @@
 """A closed-loop HTTP load: N callers, each sends its next request when the last one is answered.
 
 As thin as it can be in Python (sockets and a search for the end of the headers), so that it takes little of the CPU
-that the
-service under test needs.
+that the service under test needs.
 """
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -30,15 +30,24 @@ class Load:
         return 1000 * ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
 
-def run(url: str, bodies: list[bytes], callers: int, seconds: float) -> Load:
-    """Post the bodies in turn to one address for so many seconds."""
-    return asyncio.run(_run(url, bodies, callers, seconds))
+def run(
+    url: str, bodies: Sequence[bytes], callers: int, seconds: float, headers: Sequence[dict[str, str]] = ()
+) -> Load:
+    """Post the bodies in turn to one address for so many seconds. headers: those of each body; default: PNG."""
+    return asyncio.run(_run(url, _requests(url, bodies, headers), callers, seconds))
 
 
-async def _run(url: str, bodies: list[bytes], callers: int, seconds: float) -> Load:
+def _requests(url: str, bodies: Sequence[bytes], headers: Sequence[dict[str, str]]) -> list[bytes]:
+    parts, made = urlsplit(url), []
+    for body, own in zip(bodies, headers or [{"Content-Type": "image/png"}] * len(bodies), strict=True):
+        lines = [f"POST {parts.path} HTTP/1.1", f"Host: {parts.netloc}", f"Content-Length: {len(body)}"]
+        lines += [f"{name}: {value}" for name, value in own.items()]
+        made.append("\r\n".join([*lines, "", ""]).encode() + body)
+    return made
+
+
+async def _run(url: str, requests: list[bytes], callers: int, seconds: float) -> Load:
     parts = urlsplit(url)
-    head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: image/png\r\nContent-Length: "
-    requests = [head.encode() + str(len(body)).encode() + b"\r\n\r\n" + body for body in bodies]
     started = time.perf_counter()
     jobs = (_caller(parts.hostname or "", parts.port or 80, requests, n, started + seconds) for n in range(callers))
     outcomes = await asyncio.gather(*jobs)
@@ -63,6 +72,11 @@ async def _caller(host: str, port: int, requests: list[bytes], number: int, end:
 
 async def _read_answer(reader: asyncio.StreamReader) -> bool:
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    length = head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0]
-    await reader.readexactly(int(length))
+    if b"\r\ncontent-length:" in head:
+        length = head.split(b"\r\ncontent-length:", 1)[1].split(b"\r\n", 1)[0]
+        await reader.readexactly(int(length))
+    else:  # in chunks, the last of them empty
+        while size := int(await reader.readuntil(b"\r\n"), 16):
+            await reader.readexactly(size + 2)
+        await reader.readexactly(2)
     return head.startswith(b"http/1.1 200")

@@ -10,7 +10,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from harmonic.errors import RunError
@@ -92,7 +92,7 @@ class Checkpoints(Callback):
 
     def _save_best(self) -> None:
         state = {name: tensor.cpu().contiguous() for name, tensor in self.network.state_dict().items()}
-        save_file(state, self.folder / "best.part")
+        (self.folder / "best.part").write_bytes(save(state))  # save_file would hide it from other users
         (self.folder / "best.part").replace(self._best)
 
     def _write_log(self) -> None:

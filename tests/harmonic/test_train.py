@@ -85,6 +85,7 @@ def test_a_runs_folder_holds_everything(finished):
     names = {path.name for path in finished.iterdir()}
     assert {"recipe.json", "data.json", "log.csv", "tensorboard", "curves.png", "bundle"} <= names
     assert not [name for name in names if name.endswith(".part")]
+    assert (finished / "best.safetensors").stat().st_mode == (finished / "recipe.json").stat().st_mode
     assert Recipe.model_validate_json((finished / "recipe.json").read_text()) == recipe()
     assert list((finished / "tensorboard").glob("events.out.tfevents.*"))
 
