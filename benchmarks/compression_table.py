@@ -6,7 +6,7 @@
         --out runs/squeezenet
 
 ResNet-20: accuracy on the test images, before and after one epoch of fine-tuning on the training images.
-SqueezeNet: agreement and divergence on every second photograph; levels are chosen on the others. Labels are not used.
+SqueezeNet: agreement and divergence on the photographs, each half with levels chosen on the other. No labels are used.
 """
 
 import argparse
@@ -69,7 +69,16 @@ def resnet20(asked: argparse.Namespace) -> list[dict]:
 def squeezenet(asked: argparse.Namespace) -> list[dict]:
     given = opened("torchvision/squeezenet1_0", asked.weights, tuple(map(str, range(1000))))
     pixels = photographs(asked.photographs, given)
-    return compared(given, Bench(pixels[0::2], given.card.pixels), Bench(pixels[1::2], given.card.pixels))
+    halves = [Bench(pixels[start::2], given.card.pixels) for start in (0, 1)]
+    folds = [compared(given, *halves), compared(given, *halves[::-1])]
+    return [over_folds(same) for same in zip(*folds, strict=True)]
+
+
+def over_folds(rows: tuple[dict, ...]) -> dict:
+    """One row for the same choice on several parts of the images: means, and the larger network's parameters."""
+    means = {key: float(np.mean([row[key] for row in rows])) for key in ("agreement", "divergence")}
+    by_fold = {"levels": [row["levels"] for row in rows], "by fold": [row["divergence"] for row in rows]}
+    return {**rows[0], **means, **by_fold, "parameters": max(row["parameters"] for row in rows)}
 
 
 def opened(architecture: str, weights: Path, classes: tuple[str, ...]) -> Bundle:

@@ -315,11 +315,13 @@ def test_a_run_says_one_line_an_epoch_and_nothing_else(tmp_path, capfd):
 # --- killed for real ---
 
 PROGRAM = """
+import signal
 import sys
 from pathlib import Path
 from harmonic.recipe import Recipe
 from harmonic.train import train
 from tests.harmonic.test_train import CPU, images
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would this
 train(Recipe.model_validate_json(sys.argv[1]), images(), Path(sys.argv[2]), where=CPU)
 """
 
