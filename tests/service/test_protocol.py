@@ -303,19 +303,24 @@ def test_a_head_length_that_is_no_number_is_a_400(repository, length):
     refused(infer(repository, asked(), {"Inference-Header-Content-Length": length}), 400)
 
 
+def packed(body):
+    """Without the time of packing, which would stand in the tests' names."""
+    return gzip.compress(body, mtime=0)
+
+
 @pytest.mark.parametrize(
     ("content", "coding", "status"),
     [
-        (gzip.compress(b"{}"), "gzip", 400),
+        (packed(b"{}"), "gzip", 400),
         (b"no gzip", "gzip", 400),
-        (gzip.compress(asked())[:-20], "gzip", 400),
-        (gzip.compress(asked()) + b"more", "gzip", 400),
+        (packed(asked())[:-20], "gzip", 400),
+        (packed(asked()) + b"more", "gzip", 400),
         (b"", "deflate", 400),
         (zlib.compress(asked()), "gzip", 400),
-        (gzip.compress(bytes(2**20)), "gzip", 413),
+        (packed(bytes(2**20)), "gzip", 413),
         (asked(), "br", 400),
         (asked(), "gzip, gzip", 400),
-        (gzip.compress(asked()), "GZIP", 200),
+        (packed(asked()), "GZIP", 200),
         (zlib.compress(asked()), "deflate", 200),
         (asked(), "identity", 200),
     ],
