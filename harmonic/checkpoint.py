@@ -47,10 +47,12 @@ class Checkpoints(Callback):
             torch.load(self.last, map_location="meta", weights_only=True)
         except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise RunError(
-                f"{self.last}: damaged ({reason}). Remove the run's folder, or give another --out, to start over."
-            ) from error
+            raise _damaged(self.last, reason) from error
         return self.last
+
+    def due(self, trainer: L.Trainer) -> bool:
+        """Whether the epoch at hand ends with a checkpoint."""
+        return (trainer.current_epoch + 1) % self.every == 0
 
     @property
     def log_file(self) -> Path:
@@ -62,9 +64,7 @@ class Checkpoints(Callback):
         try:
             return load_file(self._best)
         except (OSError, SafetensorError) as error:
-            raise RunError(
-                f"{self._best}: damaged ({error}). Remove the run's folder, or give another --out, to start over."
-            ) from error
+            raise _damaged(self._best, error) from error
 
     @property
     def _best(self) -> Path:
@@ -77,7 +77,7 @@ class Checkpoints(Callback):
         self.epoch, self.figures, self.history = state_dict["epoch"], state_dict["figures"], state_dict["history"]
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if (trainer.current_epoch + 1) % self.every:
+        if not self.due(trainer):
             return
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.history.append({"epoch": trainer.current_epoch + 1, **figures})
@@ -107,3 +107,7 @@ class Checkpoints(Callback):
         if not self.by_validation or self.epoch < 0:
             return True
         return figures["val_accuracy"] > self.figures["val_accuracy"]
+
+
+def _damaged(path: Path, reason: object) -> RunError:
+    return RunError(f"{path}: damaged ({reason}). Remove the run's folder, or give another --out, to start over.")

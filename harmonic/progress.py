@@ -58,7 +58,7 @@ class EpochBar(Callback):
         self.bar.update(self.task, completed=done, state=state)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.is_global_zero and (trainer.current_epoch + 1) % self.checkpoints.every == 0:
+        if trainer.is_global_zero and self.checkpoints.due(trainer):
             took = _clock(time.monotonic() - self.epoch_started)
             self.bar.console.print(f"epoch {_epoch(trainer)}: {_figures(trainer)}took {took}")
 
