@@ -1,0 +1,72 @@
+"""The epochs of a run, by Lightning; a killed run goes on from its last finished epoch."""
+
+import json
+from pathlib import Path
+
+import lightning as L
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from harmonic.balance import Balance
+from harmonic.checkpoint import Checkpoints
+from harmonic.claim import claim
+from harmonic.errors import DeviceError
+from harmonic.hardware import Where, precision
+from harmonic.images import Images
+from harmonic.loaders import Share, loaders
+from harmonic.progress import EpochBar
+from harmonic.quiet import quiet_lightning
+from harmonic.run import Run
+from harmonic.trainee import Trainee
+
+
+def fitted(run: Run, where: Where) -> Checkpoints:
+    """Train a run's network, and claim its folder once every image was read; the result knows the chosen epoch.
+
+    DeviceError if the hardware is not there, DataError for unreadable images, RunError for a damaged checkpoint.
+    """
+    module = Trainee(run.recipe, run.network, run.spec, Balance.of(run.recipe, run.learning, run.choosing))
+    chosen = Checkpoints(module.judged.network, run.out, every=run.recipe.train.validate_every)
+    with quiet_lightning():
+        trainer = _trainer(run, chosen, where)
+        share = Share(trainer.global_rank, trainer.world_size)
+        learning, choosing = loaders(run.recipe, run.learning, run.choosing, run.spec, share)
+        claim(run.recipe, run.images, run.out)
+        _store_split(run.out / "split.json", run.learning, run.choosing, run.test)
+        chosen.by_validation = choosing is not None
+        trainer.fit(module, learning, choosing, ckpt_path=chosen.resumable(), weights_only=True)
+    if not trainer.is_global_zero:
+        raise SystemExit  # A helper process of a distributed run: the first one does the rest.
+    return chosen
+
+
+def _trainer(run: Run, chosen: Checkpoints, where: Where) -> L.Trainer:
+    plan = run.recipe.train
+    try:
+        return L.Trainer(
+            accelerator=where.accelerator,
+            devices=where.devices,
+            max_epochs=plan.epochs,
+            precision=precision(plan.precision, where),
+            logger=TensorBoardLogger(str(run.out), name="", version="tensorboard"),
+            callbacks=[chosen, EpochBar(chosen)],
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            check_val_every_n_epoch=plan.validate_every,
+            log_every_n_steps=1,
+        )
+    except (MisconfigurationException, ValueError) as error:
+        raise DeviceError(
+            f"{where.devices} x {where.accelerator!r} is not to be had here: {error} Try --accelerator cpu."
+        ) from error
+
+
+def _store_split(path: Path, learning: Images, choosing: Images, test: Images | None) -> None:
+    """Which image taught, which chose and which measured, by name, where images belong to groups."""
+    if learning.groups is None:
+        return
+    parts = {"train": learning, "validation": choosing, "test": test}
+    path.write_text(json.dumps({name: list(part.names) for name, part in parts.items() if part}, indent=1) + "\n")
