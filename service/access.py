@@ -15,7 +15,7 @@ from service.routes.errors import service_error
 OPEN = frozenset(
     {"/", "/docs", "/redoc", "/openapi.json", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready"}
 )  # documents and probes: they tell nothing of models, callers or traffic
-_CONTROL = ("/v2/repository/models/", "/v1/control/")
+CONTROL = ("/v2/repository/models/", "/v1/control/")  # what changes which models serve, and how
 _ANY_SCOPE = "/metrics"
 _BEARER = b"bearer "
 
@@ -67,7 +67,7 @@ def _scope_of(path: str) -> Scope | None:
     """What a path wants of a key; None: any key will do."""
     if path == _ANY_SCOPE:
         return None
-    return "control" if path.startswith(_CONTROL) else "inference"
+    return "control" if path.startswith(CONTROL) else "inference"
 
 
 def _presented(scope: Connection) -> bytes | None:

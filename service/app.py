@@ -17,6 +17,7 @@ from service.headers import Headers
 from service.metrics import Metrics
 from service.observe import Observe
 from service.openapi import describe_keys
+from service.origins import Origins
 from service.routes import activity, admin, classify, errors, inference, metadata, page, repository
 from service.settings import Settings
 from service.spans import Spans
@@ -61,10 +62,11 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
 
 
 def _protect(app: FastAPI, settings: Settings, engine: Engine) -> None:
-    """Put in front of every route, from the inside out: keys, other origins, headers."""
+    """Put in front of every route, from the inside out: keys, pages of elsewhere, headers."""
     if keyring := settings.keyring():
         app.add_middleware(Access, keyring=keyring, open_paths=OPEN | page.PATHS)
         describe_keys(app)
+    app.add_middleware(Origins, listed=settings.cors_origins, hosts=settings.hosts())
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,  # outside of the keys: a browser asks whether it may before it sends one

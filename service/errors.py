@@ -7,11 +7,13 @@ ServiceError                     500  internal
 │   ├── ControlRefused           400  control_refused
 │   ├── Unauthorized             401  unauthorized
 │   │   └── Forbidden            403  forbidden
+│   ├── ForeignOrigin            403  foreign_origin
 │   ├── ModelNotFound            404  model_not_found
 │   ├── DocumentNotFound         404  document_not_found
 │   ├── BodyTooSlow              408  body_too_slow
 │   ├── BodyTooLarge             413  body_too_large
 │   ├── MediaTypeError           415  unsupported_media_type
+│   ├── ForeignHost              421  foreign_host
 │   ├── DecodeError              422  image_not_decodable
 │   │   ├── ImageTooLarge        413  image_too_large
 │   │   ├── ImageTooCostly       422  image_too_costly
@@ -80,6 +82,20 @@ class Forbidden(Unauthorized):
 
     status = 403
     code = "forbidden"
+
+
+class ForeignOrigin(RequestError):  # noqa: N818
+    """A page of another origin asks for what only this service's own page, or a program, may ask for."""
+
+    status = 403
+    code = "foreign_origin"
+
+
+class ForeignHost(RequestError):  # noqa: N818
+    """The request is addressed to a name that this service does not go by."""
+
+    status = 421
+    code = "foreign_host"
 
 
 class RateLimited(RequestError):  # noqa: N818

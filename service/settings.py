@@ -135,6 +135,11 @@ class Settings(Accelerators):
     cors_origins: tuple[str, ...] = Field(
         (), description='JSON, origins whose pages may ask this service: `["https://example.org"]`; none by default.'
     )
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
+        description="JSON, names beside localhost under which a service that only this machine reaches, without keys or "
+        'TLS, may be asked: `["models.example.org"]`.',
+    )
     tls_cert: Path | None = Field(None, description="PEM file of the certificate and its chain; turns TLS on.")
     tls_key: Path | None = Field(None, description="PEM file of the certificate's private key.")
     admin_port: _Port | None = Field(
@@ -210,6 +215,13 @@ class Settings(Accelerators):
             return self.host == "localhost" or ip_address(self.host).is_loopback
         except ValueError:  # a name
             return False
+
+    def hosts(self) -> tuple[str, ...] | None:
+        """Names that a request's Host may have beside localhost; None where any will do.
+
+        Only a service on loopback knows what it is called; a key, or a certificate, is what a page has not got.
+        """
+        return self.allowed_hosts if self.private() and not self.keyring() and self.tls_cert is None else None
 
     def keyring(self) -> Keyring:
         """The API keys of file and environment; reads the file. Raises StartError."""

@@ -14,7 +14,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from service.errors import BodyTooLarge, BodyTooSlow, NotReady, RequestError, ServiceError
+from service.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    ForeignHost,
+    ForeignOrigin,
+    NotReady,
+    RequestError,
+    ServiceError,
+)
 from service.headers import PLAIN
 from service.observe import headers, route
 
@@ -47,7 +55,7 @@ def service_error(request: Request, error: ServiceError) -> Response:
     headers = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
-    if isinstance(error, NotReady | BodyTooLarge | BodyTooSlow):
+    if isinstance(error, NotReady | BodyTooLarge | BodyTooSlow | ForeignHost | ForeignOrigin):
         headers["Connection"] = (
             "close"  # another connection may find another instance; an unread body must not be read on
         )
