@@ -48,7 +48,7 @@ class Origins:
                 f"this service does not go by the name {_name(host)[:100]!r}; ask 127.0.0.1 or localhost, or let the "
                 "operator list the name in allowed_hosts"
             )
-        if scope["method"] not in _SAFE and _foreign(scope, headers, host) and not self._may_ask(scope, headers):
+        if scope["method"] not in _SAFE and _foreign(headers, host) and not self._may_ask(scope, headers):
             raise ForeignOrigin(
                 "a page of another origin may not ask this of the service; the operator lists origins in cors_origins"
             )
@@ -64,11 +64,11 @@ class Origins:
 
 def _local(scope: Scope) -> bool:
     """True if the request arrived at an address that only this machine reaches."""
-    server = scope.get("server")
-    return bool(server) and _is_address(server[0]) and ipaddress.ip_address(server[0]).is_loopback
+    host, _ = scope.get("server") or ("", None)
+    return _is_address(host) and ipaddress.ip_address(host).is_loopback
 
 
-def _foreign(scope: Scope, headers: dict[bytes, bytes], host: bytes | None) -> bool:
+def _foreign(headers: dict[bytes, bytes], host: bytes | None) -> bool:
     """True if a page of another origin made the browser send this."""
     site = headers.get(b"sec-fetch-site")
     if site is not None:

@@ -137,8 +137,8 @@ class Settings(Accelerators):
     )
     allowed_hosts: tuple[str, ...] = Field(
         (),
-        description="JSON, names beside localhost under which a service that only this machine reaches, without keys or "
-        'TLS, may be asked: `["models.example.org"]`.',
+        description="JSON, names beside localhost under which a service that only this machine reaches, without keys "
+        'or TLS, may be asked: `["models.example.org"]`.',
     )
     tls_cert: Path | None = Field(None, description="PEM file of the certificate and its chain; turns TLS on.")
     tls_key: Path | None = Field(None, description="PEM file of the certificate's private key.")

@@ -16,7 +16,7 @@ from tests.e2e.process import PATIENCE_S, memory_bytes, run, serving
 from tests.service.conftest import publish_colours
 from tests.service.images import encoded, noise, plain
 
-GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LIMITS = {
     "connections": "40",
     "head_bytes": "2048",
@@ -90,7 +90,7 @@ def still_serves(url: str) -> None:
         b"GET /" + b"x" * 4000 + b" HTTP/1.1\r\n",
         b"GET /livez HTTP/1.1\r\nA: " + b"x" * 4000,
         b"GET /livez HTTP/1.1\r\n" + b"x" * 4000,
-        b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 200 + b"\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + b"A: b\r\n" * 200 + b"\r\n",
         GET[:-2] + b"A: " + b"x" * 4000 + b"\r\n\r\n",
     ],
     ids=["line", "value", "name", "many", "whole"],
@@ -102,7 +102,7 @@ def test_a_head_beyond_its_limits_is_refused(url, head):
 
 def test_a_body_is_no_part_of_the_head_however_it_arrives(url):
     body = encoded(noise(100))
-    head = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % len(body)
+    head = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n" % len(body)
     one, last = head + b"\r\n" + body, head + b"Connection: close\r\n\r\n" + body
     assert len(body) > 10 * int(LIMITS["head_bytes"])
     assert told(url, one + last).count(b"HTTP/1.1 200 ") == 2  # written at once, and two on one connection
@@ -126,8 +126,8 @@ def test_a_connection_that_queues_requests_without_end_is_closed(url):
         b"\x16\x03\x01\x02\x00\x01\x00",
         b"\x00" * 100,
         b"GET / HTTP/9.9\r\n\r\n",
-        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET http://[ HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"POST /v1/classify HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         b"POST /v1/classify HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n",
         b"POST /v1/classify HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
@@ -141,7 +141,7 @@ def test_what_is_no_http_is_refused_and_the_connection_closed(url, request_):
 
 
 def test_an_offer_of_another_protocol_is_not_taken_up(url):
-    offer = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    offer = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     assert told(url, offer).startswith(b"HTTP/1.1 200 ")
 
 
@@ -166,12 +166,16 @@ def test_a_second_head_has_no_more_time_than_the_first(url):
 
 
 def test_a_body_that_does_not_end_is_given_up(url):
-    refused(told(url, b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"), 408, "body_too_slow")
+    refused(
+        told(url, b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc"),
+        408,
+        "body_too_slow",
+    )
 
 
 def test_a_body_that_nobody_asked_for_is_not_listened_to_for_ever(url):
     with connect(url) as connection:
-        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert answered(connection).startswith(b"HTTP/1.1 200 ")
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
             for _ in range(10_000_000):
@@ -180,7 +184,7 @@ def test_a_body_that_nobody_asked_for_is_not_listened_to_for_ever(url):
 
 def test_the_rest_of_a_body_that_was_answered_early_may_pass_and_the_connection_is_kept(url):
     with connect(url) as connection:
-        connection.sendall(b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc")
+        connection.sendall(b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\n\r\nabc")
         assert answered(connection).startswith(b"HTTP/1.1 404 ")
         connection.sendall(b"def" + GET)
         assert b"alive" in everything(connection)
@@ -188,8 +192,8 @@ def test_the_rest_of_a_body_that_was_answered_early_may_pass_and_the_connection_
 
 def test_pipelined_requests_are_answered_in_order(url):
     body = plain("green")
-    post = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    answer = told(url, post + GET + b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    post = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    answer = told(url, post + GET + b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert [answer.index(word) for word in (b"green", b"alive", b"route_not_found")] == sorted(
         answer.index(word) for word in (b"green", b"alive", b"route_not_found")
     )
@@ -224,10 +228,10 @@ def test_thousands_of_idle_connections_are_held_and_the_service_answers(reposito
 
 def test_when_every_connection_is_busy_a_new_one_is_told_to_come_back(repository):
     with serving(repository, connections="5") as (url, _):
-        upload = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"
+        upload = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc"
         busy = [connect(url) for _ in range(5)]
         for connection in busy:
-            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert answered(connection)
             connection.sendall(upload)
         answer = b""
@@ -247,7 +251,7 @@ def test_a_caller_who_reads_no_answer_is_cut_off(repository):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
             for _ in range(1_000_000):
-                connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 10)
+                connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 10)
         still_serves(url)
 
 
@@ -256,7 +260,7 @@ def test_callers_who_vanish_while_they_wait_are_forgotten(url):
     for _ in range(30):
         with connect(url) as connection:
             connection.sendall(
-                b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+                b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
             )
     while "harmonic_requests_in_flight 0.0" not in httpx.get(f"{url}/metrics").text:
         pass

@@ -96,7 +96,7 @@ def test_a_caller_who_vanishes_in_mid_upload_is_forgotten(repository):
         host, _, port = url.removeprefix("http://").partition(":")
         for _ in range(20):
             with socket.create_connection((host, int(port))) as connection:
-                connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
+                connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc")
         answer = httpx.post(f"{url}/v1/classify", content=plain("blue"), timeout=PATIENCE_S)
         assert answer.json()["predictions"][0]["classes"][0]["label"] == "blue"
         while "harmonic_requests_in_flight 0.0" not in httpx.get(f"{url}/metrics").text:
@@ -109,7 +109,7 @@ def test_a_caller_who_vanishes_while_it_waits_frees_its_seat(repository):
         body, waits = plain(), 'harmonic_queue_images{model="colours",version="1"} 1.0'
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(
-                b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+                b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body
             )
             while waits not in httpx.get(f"{url}/metrics").text:
                 pass
@@ -122,7 +122,7 @@ def stalled_upload(url: str) -> socket.socket:
     """A request that was let in and whose body does not end."""
     host, _, port = url.removeprefix("http://").partition(":")
     connection = socket.create_connection((host, int(port)))
-    connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
+    connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc")
     while "harmonic_requests_in_flight 1.0" not in httpx.get(f"{url}/metrics").text:
         pass
     return connection

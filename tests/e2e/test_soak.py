@@ -62,7 +62,7 @@ async def vanish(client: httpx.AsyncClient, rng: random.Random) -> None:
     connection = socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=PATIENCE_S)
     with connection:
         connection.sendall(
-            b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"[: rng.randint(0, 80)]
+            b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"[: rng.randint(0, 80)]
         )
 
 
