@@ -4,10 +4,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from rich.table import Table
+from rich.table import Column, Table
 
 from harmonic.errors import DataError
 from harmonic.evaluate import Evaluation
+from harmonic.shown import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 def comparison_table(first: Evaluation, second: Evaluation, names: tuple[str, str]) -> Table:
     """Accuracies side by side, and the paired test."""
     paired = compare(first, second)
-    table = Table("", *names, title=f"{first.source}, paired")
+    table = Table("", *(Column(plain(name), overflow="fold") for name in names), title=plain(f"{first.source}, paired"))
     table.add_row("top-1", f"{first.top(1):.2%}", f"{second.top(1):.2%}")
     table.add_row("right where the other is wrong", f"{paired.only_first:,}", f"{paired.only_second:,}")
     table.add_row("both right; neither", f"{paired.both:,}", f"{paired.neither:,}")

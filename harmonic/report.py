@@ -1,6 +1,6 @@
 """Tables for people: evaluations and the list of architectures."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,7 @@ from harmonic.errors import SpectrumError
 from harmonic.evaluate import Evaluation
 from harmonic.pixels import PixelSpec
 from harmonic.selection import harmonic_layers
+from harmonic.shown import plain
 from harmonic.trace import macs, parameters
 
 
@@ -35,9 +36,9 @@ class ArchitectureRow:
     what: str
 
 
-def evaluation_tables(measured: Evaluation) -> Iterator[Table]:
-    """The figures, then recall and confusion by class (up to 20 classes)."""
-    figures = Table(title=measured.source, show_header=False)
+def evaluation_table(measured: Evaluation) -> Table:
+    """The figures of all classes together."""
+    figures = Table(title=plain(measured.source), show_header=False)
     figures.add_row("images", f"{len(measured.labels):,}")
     figures.add_row("top-1", f"{measured.top(1):.2%}")
     if len(measured.classes) > 5:
@@ -46,9 +47,12 @@ def evaluation_tables(measured: Evaluation) -> Iterator[Table]:
         figures.add_row(name.replace("_", " "), f"{value:.4f}")
     figures.add_row("calibration error", f"{measured.calibration_error():.4f}")
     figures.add_row("images/s", f"{len(measured.labels) / measured.seconds:,.0f}")
-    yield figures
-    if len(measured.classes) <= 20:
-        yield _confusion_table(measured)
+    return figures
+
+
+def class_tables(measured: Evaluation) -> list[Table]:
+    """Confusion and recall by class, then the same for a narrow terminal; none for more than 20 classes."""
+    return [_confusion_table(measured), _mistakes_table(measured)] if len(measured.classes) <= 20 else []
 
 
 def architecture_rows() -> Iterator[ArchitectureRow]:
@@ -77,11 +81,14 @@ def _macs(model: nn.Module, spec: PixelSpec) -> int | None:
         return None
 
 
-def architecture_table(rows: Iterable[ArchitectureRow]) -> Table:
-    """The rows as a table. MACs: multiply-accumulates of one image in millions, layers fused."""
-    table = Table("name", "parameters", "M MAC", "input", "published error, %", "arguments", title="Architectures")
-    for row in rows:
-        table.add_row(
+def architecture_tables(rows: Sequence[ArchitectureRow]) -> list[Table]:
+    """The rows as a table, then the same for narrower and narrower terminals, always a column less.
+
+    MACs: multiply-accumulates of one image in millions, layers fused.
+    """
+    columns = ("name", "parameters", "M MAC", "input", "published error, %", "arguments")
+    cells = [
+        (
             row.name,
             f"{row.parameters:,}",
             "–" if row.macs is None else f"{row.macs / 1e6:,.1f}",
@@ -89,6 +96,19 @@ def architecture_table(rows: Iterable[ArchitectureRow]) -> Table:
             row.published,
             ", ".join(row.arguments),
         )
+        for row in rows
+    ]
+    return [_first_columns(columns, cells, count) for count in range(len(columns), 0, -1)]
+
+
+def _first_columns(columns: Sequence[str], cells: Sequence[Sequence[str]], count: int) -> Table:
+    """The names and figures on one line each; what stays outside is told below the table."""
+    shown = (Column(name, no_wrap=place < 4) for place, name in enumerate(columns[:count]))
+    table = Table(*shown, title="Architectures")
+    for row in cells:
+        table.add_row(*row[:count])
+    if count < len(columns):
+        table.caption = f"Too narrow for: {', '.join(columns[count:])}. --json tells all."
     return table
 
 
@@ -103,7 +123,7 @@ def conversion_table(report: Conversion) -> Table:
     for layer in report.layers:
         rows, columns = layer.kernel_size
         table.add_row(
-            layer.name,
+            plain(layer.name),
             f"{rows} x {columns}",
             "full" if layer.plan.level is None else str(layer.plan.level),
             f"{layer.filters}/{layer.of}",
@@ -123,7 +143,9 @@ def compression_tables(outcome: Outcome) -> Iterator[Table]:
     layers = Table(_names(), "level", "filters", "loss alone, nats", title="Chosen levels")
     for name, level in outcome.levels.items():
         kept, of = outcome.filters[name]
-        layers.add_row(name, "full" if level is None else str(level), f"{kept}/{of}", f"{outcome.losses[name]:.4f}")
+        layers.add_row(
+            plain(name), "full" if level is None else str(level), f"{kept}/{of}", f"{outcome.losses[name]:.4f}"
+        )
     yield layers
     (before, after), (right, still) = outcome.parameters, outcome.accuracy
     figures = Table(title=f"On {outcome.images:,} calibration images", show_header=False)
@@ -139,8 +161,22 @@ def _confusion_table(measured: Evaluation) -> Table:
     table = Table(title="Confusion")
     table.add_column("true \\ answered", no_wrap=True)
     for name in measured.classes:
-        table.add_column(name, justify="right")
+        table.add_column(plain(name), justify="right", no_wrap=True)
     table.add_column("recall", justify="right", no_wrap=True)
     for name, row, recall in zip(measured.classes, measured.confusion(), measured.recall(), strict=True):
-        table.add_row(name, *(str(count) for count in row), f"{recall:.1%}")
+        table.add_row(plain(name), *(str(count) for count in row), f"{recall:.1%}")
+    return table
+
+
+def _mistakes_table(measured: Evaluation) -> Table:
+    """A line a class, with the class that it is taken for most often."""
+    right = (Column(name, justify="right", no_wrap=True) for name in ("images", "recall"))
+    table = Table(Column("class", overflow="fold"), *right, Column("most often taken for", overflow="fold"))
+    table.title = "Classes"
+    for place, (row, recall) in enumerate(zip(measured.confusion(), measured.recall(), strict=True)):
+        wrong = row.copy()
+        wrong[place] = 0
+        other = int(wrong.argmax())
+        mistake = plain(f"{measured.classes[other]} ({wrong[other]})") if wrong[other] else ""
+        table.add_row(plain(measured.classes[place]), str(row.sum()), f"{recall:.1%}", mistake)
     return table

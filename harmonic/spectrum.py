@@ -16,6 +16,7 @@ from harmonic.hamming import HammingConv2d
 from harmonic.layers import SpectralConv2d
 from harmonic.projection import harmonic_from
 from harmonic.selection import refusal
+from harmonic.shown import plain
 from harmonic.trace import is_spatial
 
 Layer = dict[str, Any]
@@ -50,9 +51,8 @@ def spectrum_table(layers: Sequence[Layer]) -> Table:
         rest = [sum(shares[shown:])] if diagonals > shown else []
         rows, columns = layer["kernel_size"]
         filters = f"{len(layer['frequencies'])}/{rows * columns}"
-        table.add_row(
-            layer["layer"], filters, *(f"{100 * share:.1f}" if share else "-" for share in (*shares[:shown], *rest))
-        )
+        cells = (f"{100 * share:.1f}" if share else "-" for share in (*shares[:shown], *rest))
+        table.add_row(plain(layer["layer"]), filters, *cells)
     return table
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Column, Table
 
 from harmonic import zoo
+from harmonic.shown import plain
 from harmonic.tradeoff import Point, by_size, front
 
 
@@ -14,7 +15,7 @@ def tradeoff_tables(points: Sequence[Point], *, split: str, counted: str = "para
     """A table for each data set: a row a point, by size; the last column marks the front."""
     for data in dict.fromkeys(point.data for point in points):
         table = _table([point for point in points if point.data == data], counted)
-        table.title = f"Error on {split} images: {data}"
+        table.title = plain(f"Error on {split} images: {data}")
         yield table
 
 
@@ -84,7 +85,7 @@ def _table(points: Sequence[Point], counted: str) -> Table:
     )
     for point in by_size(points, counted):
         table.add_row(
-            described(point, points),
+            plain(described(point, points)),
             f"{point.parameters:,}",
             *([f"{point.size(counted) / 1e6:,.1f}"] if counted == "macs" else []),
             f"{point.error:.2f}",

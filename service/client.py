@@ -11,8 +11,9 @@ from prometheus_client import CollectorRegistry
 from pydantic_core import to_json
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
+from harmonic.shown import plain, show
 from service.engine import Engine
 from service.errors import RequestError, ServiceError
 from service.metrics import Metrics
@@ -56,7 +57,7 @@ async def _classify_all(
             else:
                 rows.append((path, classes))
     if rows:
-        Console().print(_table(rows))
+        show(_table(rows))
     return failed
 
 
@@ -114,12 +115,12 @@ def _line(record: dict[str, Any]) -> None:
 
 
 def _table(rows: list[tuple[Path, _Classes]]) -> Table:
-    table = Table("file", "class", "probability")
+    table = Table(Column("file", overflow="fold"), Column("class", overflow="fold"), "probability")
     table.columns[2].justify = "right"
     for path, classes in rows:
         for place, entry in enumerate(classes):
-            name = "" if place else escape(str(path))
+            name = "" if place else plain(path)
             table.add_row(
-                name, escape(entry["label"]), f"{entry['probability']:.1%}", end_section=place == len(classes) - 1
+                name, plain(entry["label"]), f"{entry['probability']:.1%}", end_section=place == len(classes) - 1
             )
     return table

@@ -13,7 +13,15 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 LOWER = {"harmonic": set(), "export": {"harmonic"}, "service": {"harmonic", "export"}}
-TORCH_FREE = {"export.manifest", "export.repository", "export.errors", "harmonic.pixels", "harmonic.errors", "harmonic"}
+TORCH_FREE = {
+    "export.manifest",
+    "export.repository",
+    "export.errors",
+    "harmonic.pixels",
+    "harmonic.errors",
+    "harmonic.shown",
+    "harmonic",
+}
 MAY_LOAD_TORCH = {"service/native.py", "service/norms.py"}  # imported only for a version that asks for PyTorch
 HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "PIL", "fastapi", "uvicorn", "lightning", "matplotlib", "httpx")
 

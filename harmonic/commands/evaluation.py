@@ -28,12 +28,11 @@ def evaluate(
     import json as encoder
     from dataclasses import asdict
 
-    from rich.console import Console
-
     from harmonic import data as datasets
     from harmonic.comparison import compare, comparison_table
     from harmonic.evaluate import evaluate as measure
-    from harmonic.report import evaluation_tables
+    from harmonic.report import class_tables, evaluation_table
+    from harmonic.shown import show
     from harmonic.testtime import open_resized
 
     predictors = [open_resized(name, size, test_time_pooling) for name in (target, against) if name]
@@ -45,7 +44,8 @@ def evaluate(
         paired = {"against": {**other.summary(), **asdict(compare(measured, other))}} if other else {}
         typer.echo(encoder.dumps(figures | paired))
         return
-    for table in evaluation_tables(measured):
-        Console().print(table)
+    show(evaluation_table(measured))
+    if tables := class_tables(measured):
+        show(*tables)
     if other and against:
-        Console().print(comparison_table(measured, other, (target, against)))
+        show(comparison_table(measured, other, (target, against)))

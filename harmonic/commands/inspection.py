@@ -16,9 +16,8 @@ def spectrum(
     """Show the weight that a network gives to each frequency in each layer."""
     import json as encoder
 
-    from rich.console import Console
-
     from harmonic import bundle
+    from harmonic.shown import show
     from harmonic.spectrum import spectrum as measure
     from harmonic.spectrum import spectrum_table
     from harmonic.spectrum_picture import draw_spectrum
@@ -27,7 +26,7 @@ def spectrum(
     if json:
         typer.echo(encoder.dumps(layers))
     else:
-        Console().print(spectrum_table(layers))
+        show(spectrum_table(layers))
     for picture in out or []:
         draw_spectrum(layers, picture, title=f"Weight of each frequency: {Path(target).name}")
         typer.echo(f"{picture} is written.", err=True)

@@ -16,13 +16,13 @@ def models(
     import json as encoder
     from dataclasses import asdict
 
-    from rich.console import Console
-    from rich.progress import track
+    from harmonic import zoo
+    from harmonic.report import architecture_rows, architecture_tables
+    from harmonic.shown import show
+    from harmonic.tracking import tracked
 
-    from harmonic.report import architecture_rows, architecture_table
-
-    rows = list(track(architecture_rows(), description="Counting", transient=True, disable=json))
+    rows = list(tracked(architecture_rows(), "Counting", len(zoo.listed_names())))
     if json:
         typer.echo(encoder.dumps([asdict(row) for row in rows]))
     else:
-        Console().print(architecture_table(rows))
+        show(*architecture_tables(rows))

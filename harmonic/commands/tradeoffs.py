@@ -25,9 +25,8 @@ def tradeoff(
     """
     import json as encoder
 
-    from rich.console import Console
-
     from harmonic.picture import must_be_picture
+    from harmonic.shown import show
     from harmonic.tradeoff import read_points
     from harmonic.tradeoff_picture import draw_tradeoff
     from harmonic.tradeoff_table import tradeoff_rows, tradeoff_tables
@@ -40,7 +39,7 @@ def tradeoff(
         typer.echo(encoder.dumps(tradeoff_rows(points, counted)))
     else:
         for table in tradeoff_tables(points, split=split, counted=counted):
-            Console().print(table)
+            show(table)
     for picture in out or []:
         draw_tradeoff(points, picture, split=split, counted=counted)
         typer.echo(f"{picture} is written.", err=True)
