@@ -14,6 +14,7 @@ from service.access import OPEN, Access
 from service.bodies import Buffers
 from service.engine import Engine
 from service.headers import Headers
+from service.linger import Linger
 from service.metrics import Metrics
 from service.observe import Observe
 from service.openapi import describe_keys
@@ -57,7 +58,8 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
     app.include_router(page.router(engine))
     errors.install(app)
     _protect(app, settings, engine)
-    app.add_middleware(Observe, spans=spans, access_log=settings.access_log)  # the last one added is the outermost
+    app.add_middleware(Observe, spans=spans, access_log=settings.access_log)
+    app.add_middleware(Linger)  # the last one added is the outermost
     return app
 
 
