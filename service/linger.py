@@ -23,7 +23,7 @@ class Patience:
 class Linger:
     """ASGI middleware, outside of everything that may answer early."""
 
-    def __init__(self, app: ASGIApp, patience: Patience = Patience()) -> None:  # noqa: B008 - it is frozen
+    def __init__(self, app: ASGIApp, patience: Patience = Patience()) -> None:
         self._app = app
         self._patience = patience
 

@@ -89,9 +89,11 @@ def test_a_missing_key_is_told_after_a_large_body_over_tls_too(repository, tmp_p
     context = ssl.create_default_context()
     authority.configure_trust(context)
     keys = json.dumps([KEY.model_dump(mode="json", exclude_none=True)])
-    with serving(repository, keys=keys, tls_cert=files[0], tls_key=files[1]) as (url, _):
-        with context.wrap_socket(connect(url), server_hostname="127.0.0.1") as connection:
-            refused(sent_then_read(connection, HEAD % (b"/v1/classify", LENGTH), bytes(LARGE)), 401, "unauthorized")
+    with (
+        serving(repository, keys=keys, tls_cert=files[0], tls_key=files[1]) as (url, _),
+        context.wrap_socket(connect(url), server_hostname="127.0.0.1") as connection,
+    ):
+        refused(sent_then_read(connection, HEAD % (b"/v1/classify", LENGTH), bytes(LARGE)), 401, "unauthorized")
 
 
 def test_the_answer_is_there_before_the_body_is(url):
