@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Int64, Num
 from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -70,7 +70,7 @@ class Answers:
 class Bench:
     """Calibration images on which networks of one input are measured. pixels: prepared, (N, H, W, C)."""
 
-    pixels: UInt8[ndarray, "n h w c"]
+    pixels: Num[ndarray, "n h w c"]
     spec: PixelSpec
     labels: Int64[ndarray, " n"] | None = None
 

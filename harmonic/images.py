@@ -3,15 +3,16 @@
 Knows no file format: `data` says where images come from.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from harmonic.cores import usable_cores
 from harmonic.errors import DataError
 from harmonic.pixels import PixelSpec, prepare
 from harmonic.tracking import tracked
@@ -106,9 +107,9 @@ def split_by_group(
     return np.flatnonzero(~inside), np.flatnonzero(inside)
 
 
-def prepare_all(images: Images, spec: PixelSpec, *, title: str) -> NDArray[np.uint8]:
-    """Every image in the model's shape, (N, H, W, C); DataError names the unreadable ones."""
-    prepared = np.empty((len(images), *spec.shape), dtype=np.uint8)
+def prepare_all(images: Images, spec: PixelSpec, *, title: str) -> NDArray[Any]:
+    """Every image in the model's shape and dtype, (N, H, W, C); DataError names the unreadable ones."""
+    prepared = np.empty((len(images), *spec.shape), dtype=spec.dtype)
     problems: list[str] = []
     for start, batch, troubles in _decoded(images, spec, title):
         prepared[start : start + len(batch)] = batch
@@ -117,9 +118,9 @@ def prepare_all(images: Images, spec: PixelSpec, *, title: str) -> NDArray[np.ui
     return prepared
 
 
-def prepared_batches(images: Images, spec: PixelSpec, *, title: str) -> Iterator[NDArray[np.uint8]]:
-    """The images in the model's shape, up to 256 at a time, so that memory stays bounded; DataError names the first
-    unreadable ones."""
+def prepared_batches(images: Images, spec: PixelSpec, *, title: str) -> Iterator[NDArray[Any]]:
+    """The images in the model's shape and dtype, up to 256 at a time, so that memory stays bounded; DataError names the
+    first unreadable ones."""
     for _, batch, problems in _decoded(images, spec, title):
         _refuse(problems, images)
         yield batch
@@ -163,20 +164,20 @@ class _Joined:
         return self.openers[part](index - int(self.starts[part]))
 
 
-def _decoded(images: Images, spec: PixelSpec, title: str) -> Iterator[tuple[int, NDArray[np.uint8], list[str]]]:
+def _decoded(images: Images, spec: PixelSpec, title: str) -> Iterator[tuple[int, NDArray[Any], list[str]]]:
     """(first index, prepared images, problems) by chunks, decoded on all cores."""
     starts = range(0, len(images), _CHUNK)
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         for start in tracked(starts, title, len(starts)):
             chunk = range(start, min(start + _CHUNK, len(images)))
-            batch = np.zeros((len(chunk), *spec.shape), dtype=np.uint8)
+            batch = np.zeros((len(chunk), *spec.shape), dtype=spec.dtype)
             outcomes = pool.map(
                 lambda i, batch=batch, start=start: _prepare_into(batch, i - start, images, spec, i), chunk
             )
             yield start, batch, [problem for problem in outcomes if problem]
 
 
-def _prepare_into(batch: NDArray[np.uint8], row: int, images: Images, spec: PixelSpec, index: int) -> str | None:
+def _prepare_into(batch: NDArray[Any], row: int, images: Images, spec: PixelSpec, index: int) -> str | None:
     try:
         batch[row] = prepare(images.open(index), spec)
     except Exception as error:  # Decoders raise whatever a broken file makes them; it is told by name.

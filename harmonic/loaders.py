@@ -1,7 +1,6 @@
 """Batches for training: random views of images in a random order, both drawn from (seed, epoch) alone."""
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from harmonic.augment import augment, generator, random_resized_crop
 from harmonic.balance import class_weights
+from harmonic.cores import usable_cores
 from harmonic.errors import DataError, DeviceError, RecipeError
 from harmonic.images import Images, check_all, prepare_all, split_by_group
 from harmonic.pixels import PixelSpec, prepare
@@ -85,16 +85,16 @@ def _choosing_loader(images: Images, spec: PixelSpec) -> DataLoader[Any]:
     return _loader(dataset, 256, dataset.prepared is not None)
 
 
-def _kept(images: Images, spec: PixelSpec, wanted: bool, what: str) -> NDArray[np.uint8] | None:
+def _kept(images: Images, spec: PixelSpec, wanted: bool, what: str) -> NDArray[Any] | None:
     """The prepared images, where that is wanted and they are few enough to be kept; the others are checked."""
-    if wanted and len(images) * math.prod(spec.shape) <= _CACHED_BYTES:
+    if wanted and len(images) * math.prod(spec.shape) * spec.dtype.itemsize <= _CACHED_BYTES:
         return prepare_all(images, spec, title=f"Reading {what} images")
     check_all(images, spec, title=f"Checking {what} images")
     return None
 
 
 def _loader(dataset: Dataset[Any], batch: int, in_memory: bool, sampler: Sampler[Any] | None = None) -> DataLoader[Any]:
-    workers = 0 if in_memory else len(os.sched_getaffinity(0))
+    workers = 0 if in_memory else usable_cores()
     return DataLoader(
         dataset,
         batch,
@@ -106,37 +106,37 @@ def _loader(dataset: Dataset[Any], batch: int, in_memory: bool, sampler: Sampler
     )
 
 
-class _Prepared(Dataset[tuple[NDArray[np.uint8], int]]):
+class _Prepared(Dataset[tuple[NDArray[Any], int]]):
     """Images as they are evaluated, by index."""
 
-    def __init__(self, images: Images, spec: PixelSpec, prepared: NDArray[np.uint8] | None) -> None:
+    def __init__(self, images: Images, spec: PixelSpec, prepared: NDArray[Any] | None) -> None:
         self.images, self.spec, self.prepared = images, spec, prepared
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], int]:
+    def __getitem__(self, index: int) -> tuple[NDArray[Any], int]:
         return self.pixels(index), int(self.images.labels[index])
 
-    def pixels(self, index: int) -> NDArray[np.uint8]:
+    def pixels(self, index: int) -> NDArray[Any]:
         """One prepared image, (H, W, C)."""
         if self.prepared is not None:
-            kept: NDArray[np.uint8] = self.prepared[index]
+            kept: NDArray[Any] = self.prepared[index]
             return kept
         return prepare(self.images.open(index), self.spec).copy()  # Pillow's memory is read-only, a tensor's is not.
 
 
-class _Views(Dataset[tuple[NDArray[np.uint8], int]]):
+class _Views(Dataset[tuple[NDArray[Any], int]]):
     """Augmented training images by (epoch, index)."""
 
-    def __init__(self, images: Images, spec: PixelSpec, recipe: Recipe, prepared: NDArray[np.uint8] | None) -> None:
+    def __init__(self, images: Images, spec: PixelSpec, recipe: Recipe, prepared: NDArray[Any] | None) -> None:
         self.images, self.spec, self.recipe, self.prepared = images, spec, recipe, prepared
         self.plain = _Prepared(images, spec, prepared)
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[NDArray[np.uint8], int]:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[NDArray[Any], int]:
         epoch, index = key
         section, rng = self.recipe.augment, generator(self.recipe.train.seed, epoch, index)
         if section.random_resized_crop == 1:

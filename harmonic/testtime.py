@@ -51,7 +51,13 @@ def open_resized(target: str, side: int | None, pooled: bool) -> Predictor:
 
 
 def at_size(predictor: NetworkPredictor, side: int) -> NetworkPredictor:
-    """The same network on images of another size, in pixels a side; scaling and cutting keep their proportion."""
+    """The same network on images of another size, in pixels a side; scaling and cutting keep their proportion.
+
+    ZooError for a size that a network of many sizes does not read.
+    """
+    spec = predictor.pixels
+    if spec.fit == "spectral" and not spec.smallest <= side <= spec.height:
+        raise ZooError(f"this network reads images of {spec.smallest} to {spec.height} pixels, not of {side}.")
     return replace(predictor, pixels=predictor.pixels.model_copy(update={"height": side, "width": side}))
 
 

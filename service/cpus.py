@@ -15,9 +15,14 @@ def usable_cpus(cgroups: Path = _CGROUPS, affinity: int | None = None, membershi
 
     membership: `/proc/self/cgroup`. In a container the group itself is often what is mounted at `cgroups`.
     """
-    allowed = affinity or len(os.sched_getaffinity(0))
+    allowed = affinity or _affinity()
     quotas = [*_quotas(cgroups, membership)]
     return max(1, min(allowed, math.ceil(min(quotas)))) if quotas else allowed
+
+
+def _affinity() -> int:
+    """CPUs that this process may run on; all of the machine's where the system knows no affinity (macOS, Windows)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _quotas(cgroups: Path, membership: Path) -> Iterator[float]:

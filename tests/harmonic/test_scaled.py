@@ -2,14 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from harmonic import bundle
-from harmonic.errors import RecipeError
+from harmonic import bundle, testtime, zoo
+from harmonic.errors import RecipeError, ZooError
+from harmonic.evaluate import NetworkPredictor, evaluate
 from harmonic.images import Images
 from harmonic.recipe import Recipe
 from harmonic.scaled import SizeBatches, assigned_sizes, at_size
 from harmonic.train import Where, train
+from harmonic.zoo.fourier import MNIST
 from tests.harmonic.test_balance import pytestmark  # noqa: F401
 
 
@@ -84,3 +87,28 @@ def test_sizes_belong_to_networks_that_need_them(architecture, sizes, tmp_path):
 
     with pytest.raises(RecipeError, match=r"data\.sizes"):
         train(plan, digits(80), tmp_path / "run", where=Where("cpu", 1))
+
+
+def narrow() -> NetworkPredictor:
+    torch.manual_seed(0)
+    network = zoo.create("fourier_mnist", 3, widths=[3], hidden=8).eval()
+    return NetworkPredictor(network, ("a", "b", "c"), MNIST)
+
+
+@pytest.mark.parametrize("size", range(8, 29))
+def test_evaluation_at_a_size_is_the_networks_answer_to_images_of_that_size(size):
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1), dtype=np.uint8)
+    images = Images(
+        "noise", ("a", "b", "c"), np.arange(3), ["0", "1", "2"], lambda i: Image.fromarray(pictures[i, ..., 0])
+    )
+
+    measured = evaluate(testtime.at_size(narrow(), size), images)
+
+    wanted = narrow()(np.stack([at_size(picture, size) for picture in pictures]))
+    np.testing.assert_allclose(measured.probabilities, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [7, 29])
+def test_a_size_that_the_network_does_not_read_is_refused(size):
+    with pytest.raises(ZooError, match=f"reads images of 8 to 28 pixels, not of {size}"):
+        testtime.at_size(narrow(), size)

@@ -1,0 +1,77 @@
+"""Whatever a model's fit, mode and dtype, and whichever form of it is asked: what is evaluated is what is served."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from export.pipeline import Order, export
+from harmonic import bundle, data, zoo
+from harmonic.evaluate import evaluate, open_predictor
+from harmonic.hair import HairRemoval
+from harmonic.pixels import PixelSpec
+from harmonic.zoo.fourier import MNIST
+from tests.e2e.process import serving
+from tests.laws import randomised
+
+CLASSES = ("first", "second", "third")
+MODELS: dict[str, tuple[str, dict[str, object], PixelSpec]] = {
+    "crop": ("harm_lesion", {"width": 4}, PixelSpec(height=16, width=20, crop_fraction=0.875)),
+    "squash": ("harm_lesion", {"width": 4}, PixelSpec(height=16, width=12, fit="squash", interpolation="lanczos")),
+    "hair": ("harm_lesion", {"width": 4}, PixelSpec(height=24, width=24, fit="squash", hair=HairRemoval(length=0.2))),
+    "spectral": ("fourier_mnist", {"widths": [3], "hidden": 8}, MNIST),
+    "spectral-plain": ("scale_cnn", {"widths": [2, 3, 4, 4]}, MNIST),
+}
+FORMS = ("bundle", "version", "service")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every size from 8 to 28 and some beyond, square and not."""
+    root = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    sizes = [(side, side) for side in range(8, 29)] + [(9, 14), (31, 20), (60, 45), (100, 100)]
+    for number, (rows, columns) in enumerate(sizes):
+        place = root / CLASSES[number % 3]
+        place.mkdir(exist_ok=True)
+        pixels = rng.integers(0, 256, (rows, columns, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(place / f"{number:02}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], str]]:
+    """What `harmonic evaluate` is given, by model and form."""
+    root = tmp_path_factory.mktemp("models")
+    for name, (architecture, arguments, pixels) in MODELS.items():
+        torch.manual_seed(0)
+        network = randomised(zoo.create(architecture, len(CLASSES), **arguments)).eval()
+        card = bundle.Card(architecture=architecture, arguments=arguments, classes=CLASSES, pixels=pixels)
+        bundle.save(bundle.Bundle(card, network), root / "bundles" / name)
+        export(Order(bundle.load(root / "bundles" / name), root / "served", name, max_batch=16))
+    with serving(root / "served") as (address, _):
+        yield {
+            (name, form): {
+                "bundle": str(root / "bundles" / name),
+                "version": str(root / "served" / name / "1"),
+                "service": f"{address}/v1/models/{name}",
+            }[form]
+            for name in MODELS
+            for form in FORMS
+        }
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", MODELS)
+def test_evaluation_gives_the_answers_that_callers_get(name, form, targets, pictures):
+    measured = evaluate(open_predictor(targets[name, form]), data.read([pictures], "test"))
+
+    address = f"{targets[name, 'service']}/classify"
+    for file, found in zip(sorted(pictures.rglob("*.png")), measured.probabilities, strict=True):
+        answer = httpx.post(address, content=file.read_bytes(), params={"top": 3}, timeout=60)
+        served = {c["label"]: c["probability"] for c in answer.json()["predictions"][0]["classes"]}
+        assert found.tolist() == pytest.approx([served[label] for label in CLASSES], abs=1e-4), file.name
