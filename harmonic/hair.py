@@ -2,7 +2,7 @@
 
 Knows numpy and Pillow, no torch, and nothing of models. Deterministic, and bounded in time whatever comes in.
 After Lee, Ng, Gallagher, Coldman, McLean, "DullRazor", Computers in Biology and Medicine 1997: grey closings along
-lines of several directions, a threshold, a test of thinness, a fill from clean neighbours.
+lines of several directions, a threshold, a test that what they fill is long and thin, a fill from clean neighbours.
 """
 
 from typing import Annotated
@@ -13,13 +13,15 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 _DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
+_LONGER = 1.5  # A hair's straight runs, in lengths of the closings' lines: no spot that a closing fills is as long.
+_TURNS = 0.75  # Directions of runs for each of their pixels.
 
 
 class HairRemoval(BaseModel):
     """How to remove hair; stored with the model, since its answers depend on it.
 
     length: of the line elements, as a share of the image's height; hairs up to about half of it are found.
-    threshold: how much brighter (of 255) the surroundings must be across a hair than along it.
+    threshold: how much brighter (of 255) a closing must make a hair.
     working_side: larger images are first reduced until neither side exceeds this many pixels.
     """
 
@@ -48,14 +50,65 @@ def _reduced(image: Image.Image, side: int) -> Image.Image:
 
 
 def _thin_dark_lines(pixels: NDArray[np.uint8], reach: int, threshold: int) -> NDArray[np.bool_]:
-    """Pixels that closings across a line fill and the closing along it does not.
+    """Pixels that some closing fills, where they make a long straight run in some direction.
 
-    A round dark spot is filled in every direction, and a lesion's border in none: neither is hair.
+    A round dark spot that closings fill is shorter than such a run, and a lesion's border is filled by none: neither
+    is hair.
     """
-    closings = np.stack([_closing(pixels, direction, reach) for direction in _DIRECTIONS])
-    spread = closings.max(axis=0) - closings.min(axis=0)
-    lines: NDArray[np.bool_] = spread > threshold
-    return np.any(lines, axis=2) if lines.ndim == 3 else lines
+    filled = pixels
+    for direction in _DIRECTIONS:
+        filled = np.maximum(filled, _closing(pixels, direction, reach))
+    dark: NDArray[np.bool_] = filled - pixels > threshold
+    return _in_long_runs(np.any(dark, axis=2) if dark.ndim == 3 else dark, reach)
+
+
+def _in_long_runs(dark: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
+    """Those of the pixels that lie, within one pixel, on a straight run longer than the closings' lines."""
+    length = round(_LONGER * (2 * reach + 3))
+    near = _near(dark)
+    # A run may swerve by the pixel on either side that `near` adds: enough directions that none falls between two.
+    count = 4 * max(2, round(_TURNS * length / 4))
+    kept = np.zeros_like(dark)
+    for turn in range(count):
+        angle = np.pi * turn / count
+        across, down = np.cos(angle), np.sin(angle)
+        scale = max(abs(across), abs(down))  # every step to the next pixel along the longer axis
+        kept |= _opened(near, (down / scale, across / scale), length)
+    return kept & dark
+
+
+def _near(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels and their eight neighbours."""
+    rows = mask | _shifted(mask, -1, 0) | _shifted(mask, 1, 0)
+    return rows | _shifted(rows, 0, -1) | _shifted(rows, 0, 1)
+
+
+def _opened(mask: NDArray[np.bool_], step: tuple[float, float], length: int) -> NDArray[np.bool_]:
+    """Binary opening by a straight run of `length` steps: the runs that fit, and nothing else."""
+    fits = _along_run(np.logical_and, mask, step, length)
+    return _along_run(np.logical_or, fits, (-step[0], -step[1]), length)
+
+
+def _along_run(combine: np.ufunc, mask: NDArray[np.bool_], step: tuple[float, float], length: int) -> NDArray[np.bool_]:
+    """Every pixel combined with those that follow it along a run, in a number of operations that grows with the
+    logarithm of its length. Nothing lies outside the image."""
+    done, result = 1, mask
+    while done < length:
+        more = min(done, length - done)
+        result = combine(result, _shifted(result, round(more * step[0]), round(more * step[1])))
+        done += more
+    return result
+
+
+def _shifted(mask: NDArray[np.bool_], down: int, across: int) -> NDArray[np.bool_]:
+    """mask[y + down, x + across], False outside."""
+    rows, columns = mask.shape
+    moved = np.zeros_like(mask)
+    if abs(down) < rows and abs(across) < columns:
+        moved[max(0, -down) : rows - max(0, down), max(0, -across) : columns - max(0, across)] = mask[
+            max(0, down) : rows + min(0, down), max(0, across) : columns + min(0, across)
+        ]
+    return moved
 
 
 def _closing(pixels: NDArray[np.uint8], direction: tuple[int, int], reach: int) -> NDArray[np.uint8]:

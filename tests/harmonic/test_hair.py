@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from pydantic import ValidationError
 
 from harmonic.hair import HairRemoval, remove_hair
@@ -27,6 +27,51 @@ def test_a_hair_is_filled_with_the_skin_beside_it(direction):
         hairy[row, column] = (40, 30, 30)
 
     assert np.abs(cleaned(hairy)[8:104, 8:104].astype(int) - SKIN).max() <= 1
+
+
+def with_hair(rows: int, columns: int, degrees: float, width: float) -> np.ndarray:
+    """Skin with one hair from border to border through a place near the middle, its edges smooth as a camera's."""
+    finer = 4
+    image = Image.new("RGB", (columns * finer, rows * finer), SKIN)
+    x, y = columns * finer / 2 + 1.2, rows * finer / 2 + 0.8
+    across, down = (
+        (rows + columns) * finer * part for part in (np.cos(np.radians(degrees)), np.sin(np.radians(degrees)))
+    )
+    ends = (x - across, y - down, x + across, y + down)
+    ImageDraw.Draw(image).line(ends, fill=(40, 30, 30), width=max(1, round(width * finer)))
+    return np.asarray(image.resize((columns, rows), Image.Resampling.BOX))
+
+
+ANGLES = (0, 5, 10, 20, 22.5, 30, 37, 45, 60, 67.5, 80, 90, 101, 112.5, 135, 150, 157.5, 172)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "width"),
+    [(450, 600, 1), (450, 600, 2), (450, 600, 4), (112, 112, 0.7), (112, 112, 1), (112, 112, 2), (112, 149, 1.5)],
+)
+def test_nine_tenths_of_a_hair_go_in_every_direction(rows, columns, width):
+    for degrees in ANGLES:
+        hairy = with_hair(rows, columns, degrees, width)
+        before, after = (np.abs(pixels.astype(int) - SKIN).sum() for pixels in (hairy, cleaned(hairy)))
+        assert after < 0.1 * before, degrees
+
+
+def test_a_bent_hair_goes():
+    hairy = skin(450, 600)
+    rows, columns = np.mgrid[:450, :600]
+    hairy[np.abs(np.hypot(rows - 500, columns - 300) - 250) < 1] = (40, 30, 30)
+
+    assert np.abs(cleaned(hairy).astype(int) - SKIN).sum() < 0.1 * np.abs(hairy.astype(int) - SKIN).sum()
+
+
+@pytest.mark.parametrize("radius", [1, 2, 4, 6, 8, 9, 10, 12, 15, 20, 30, 60, 100])
+def test_dark_spots_of_every_size_stay_at_full_size(radius):
+    spotted = skin(450, 600)
+    rows, columns = np.mgrid[:450, :600]
+    for place in (150, 450):
+        spotted[np.hypot(rows - 225, columns - place) < radius] = (90, 50, 40)
+
+    assert np.array_equal(cleaned(spotted), spotted)
 
 
 def test_skin_and_a_round_lesion_are_left_alone():
