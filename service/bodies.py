@@ -138,7 +138,7 @@ def _too_large(limits: Limits) -> BodyTooLarge:
 
 
 def _split(kind: str, boundary: bytes, body: bytes, limits: Limits) -> list[bytes]:
-    images = _from_json(body) if kind == "application/json" else _from_parts(body, boundary, limits)
+    images = _from_json(body, limits) if kind == "application/json" else _from_parts(body, boundary, limits)
     if not images:
         raise RequestError("the multipart body has no part named 'image'")
     if len(images) > limits.images:
@@ -146,7 +146,9 @@ def _split(kind: str, boundary: bytes, body: bytes, limits: Limits) -> list[byte
     return images
 
 
-def _from_json(body: bytes) -> list[bytes]:
+def _from_json(body: bytes, limits: Limits) -> list[bytes]:
+    if body.count(b",") >= 2 * limits.images:  # base64 has none: told before millions of strings are built
+        raise TooManyImages(f"more than the {limits.images} images that one request may bring. Split the request.")
     try:
         texts = _Images.model_validate_json(body).images
     except ValidationError as error:

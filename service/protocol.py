@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from pydantic_core import to_json as dump_json
 
 from export.manifest import Manifest
-from service import tensors
+from service import numerals, tensors
 from service.errors import RequestError, TooManyImages
 
 ENCODED = "image_bytes"  # the input that stands for the model's own: images as files, which the server decodes
@@ -23,6 +23,7 @@ BYTES = "BYTES"
 _DATATYPES = {"uint8": "UINT8", "float32": "FP32"}
 _Size = Annotated[StrictInt, Field(ge=0, lt=2**63)]
 _MOST_INPUTS = 16
+_SMALL = 64 * 1024  # bytes of JSON that are parsed as they are
 
 
 class _Lenient(BaseModel):
@@ -100,10 +101,13 @@ def read_request(body: bytes, head_bytes: int | None, manifest: Manifest, most: 
         return InferenceRequest(_numbers(manifest, memoryview(body), None, shape), Wanted(True))
     if head_bytes is not None and head_bytes > len(body):
         raise RequestError(f"the head is said to have {head_bytes} bytes and the whole body has {len(body)}")
-    head = _parse(body[:head_bytes] if head_bytes is not None else body)
+    json, digits = body if head_bytes is None else body[:head_bytes], None
+    if len(json) > _SMALL:
+        json, digits = numerals.cut_out(json)
+    head = _parse(json)
     tail = memoryview(body)[len(body) if head_bytes is None else head_bytes :]
     return InferenceRequest(
-        images=_images(head.inputs, tail, manifest, most),
+        images=_images(head.inputs, tail, digits, manifest, most),
         wanted=_wanted(head, manifest),
         id=head.id,
         priority=head.parameters.priority,
@@ -148,13 +152,15 @@ def _parse(head: bytes) -> _Head:
         raise RequestError(f"{where[:200]}: {problem['msg']}") from None
 
 
-def _images(inputs: list[_Input], tail: memoryview, manifest: Manifest, most: int) -> "NDArray[Any] | list[bytes]":
+def _images(
+    inputs: list[_Input], tail: memoryview, digits: bytes | None, manifest: Manifest, most: int
+) -> "NDArray[Any] | list[bytes]":
     given = list(_with_bytes(inputs, tail))
     if len(given) != 1:
         raise RequestError(f"{len(given)} inputs; the model has one, {manifest.input!r} (or {ENCODED!r} in its place)")
     tensor, binary = given[0]
     if tensor.name == manifest.input:
-        return _pixels(tensor, binary, manifest, most)
+        return _pixels(tensor, binary, digits, manifest, most)
     if tensor.name == ENCODED:
         return _encoded(tensor, binary, most)
     raise RequestError(f"unexpected input {tensor.name[:100]!r}; the model takes {manifest.input!r} or {ENCODED!r}")
@@ -182,14 +188,19 @@ def _with_bytes(inputs: list[_Input], tail: memoryview) -> Iterator[tuple[_Input
         raise RequestError(f"{len(tail) - position} bytes are left over after the binary data of all inputs")
 
 
-def _pixels(tensor: _Input, binary: memoryview | None, manifest: Manifest, most: int) -> NDArray[Any]:
+def _pixels(
+    tensor: _Input, binary: memoryview | None, digits: bytes | None, manifest: Manifest, most: int
+) -> NDArray[Any]:
     _check_datatype(tensor, datatype(manifest))
     if len(tensor.shape) != 4 or tuple(tensor.shape[1:]) != manifest.pixels.shape or tensor.shape[0] < 1:
         wanted = [-1, *manifest.pixels.shape]
         raise RequestError(f"unexpected shape {tensor.shape} for input {tensor.name!r}; the model expects {wanted}")
     if tensor.shape[0] > most:
         raise TooManyImages(f"{tensor.shape[0]} images in one request; up to {most} are taken. Split the request.")
-    return _numbers(manifest, binary, tensor.data, tensor.shape)
+    data = tensor.data
+    if digits is not None and data is numerals.PLACE:
+        data = numerals.read_numbers(manifest.input, digits, tensor.shape, manifest.pixels.dtype == np.uint8)
+    return _numbers(manifest, binary, data, tensor.shape)
 
 
 def _numbers(manifest: Manifest, binary: memoryview | None, data: object, shape: Sequence[int]) -> NDArray[Any]:

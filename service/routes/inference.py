@@ -50,9 +50,11 @@ _BODY: dict[str, Any] = {
 def install(app: FastAPI, engine: Engine, limits: Limits, buffers: Buffers, metrics: Metrics) -> None:
     """Add the inference route: the newest ready version answers, or the one that the path names."""
 
+    one_parse = asyncio.Lock()  # several would keep the interpreter from everybody else for as long as all of them take
+
     async def infer(request: Request) -> Response:
         """Ask a model: tensors in, logits or classes out, as JSON or binary."""
-        return await _Infer(engine, limits, buffers, metrics).answer(request)
+        return await _Infer(engine, limits, buffers, metrics, one_parse).answer(request)
 
     for base, path in BASES.items():
         app.add_api_route(  # on the app itself, as classify is
@@ -69,8 +71,11 @@ def install(app: FastAPI, engine: Engine, limits: Limits, buffers: Buffers, metr
 class _Infer:
     """One inference request's way through the service."""
 
-    def __init__(self, engine: Engine, limits: Limits, buffers: Buffers, metrics: Metrics) -> None:
+    def __init__(
+        self, engine: Engine, limits: Limits, buffers: Buffers, metrics: Metrics, one_parse: asyncio.Lock
+    ) -> None:
         self._engine = engine
+        self._one_parse = one_parse
         self._limits = limits
         self._buffers = buffers
         self._metrics = metrics
@@ -118,8 +123,9 @@ class _Infer:
         most = self._limits.images
         if json_bytes <= _INLINE_BYTES:
             return read_request(body, head_bytes, entry.manifest, most)
-        share.take(await asyncio.to_thread(memory_of_json, body[:json_bytes]))
-        return await asyncio.to_thread(read_request, body, head_bytes, entry.manifest, most)
+        async with self._one_parse:
+            share.take(await asyncio.to_thread(memory_of_json, body[:json_bytes]))
+            return await asyncio.to_thread(read_request, body, head_bytes, entry.manifest, most)
 
 
 async def _submit(visit: Visit, asked: InferenceRequest) -> Outcome:

@@ -210,6 +210,12 @@ def test_too_many_images_are_refused(repository):
     refused(posted(repository, json=body, settings={"images_per_request": 4}), 400, "too_many_images")
 
 
+def test_millions_of_texts_are_too_many_images(repository):
+    body = b'{"images": [' + b'"",' * 3_000_000 + b'""]}'
+    answer = posted(repository, content=body, headers={"Content-Type": "application/json"})
+    assert "64 images" in refused(answer, 400, "too_many_images")
+
+
 def test_too_many_pixels_are_refused(repository):
     refused(
         posted(repository, content=plain(size=(101, 100)), settings={"image_pixels": 10_000}), 413, "image_too_large"
