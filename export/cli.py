@@ -1,10 +1,13 @@
 """The sub-command `export`. Nothing heavy is imported before it runs."""
 
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from harmonic.commands.options import Json
 
 
 class _Stem(StrEnum):
@@ -45,30 +48,35 @@ def export(
     norm: Annotated[
         _Norm, typer.Option(help="adaptive: the native stem's norm may follow the traffic, if the service is told to.")
     ] = _Norm.FROZEN,
+    json: Json = False,
 ) -> None:
     """Fold a bundle into plain convolutions and publish it as a version that the service can load.
 
     The ONNX graph is compared with PyTorch before anything is published. A version that exists is never overwritten.
     """
-    from rich.console import Console
 
     from export.pipeline import Order
     from export.pipeline import export as run
     from harmonic.bundle import load
+    from harmonic.commands.values import print_json
+    from harmonic.shown import for_people
 
-    console = Console(highlight=False)
     text = _card_text(card) if card else None
-    order = Order(
-        load(bundle), repository, name, version, _images(golden or []), text, max_batch, stem.value, norm.value
-    )
-    published = run(order, tell=lambda step: console.print(f"[dim]{step} ...[/]"))
-    parity = published.parity
-    console.print(
-        f"Published {published.folder}. Against PyTorch at batches {', '.join(map(str, parity.batches))}: "
-        f"max error {parity.max_error:.1e}, mean {parity.mean_error:.1e}, on logits up to {parity.largest_logit:.1f}; "
-        f"top-1 agreement {parity.top1_agreement:.0%}. First layer: {published.stem}.",
-        soft_wrap=True,
-    )
+    with for_people(aside=json):
+        order = Order(
+            load(bundle), repository, name, version, _images(golden or []), text, max_batch, stem.value, norm.value
+        )
+        published = run(order, tell=lambda step: typer.echo(f"{step} ..."))
+        parity = published.parity
+        typer.echo(
+            f"Published {published.folder}. Against PyTorch at batches {', '.join(map(str, parity.batches))}: "
+            f"max error {parity.max_error:.1e}, mean {parity.mean_error:.1e}, on logits up to "
+            f"{parity.largest_logit:.1f}; top-1 agreement {parity.top1_agreement:.0%}. First layer: {published.stem}."
+        )
+        typer.echo(f"Next: harmonic serve --repository {shlex.quote(str(repository))} --default-model {name}")
+    if json:
+        facts = {"name": name, "version": published.version, "folder": str(published.folder), "stem": published.stem}
+        print_json({**facts, "parity": parity.model_dump(mode="json")})
 
 
 def _card_text(path: Path) -> str:

@@ -79,7 +79,7 @@ def export(order: Order, *, tell: Callable[[str], None] = lambda _: None) -> Pub
     if order.norm == "adaptive" and order.stem != "native":
         raise ExportError("a folded norm cannot adapt. Export with --stem native, or with --norm frozen.")
     network, spec = order.bundle.model.eval(), order.bundle.card.pixels
-    batches = sorted({1, 2, 7, order.max_batch})
+    batches = sorted({batch for batch in (1, 2, 7) if batch < order.max_batch} | {order.max_batch})
     goldens = _golden_images(order, spec)
     with publishing(order.repository, order.name, order.version) as (folder, version):
         tell("folding spectral layers and norms")

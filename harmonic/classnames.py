@@ -24,7 +24,7 @@ def read_classes(source: str | None, count: int) -> tuple[str, ...]:
     names = tuple(line.strip() for line in lines if line.strip())
     if len(names) != count:
         raise DataError(f"{source} has {len(names)} class names; the network answers {count}.")
-    names = _each_once(names)
+    names = each_once(names)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"{source}: {twice!r} stands more than once. Give each class a name of its own.")
@@ -38,6 +38,7 @@ def _column(rows: list[dict[str, str | None]]) -> list[str]:
     return [row[column] or "" for row in rows]
 
 
-def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Data sets have classes of one name (two cranes, two maillots in ImageNet); the later ones get their number."""
+def each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, distinct: of classes that share one (two cranes, two maillots in ImageNet), the later get their
+    number."""
     return tuple(f"{name} ({index})" if name in names[:index] else name for index, name in enumerate(names))

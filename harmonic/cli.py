@@ -6,6 +6,7 @@ no torch.
 
 import sys
 from importlib.metadata import entry_points
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -26,6 +27,8 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in _OWN:
             raise
+        if error.name is None:  # raised by hand, for something else than an import
+            _fail(str(error))
         _fail(
             f"this needs the package {error.name!r}, which is not installed. Install the extra that brings it: "
             "pip install 'harmonic-inference[train,export,serve,cpu]' (or gpu instead of cpu)."
@@ -37,7 +40,6 @@ def build_app() -> typer.Typer:
     app = typer.Typer(
         help="Train, compress, export and serve harmonic image classifiers.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
     )
     app.callback()(_options)
@@ -58,6 +60,6 @@ def _options(
     """Train, compress, export and serve harmonic image classifiers."""
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]harmonic:[/] {escape(message)}")
     sys.exit(2)

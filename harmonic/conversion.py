@@ -14,7 +14,7 @@ from harmonic.classifier import Classifier
 from harmonic.classnames import read_classes
 from harmonic.convert import Conversion, convert
 from harmonic.data import read
-from harmonic.errors import BundleError
+from harmonic.errors import BundleError, ZooError
 from harmonic.images import prepare_all, stratified_split
 from harmonic.layers import SpectralConv2d
 from harmonic.reference import import_reference, read_state
@@ -33,24 +33,43 @@ def open_network(name: str, weights: Path | None, classes: str | None, arguments
     if weights is not None:
         return imported(weights, name, classes, arguments)
     if not name.startswith(("torchvision/", "timm/")):
-        zoo.find(name)
+        _must_be_architecture(name)
         raise BundleError(f"{name} comes without weights. Give a file: --weights FILE.")
-    model, options, known = zoo.hubs.pretrained(name)
+    model, options = zoo.hubs.pretrained(name)
     arguments = {**arguments, **({"options": options} if options else {})}
-    count = (
-        len(known) if known else int(next(t for t in reversed(list(model.state_dict().values())) if t.ndim).shape[0])
-    )
-    names = known if known and classes is None else read_classes(classes, count)
-    return Bundle(_card(name, arguments, names), model.eval())
+    return Bundle(_card(name, arguments, _class_names(name, classes, _answered(model, name))), model.eval())
 
 
 def imported(file: Path, architecture: str, classes: str | None, arguments: dict[str, Any]) -> Bundle:
     """A checkpoint as a bundle, loaded strictly."""
     model = import_reference(read_state(file), architecture, **arguments)
+    return Bundle(
+        _card(architecture, arguments, _class_names(architecture, classes, _answered(model, architecture))), model
+    )
+
+
+def _must_be_architecture(name: str) -> None:
+    """ZooError, or BundleError for what looks like a path, if there is no architecture of that name."""
+    try:
+        zoo.find(name)
+    except ZooError as error:
+        if not any(sign in name for sign in "/\\."):
+            raise
+        raise BundleError(f"{name!r} is neither a bundle's folder nor an architecture: {error}") from error
+
+
+def _answered(model: torch.nn.Module, architecture: str) -> int:
+    """How many classes a network answers."""
     spec = zoo.native_pixels(architecture)
     with torch.inference_mode():
-        answered = Classifier(model, spec)(torch.zeros(1, *spec.shape, dtype=torch.uint8)).shape[1]
-    return Bundle(_card(architecture, arguments, read_classes(classes, answered)), model)
+        logits = Classifier(model, spec).eval()(torch.zeros(1, *spec.shape, dtype=torch.uint8))
+    return int(logits.shape[1])
+
+
+def _class_names(architecture: str, classes: str | None, count: int) -> tuple[str, ...]:
+    """The names in a file, else what the network's hub calls its classes, else numbers."""
+    known = zoo.hubs.class_names(architecture, count) if classes is None else None
+    return known or read_classes(classes, count)
 
 
 def converted(start: Bundle, *, data: Sequence[Path] = (), **choices: Any) -> tuple[Bundle, Conversion]:

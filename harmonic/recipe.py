@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from harmonic.errors import RecipeError
+from harmonic.near import near
 from harmonic.pixels import PixelSpec
 
 _Share = Annotated[float, Field(ge=0, lt=1)]
@@ -166,7 +167,8 @@ def read(name_or_path: str) -> Recipe:
         return Recipe.model_validate(tomllib.loads(path.read_text()))
     except FileNotFoundError as error:
         raise RecipeError(
-            f"{name_or_path}: no such recipe. Give a .toml file, or one of: {', '.join(shipped())}."
+            f"{name_or_path}: no such recipe. {near(name_or_path, shipped())}"
+            f"Give a .toml file, or one of: {', '.join(shipped())}."
         ) from error
     except OSError as error:
         raise RecipeError(f"{path}: cannot be read ({error.strerror}).") from error

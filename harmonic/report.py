@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from rich.table import Column, Table
@@ -136,6 +137,35 @@ def conversion_table(report: Conversion) -> Table:
     table.add_section()
     table.add_row("all", "", "", "", "", f"{before:,} -> {after:,}")
     return table
+
+
+def conversion_figures(report: Conversion) -> dict[str, Any]:
+    """The same as JSON, with the layers that stay as they are and why."""
+    layers = [
+        {
+            "layer": layer.name,
+            "kernel_size": list(layer.kernel_size),
+            "level": layer.plan.level,
+            "filters": [layer.filters, layer.of],
+            "energy": layer.energy,
+            "parameters": [layer.parameters_before, layer.parameters_after],
+        }
+        for layer in report.layers
+    ]
+    return {"layers": layers, "skipped": dict(report.skipped)}
+
+
+def compression_figures(outcome: Outcome) -> dict[str, Any]:
+    """What a compression cost, as JSON; pairs are before and after."""
+    return {
+        "levels": outcome.levels,
+        "losses": outcome.losses,
+        "calibration_images": outcome.images,
+        "parameters": list(outcome.parameters),
+        "accuracy": list(outcome.accuracy),
+        "agreement": outcome.agreement,
+        "divergence": outcome.divergence,
+    }
 
 
 def compression_tables(outcome: Outcome) -> Iterator[Table]:

@@ -1,11 +1,12 @@
 """`harmonic compress`."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harmonic.commands.options import DataPaths
+from harmonic.commands.options import DataPaths, Json
 from harmonic.disk import must_be_free
 
 
@@ -21,27 +22,34 @@ def compress(
     out: Annotated[Path, typer.Option(help="The new bundle's folder.")],
     images: Annotated[int, typer.Option(help="Calibration images, taken evenly from the classes.", min=10)] = 1000,
     seed: Annotated[int, typer.Option(help="Draws the calibration images.", min=0)] = 1,
+    json: Json = False,
 ) -> None:
     """Choose a level for every layer: the fewest frequencies where they are missed least, measured on real images.
 
     Fine-tune the result with: harmonic train RECIPE --from OUT --data TRAINING_IMAGES.
     """
     must_be_free(out)
-    from rich.console import Console
-    from rich.progress import track
-
     from harmonic import bundle
+    from harmonic.commands.values import print_json
     from harmonic.compress import calibration, compress_bundle, parse_budget
-    from harmonic.report import compression_tables
+    from harmonic.report import compression_figures, compression_tables
+    from harmonic.shown import for_people, show
 
     wanted = parse_budget(budget)
-    given = bundle.load(target)
-    bench = calibration(data, given.card, images, seed)
-    made, outcome = compress_bundle(
-        given, bench, wanted, watch=lambda steps: track(list(steps), description="Measuring layers", transient=True)
-    )
-    bundle.save(made, out)
-    console = Console()
-    for table in compression_tables(outcome):
-        console.print(table)
-    typer.echo(f"The bundle is {out}.")
+    with for_people(aside=json):
+        given = bundle.load(target)
+        bench = calibration(data, given.card, images, seed)
+        made, outcome = compress_bundle(given, bench, wanted, watch=_watched)
+        bundle.save(made, out)
+        for table in compression_tables(outcome):
+            show(table)
+        typer.echo(f"The bundle is {out}.")
+    if json:
+        print_json({"bundle": str(out), **compression_figures(outcome)})
+
+
+def _watched(steps: Iterable[tuple[str, int]]) -> Iterable[tuple[str, int]]:
+    from harmonic.tracking import tracked
+
+    steps = list(steps)
+    return tracked(steps, "Measuring layers", len(steps))

@@ -1,11 +1,17 @@
 """`harmonic convert`, `harmonic import` and `harmonic pull`: networks from elsewhere become bundles."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harmonic.commands.completion import releases
+from harmonic.commands.options import Architecture, Json, Network
 from harmonic.disk import must_be_free
+
+if TYPE_CHECKING:
+    from harmonic.bundle import Bundle
+    from harmonic.pull import Release
 
 Out = Annotated[Path, typer.Option(help="The new bundle's folder.")]
 Classes = Annotated[
@@ -19,9 +25,7 @@ Arguments = Annotated[
 
 
 def convert(
-    network: Annotated[
-        str, typer.Argument(help="torchvision/NAME, timm/NAME, a name of `harmonic models`, or a bundle's folder.")
-    ],
+    network: Network,
     out: Out,
     weights: Annotated[
         Path | None, typer.Option(help="A local file of weights; without it, the hub's own are downloaded.")
@@ -43,68 +47,94 @@ def convert(
     ] = None,
     classes: Classes = None,
     argument: Arguments = None,
+    json: Json = False,
 ) -> None:
     """Make a network harmonic: exactly with the full band, the least-squares fit with fewer frequencies."""
     must_be_free(out)
-    from rich.console import Console
-
     from harmonic import conversion
     from harmonic.commands.values import parse_arguments, parse_levels
-    from harmonic.report import conversion_table
+    from harmonic.report import conversion_figures, conversion_table
+    from harmonic.shown import for_people, show
 
-    start = conversion.open_network(network, weights, classes, parse_arguments(argument or []))
-    made, report = conversion.converted(
-        start,
-        levels=parse_levels(levels),
-        root_level=root_level,
-        select=select if select in ("all", "root") else select.split(","),
-        norm_root=norm_root,
-        bank=bank,
-        data=data or [],
-    )
-    conversion.save(made, out)
-    Console().print(conversion_table(report))
-    for name, reason in report.skipped.items():
-        typer.echo(f"{name} stays as it is: {reason}.")
-    typer.echo(f"The bundle is {out}.")
+    with for_people(aside=json):
+        start = conversion.open_network(network, weights, classes, parse_arguments(argument or []))
+        made, report = conversion.converted(
+            start,
+            levels=parse_levels(levels),
+            root_level=root_level,
+            select=select if select in ("all", "root") else select.split(","),
+            norm_root=norm_root,
+            bank=bank,
+            data=data or [],
+        )
+        conversion.save(made, out)
+        show(conversion_table(report))
+        for name, reason in report.skipped.items():
+            typer.echo(f"{name} stays as it is: {reason}.")
+        _tell(made, out, named=classes is not None or (Path(network) / "bundle.json").is_file())
+    if json:
+        _print_result(conversion_figures(report), made, out)
 
 
 def import_(
     file: Annotated[Path, typer.Argument(help="A checkpoint of the original code: .pth, .pt7, .th or .safetensors.")],
-    architecture: Annotated[str, typer.Option(help="A name of `harmonic models`.")],
+    architecture: Architecture,
     out: Out,
     classes: Classes = None,
     argument: Arguments = None,
+    json: Json = False,
 ) -> None:
     """Turn a checkpoint of the original harmonic-networks code into a bundle, strictly."""
     must_be_free(out)
     from harmonic import conversion
     from harmonic.commands.values import parse_arguments
+    from harmonic.shown import for_people
 
-    conversion.save(conversion.imported(file, architecture, classes, parse_arguments(argument or [])), out)
-    typer.echo(f"The bundle is {out}.")
+    with for_people(aside=json):
+        made = conversion.imported(file, architecture, classes, parse_arguments(argument or []))
+        conversion.save(made, out)
+        _tell(made, out, named=classes is not None)
+    if json:
+        _print_result({}, made, out)
 
 
 def pull(
-    name: Annotated[str, typer.Argument(help="A released network, for example harm_resnet50.")],
+    name: Annotated[
+        str, typer.Argument(help="A released network, for example harm_resnet50.", autocompletion=releases)
+    ],
     out: Annotated[Path | None, typer.Option(help="Make a bundle here too.")] = None,
     classes: Classes = None,
+    json: Json = False,
 ) -> None:
     """Download weights that the original authors released: resumed, checked, and kept in a cache.
 
     The release states no licence for them. The cache is $HARMONIC_CACHE, or harmonic/ in the user's cache folder.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
     from harmonic.errors import DownloadError
-    from harmonic.pull import RELEASES, cache_folder, download
+    from harmonic.near import near
+    from harmonic.pull import RELEASES
+    from harmonic.shown import for_people
 
     if name not in RELEASES:
-        raise DownloadError(f"{name} was not released. Released: {', '.join(RELEASES)}.")
+        raise DownloadError(f"{name} was not released. {near(name, RELEASES)}Released: {', '.join(RELEASES)}.")
     if out is not None:
         must_be_free(out)
     release = RELEASES[name]
+    with for_people(aside=json):
+        path = _downloaded(release)
+        typer.echo(f"{path} is there and its content is the released one.")
+        made = _bundled(path, release, classes, out) if out else None
+    if json:
+        _print_result({"file": str(path)}, made, out)
+
+
+def _downloaded(release: "Release") -> Path:
+    """The release's file in the cache; a bar on stderr shows how far it is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    from harmonic.pull import cache_folder, download
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -114,14 +144,44 @@ def pull(
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(release.file, total=None)
-        path = download(
+        return download(
             release.address,
             cache_folder(),
             watch=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    typer.echo(f"{path} is there and its content is the released one.")
-    if out is not None:
-        from harmonic import conversion
 
-        conversion.save(conversion.imported(path, release.architecture, classes, release.arguments), out)
-        typer.echo(f"The bundle is {out}.")
+
+def _bundled(path: Path, release: "Release", classes: str | None, out: Path) -> "Bundle":
+    from harmonic import conversion
+
+    made = conversion.imported(path, release.architecture, classes, release.arguments)
+    conversion.save(made, out)
+    _tell(made, out, named=classes is not None)
+    return made
+
+
+def _tell(made: "Bundle", out: Path, *, named: bool) -> None:
+    """Where the bundle is, and, if nobody has named its classes, what they are called."""
+    if not named:
+        first = ", ".join(made.card.classes[:3])
+        typer.echo(f"The classes are {first}, ... ({len(made.card.classes):,}); --classes FILE gives other names.")
+    typer.echo(f"The bundle is {out}.")
+
+
+def _print_result(figures: dict[str, Any], made: "Bundle | None", out: Path | None) -> None:
+    from harmonic.commands.values import print_json
+    from harmonic.trace import parameters
+
+    card = made and made.card
+    about = (
+        {
+            "bundle": str(out),
+            "architecture": card.architecture,
+            "arguments": card.arguments,
+            "classes": card.classes,
+            "parameters": parameters(made.model),
+        }
+        if made and card
+        else {"bundle": None}
+    )
+    print_json({**about, **figures})

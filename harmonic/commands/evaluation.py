@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from harmonic.commands.options import DataPaths
+from harmonic.commands.options import DataPaths, Json
 
 
 def evaluate(
@@ -21,14 +21,14 @@ def evaluate(
     test_time_pooling: Annotated[
         bool, typer.Option(help="Above 224 pixels: no cut, windows of the last map, mean of average and maximum.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Measure a classifier on labelled images: top-1, top-5, recall of every class, confusion, calibration, images a
     second."""
-    import json as encoder
     from dataclasses import asdict
 
     from harmonic import data as datasets
+    from harmonic.commands.values import print_json
     from harmonic.comparison import compare, comparison_table
     from harmonic.evaluate import evaluate as measure
     from harmonic.report import class_tables, evaluation_table
@@ -42,7 +42,7 @@ def evaluate(
     if json:
         figures = {**measured.summary(), "confusion": measured.confusion().tolist(), "seconds": measured.seconds}
         paired = {"against": {**other.summary(), **asdict(compare(measured, other))}} if other else {}
-        typer.echo(encoder.dumps(figures | paired))
+        print_json(figures | paired)
         return
     show(evaluation_table(measured))
     if tables := class_tables(measured):

@@ -5,18 +5,20 @@ from typing import Annotated
 
 import typer
 
+from harmonic.commands.options import Json
+
 
 def spectrum(
     target: Annotated[str, typer.Argument(help="A bundle's folder; its network may be plain or harmonic.")],
     out: Annotated[
         list[Path] | None, typer.Option(help="A picture to write: .png, .svg or .pdf; several times for more.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Show the weight that a network gives to each frequency in each layer."""
-    import json as encoder
 
     from harmonic import bundle
+    from harmonic.commands.values import print_json
     from harmonic.shown import show
     from harmonic.spectrum import spectrum as measure
     from harmonic.spectrum import spectrum_table
@@ -24,7 +26,7 @@ def spectrum(
 
     layers = measure(bundle.load(Path(target)).model)
     if json:
-        typer.echo(encoder.dumps(layers))
+        print_json(layers)
     else:
         show(spectrum_table(layers))
     for picture in out or []:

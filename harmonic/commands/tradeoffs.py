@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from harmonic.commands.options import Json
+
 
 def tradeoff(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs, or of their bundles.")],
@@ -17,14 +19,14 @@ def tradeoff(
     out: Annotated[
         list[Path] | None, typer.Option(help="A picture to write: .png, .svg or .pdf; several times for more.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the points as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Compare trained networks by error and size, and mark those that no other beats in both.
 
     A line is a family of networks on one data set; runs that differ by their seed alone are one point, at their median.
     """
-    import json as encoder
 
+    from harmonic.commands.values import print_json
     from harmonic.picture import must_be_picture
     from harmonic.shown import show
     from harmonic.tradeoff import read_points
@@ -36,7 +38,7 @@ def tradeoff(
     points = read_points(runs, split)
     counted = "macs" if macs else "parameters"
     if json:
-        typer.echo(encoder.dumps(tradeoff_rows(points, counted)))
+        print_json(tradeoff_rows(points, counted))
     else:
         for table in tradeoff_tables(points, split=split, counted=counted):
             show(table)

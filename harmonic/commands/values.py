@@ -1,7 +1,11 @@
-"""What people type, as values: levels, and arguments of an architecture."""
+"""What people type, as values: levels, and arguments of an architecture; and results as the JSON that programs read."""
 
 import json
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import typer
 
 from harmonic.errors import HarmonicError
 
@@ -30,6 +34,19 @@ def parse_arguments(pairs: list[str]) -> dict[str, Any]:
             raise HarmonicError("the number of classes is that of the weights; --classes FILE gives their names.")
         arguments[name] = _value(value)
     return arguments
+
+
+def print_json(result: Mapping[str, Any] | Sequence[Any]) -> None:
+    """A command's result on stdout, as one line of JSON. A figure that is no number is null: JSON knows no NaN."""
+    typer.echo(json.dumps(_finite(result), allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _level(text: str, whole: str) -> Level:

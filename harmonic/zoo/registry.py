@@ -5,10 +5,9 @@ Knows no architecture itself: families register beside their code, and a name ta
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from torch import nn
@@ -16,6 +15,7 @@ from torch import nn
 from harmonic.basis import Bank
 from harmonic.convert import apply, put
 from harmonic.errors import HarmonicError, SpectrumError, ZooError
+from harmonic.near import near, told
 from harmonic.pixels import PixelSpec
 from harmonic.projection import in_bank
 from harmonic.selection import harmonic_layers, plan_from_json
@@ -37,6 +37,7 @@ class Architecture:
     the arguments. pixels: the native input; native: that of a single name, where members differ.
     listed: names that lists show. stand_in: name and arguments of a small member, for tests.
     published: error in percent by listed name, as the papers print it.
+    members: every name there is, for a family whose names are a hub's: asked for those that a typo may have meant.
     """
 
     template: str
@@ -46,6 +47,7 @@ class Architecture:
     stand_in: tuple[str, dict[str, Any]]
     published: dict[str, str] = field(default_factory=dict)
     native: Callable[..., PixelSpec] | None = None
+    members: Callable[[], Iterable[str]] | None = None
 
     @property
     def summary(self) -> str:
@@ -77,6 +79,7 @@ def register(
     stand_in_arguments: dict[str, Any] | None = None,
     published: dict[str, str] | None = None,
     native: Callable[..., PixelSpec] | None = None,
+    members: Callable[[], Iterable[str]] | None = None,
 ) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
     """Register the decorated builder under a name template; ZooError if the name is taken."""
 
@@ -85,7 +88,7 @@ def register(
         if template in _FAMILIES or taken:
             raise ZooError(f"the name {template!r} is taken.")
         _FAMILIES[template] = Architecture(
-            template, build, pixels, listed, (stand_in, stand_in_arguments or {}), published or {}, native
+            template, build, pixels, listed, (stand_in, stand_in_arguments or {}), published or {}, native, members
         )
         return build
 
@@ -107,8 +110,14 @@ def find(name: str) -> Architecture:
     for family in _FAMILIES.values():
         if isinstance(name, str) and family.match(name) is not None:
             return family
-    near = get_close_matches(str(name), listed_names(), n=3) or listed_names()[:3]
-    raise ZooError(f"there is no architecture {name!r}. Near: {', '.join(near)}. `harmonic models` lists all.")
+    raise ZooError(f"there is no architecture {name!r}. {_near(str(name))}`harmonic models` lists all.")
+
+
+def _near(name: str) -> str:
+    """Names of the hubs that are this one without the hub, else those of the zoo that are like it."""
+    hubs = [member for family in families() if family.members for member in family.members()]
+    same = (hub for hub in hubs if hub.rpartition("/")[2] == name.rpartition("/")[2])
+    return told(same) or near(name, [*listed_names(), *hubs])
 
 
 def native_pixels(name: str) -> PixelSpec:

@@ -87,7 +87,8 @@ def test_a_checkpoint_with_code_is_refused_and_never_run(tmp_path, capsys):
 
 def test_a_name_that_was_not_released_is_answered_with_those_that_were():
     said = refused("pull", "harm_resnet34")
-    assert said.startswith("harm_resnet34 was not released. Released: harm_resnet50, harm_resnet101,")
+    assert said.startswith("harm_resnet34 was not released. Near: harm_resnet50, ")
+    assert "Released: harm_resnet50, harm_resnet101, se_resnext101_32x4d," in said
 
 
 def test_pull_tells_that_a_place_is_taken_before_it_downloads(tmp_path, monkeypatch):
