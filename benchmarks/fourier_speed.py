@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from harmonic import bundle
 from harmonic.classifier import Classifier
-from harmonic.fourier import ShellActivation, resolutions
+from harmonic.shells import ShellActivation, resolutions
 from harmonic.zoo.fourier import MNIST
 
 

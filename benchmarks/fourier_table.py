@@ -19,12 +19,12 @@ from torch import Tensor, nn
 
 from harmonic import bundle, data, recipe, train
 from harmonic.classifier import Classifier
-from harmonic.fourier import Matrices
 from harmonic.images import Images, prepare_all
 from harmonic.pixels import with_own_size
 from harmonic.resampling import Resampler, low_pass
 from harmonic.scale_net import FourierNet
 from harmonic.scaled import assigned_sizes, at_size
+from harmonic.shells import Matrices
 from harmonic.zoo.fourier import MNIST
 
 SIZES = range(8, 29)

@@ -41,12 +41,12 @@ def filter_bank(
         raise SpectrumError(f"norm must be 'l1' or 'orthonormal', not {norm!r}.")
     rows, columns = filter_size(size)
     row_waves, column_waves = waves(kind, rows), waves(kind, columns)
-    # Products in float64, stored as float32 before the norm: bit for bit the banks of the published checkpoints.
-    bank = torch.from_numpy(
-        np.stack([np.outer(row_waves[u], column_waves[v]) for u, v in frequencies(size, level, dc)]).astype(np.float32)
-    )
+    # Products in float64, stored as float32, summed filter by filter in NumPy's order: so the banks of the published
+    # checkpoints were made, and these are the same to the last bit.
+    filters = [np.outer(row_waves[u], column_waves[v]).astype(np.float32) for u, v in frequencies(size, level, dc)]
     if norm == "l1":
-        return bank / bank.abs().sum(dim=(1, 2), keepdim=True)
+        return torch.from_numpy(np.stack([psi / np.sum(np.abs(psi)) for psi in filters]))
+    bank = torch.from_numpy(np.stack(filters))
     lengths: Tensor = torch.linalg.vector_norm(bank, dim=(1, 2), keepdim=True)
     return bank / lengths
 
@@ -103,7 +103,7 @@ def waves(kind: Bank, taps: int) -> NDArray[np.float64]:
 
 def _cosines(taps: int) -> NDArray[np.float64]:
     x, u = np.arange(taps) + 0.5, np.arange(taps)
-    return np.cos(math.pi * np.outer(u, x) / taps)
+    return np.cos(np.outer(u, math.pi * x) / taps)
 
 
 def _walsh(taps: int) -> NDArray[np.float64]:

@@ -1,15 +1,12 @@
-"""Scale-equivariant layers: what they compute at one frequency depends on equal and lower frequencies alone.
+"""Scale-equivariant convolutions: what they compute at one frequency depends on that frequency alone.
 
-Signals are real, square and periodic. Convolutions act on absolute frequencies; non-linearities and pooling treat every
-shell of frequencies at the shell's own resolution. Shrinking an image ideally, before or after, is then the same.
+Signals are real, square and periodic. The layers act on absolute frequencies, so that shrinking an image ideally,
+before or after, is the same. The non-linearities that go with them are in `shells`.
 Source: Rahman, Yeh, "Truly Scale-Equivariant Deep Nets with Fourier Layers", NeurIPS 2023, and their code; the kernel
 is real here, since the imaginary half of theirs never reaches an answer.
 """
 
-import copy
 import math
-from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import torch
@@ -17,8 +14,9 @@ from jaxtyping import Complex, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from harmonic.constants import WithConstants
 from harmonic.errors import SpectrumError
-from harmonic.resampling import Resampler, low_pass, resampler, shift
+from harmonic.resampling import shift
 
 
 class SpectralConv2d(nn.Module):
@@ -36,9 +34,12 @@ class SpectralConv2d(nn.Module):
         if grid % 2 or not 1 <= taps <= grid:
             raise SpectrumError(f"grid must be even and at least taps, not grid={grid}, taps={taps}.")
         self.in_channels, self.out_channels, self.taps, self.grid = in_channels, out_channels, taps, grid
-        self.weight = nn.Parameter(
-            torch.randn(out_channels, in_channels, taps, taps) / (taps * math.sqrt(2 * in_channels))
-        )
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, taps, taps))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw a kernel that keeps a signal's size."""
+        nn.init.normal_(self.weight, std=1 / (self.taps * math.sqrt(2 * self.in_channels)))
 
     def response(self, size: int) -> Complex[Tensor, "out in rows columns"]:
         """The kernel's frequency response on the half spectrum of a size x size image.
@@ -58,21 +59,23 @@ class SpectralConv2d(nn.Module):
     def _inside(self, response: Tensor, rows: np.ndarray, columns: np.ndarray, size: int) -> Tensor:
         if size <= self.grid:
             return response
-        edge = self.grid // 2 if size % 2 else self.grid // 2 - 1
+        edge = self.grid // 2  # Below the image's own outermost frequency, so k and -k are told apart there.
         kept = (np.abs(rows)[:, None] <= edge) & (columns[None, :] <= edge)
         masked: Tensor = response * torch.from_numpy(kept).to(response.device)
         return masked
 
     def forward(self, x: Float[Tensor, "n in s s"]) -> Float[Tensor, "n out s s"]:
-        spectrum = torch.fft.rfft2(x)
-        mixed = torch.einsum("oikl,nikl->nokl", self.response(x.shape[-1]), spectrum)
+        # Fourier transforms know no 16 bit numbers (those of CUDA: only at powers of two).
+        wide = x.float() if torch.finfo(x.dtype).bits < 32 else x
+        spectrum = torch.fft.rfft2(wide)
+        mixed = torch.einsum("oikl,nikl->nokl", self.response(int(x.shape[-1])), spectrum)
         y: Tensor = torch.fft.irfft2(mixed, s=x.shape[-2:])
-        return y
+        return y.to(x.dtype)
 
     def at_size(self, size: int) -> nn.Module:
         """The same layer for images of one size, without a Fourier transform: a new module.
 
-        Raises SpectrumError for an even size other than `grid`.
+        Raises SpectrumError for an even size below `grid`.
         """
         return FixedCircularConv(self) if size == self.grid else FixedShiftedConv(self, size)
 
@@ -106,20 +109,26 @@ class FixedCircularConv(nn.Module):
         return F.conv2d(x, self.weight)
 
 
-class FixedShiftedConv(nn.Module):
-    """A `SpectralConv2d` at another odd size: shifts by fractions of a pixel along columns, 1x1, shifts along rows."""
+class FixedShiftedConv(WithConstants):
+    """A `SpectralConv2d` at an odd size, or an even one above its grid: shifts by fractions of a
+    pixel along columns, 1x1, shifts along rows."""
 
     shifts: Tensor
 
     def __init__(self, layer: SpectralConv2d, size: int) -> None:
         super().__init__()
-        if size % 2 == 0:
-            raise SpectrumError(f"at even sizes only grid={layer.grid} has a plain form, not {size}; take an odd size.")
-        self.taps = layer.taps
-        matrices = torch.from_numpy(shift(size, layer.grid, layer.taps).copy())
-        self.register_buffer("shifts", matrices.to(layer.weight), persistent=False)
+        if size % 2 == 0 and size < layer.grid:
+            raise SpectrumError(
+                f"an even size below the grid, {layer.grid}, has no plain form, so not {size}; take an odd size."
+            )
+        self.size, self.grid, self.taps = size, layer.grid, layer.taps
+        self.register_constants(layer.weight)
         mixing = layer.weight.detach().permute(2, 0, 3, 1).flatten(2).flatten(0, 1)  # (row tap, out), (column tap, in)
         self.weight = nn.Parameter(mixing[:, :, None, None].clone())
+
+    def constants(self) -> dict[str, Tensor]:
+        """The shifts as matrices."""
+        return {"shifts": torch.from_numpy(shift(self.size, self.grid, self.taps).copy())}
 
     def forward(self, x: Float[Tensor, "n in s s"]) -> Float[Tensor, "n out s s"]:
         across = torch.cat([x @ self.shifts[tap].T for tap in range(self.taps)], dim=1)
@@ -130,165 +139,9 @@ class FixedShiftedConv(nn.Module):
         return y
 
 
-class ShellActivation(nn.Module):
-    """Norm and relu, and optionally max-pooling, of every shell of frequencies at the shell's own resolution.
-
-    The image is resampled to each resolution r, normalised there (instance norm, with weights of that resolution),
-    rectified, and gives the frequencies that resolution r has and the one before had not. Resolutions: `base`, then
-    odd sizes whose outermost frequency grows by `shells`, then what is left of the image's own size.
-    channels: of the signal. base: smallest resolution. largest: largest image. pool: 1, or 2 to halve the size
-    (rounding up), which needs odd halves: base % 4 == 1 and even `shells`.
-    State: `weight.i`, `bias.i` (channels,) for the i-th of `norm_sizes`. Input (N, C, s, s) with base <= s <= largest.
-    """
-
-    def __init__(self, channels: int, base: int, largest: int, *, shells: int = 1, pool: Literal[1, 2] = 1) -> None:
-        super().__init__()
-        if not 2 <= base <= largest or shells < 1 or (shells > 1 and base % 2 == 0):
-            raise SpectrumError(
-                f"wanted 2 <= base <= largest, and an odd base for bands, not {base}, {largest}, {shells}."
-            )
-        if pool == 2 and (base % 4 != 1 or shells % 2):
-            raise SpectrumError(f"pooling needs base % 4 == 1 and even shells, not base={base}, shells={shells}.")
-        self.channels, self.base, self.largest, self.shells, self.pool = channels, base, largest, shells, pool
-        step = 1 if shells == 1 else 2 * shells
-        self.norm_sizes = tuple(range(base, largest + step, step))
-        self.weight = nn.ParameterList(torch.ones(channels) for _ in self.norm_sizes)
-        self.bias = nn.ParameterList(torch.zeros(channels) for _ in self.norm_sizes)
-
-    def forward(self, x: Float[Tensor, "n c s s"]) -> Float[Tensor, "n c s2 s2"]:
-        steps = shell_steps(x.shape[-1], self.base, self.shells, self.pool, x.dtype, x.device)
-        return evaluate_shells(self, steps, x)
-
-    def at_size(self, size: int) -> nn.Module:
-        """The same layer for images of one size, its matrices in buffers: a new module that shares the parameters."""
-        return FixedShells(self, size)
-
-    def rectified(self, x: Float[Tensor, "n c r r"], resolution: int) -> Float[Tensor, "n c r r"]:
-        """Norm and relu at one resolution."""
-        index = int(np.searchsorted(self.norm_sizes, resolution))
-        if index == len(self.norm_sizes):
-            raise SpectrumError(f"an image of {resolution} pixels is larger than the layer's largest, {self.largest}.")
-        return F.relu(F.instance_norm(x, weight=self.weight[index], bias=self.bias[index]))
-
-    def extra_repr(self) -> str:
-        return f"{self.channels}, base={self.base}, largest={self.largest}, shells={self.shells}, pool={self.pool}"
-
-
-class FixedShells(nn.Module):
-    """A `ShellActivation` at one size."""
-
-    def __init__(self, activation: ShellActivation, size: int) -> None:
-        super().__init__()
-        some = activation.weight[0]
-        steps = shell_steps(size, activation.base, activation.shells, activation.pool, some.dtype, some.device)
-        self.activation, self.steps = activation, copy.deepcopy(steps)  # a move to another device must not reach others
-
-    def forward(self, x: Float[Tensor, "n c s s"]) -> Float[Tensor, "n c t t"]:
-        return evaluate_shells(self.activation, self.steps, x)
-
-
-class Matrices(nn.Module):
-    """A resampling as constant matrices: buffers outside the state."""
-
-    rows: Tensor
-    columns: Tensor
-    rows_odd: Tensor | None
-    columns_odd: Tensor | None
-
-    def __init__(self, plan: Resampler) -> None:
-        super().__init__()
-        for name in ("rows", "columns", "rows_odd", "columns_odd"):
-            matrix = getattr(plan, name)
-            self.register_buffer(name, None if matrix is None else torch.from_numpy(matrix.copy()), persistent=False)
-
-    def forward(self, x: Float[Tensor, "n c s s"]) -> Float[Tensor, "n c t t"]:
-        y = self.rows @ x @ self.columns
-        if self.rows_odd is not None and self.columns_odd is not None:
-            y = y - self.rows_odd @ x @ self.columns_odd
-        return y
-
-
-class ShellStep(nn.Module):
-    """What one resolution does: down to it, and its own shells back up. None stands for the identity."""
-
-    def __init__(self, size: int, out: int, resolution: int, inner: int, outer: int, pool: int) -> None:
-        super().__init__()
-        self.resolution, self.pool = resolution, pool
-        self.down = None if resolution == size else Matrices(resampler(size, resolution))
-        pooled = -(-resolution // pool)
-        # A pooled even size has no clean outermost frequency; bands end on odd ones.
-        smooth = _symmetric(resolution, resolution, (pooled - 1) // 2) if pool > 1 else None
-        self.smooth = None if smooth is None else Matrices(smooth)
-        outer = outer if pool == 1 else (pooled - 1) // 2
-        whole = pooled == out and outer == out // 2
-        self.up = None if whole else Matrices(_symmetric(pooled, out, outer))
-        self.inside = None if inner < 0 else Matrices(_symmetric(pooled, out, inner))
-        self.outer = outer
-
-    def forward(self, x: Float[Tensor, "n c s s"], activation: ShellActivation) -> Float[Tensor, "n c t t"]:
-        z = activation.rectified(x if self.down is None else self.down(x), self.resolution)
-        if self.smooth is not None:
-            z = F.max_pool2d(self.smooth(z), self.pool, ceil_mode=True)
-        y = z if self.up is None else self.up(z)
-        return y if self.inside is None else y - self.inside(z)
-
-
-def evaluate_shells(
-    activation: ShellActivation, steps: nn.ModuleList, x: Float[Tensor, "n c s s"]
-) -> Float[Tensor, "n c t t"]:
-    """Sum of what every resolution contributes."""
-    y: Tensor = steps[0](x, activation)
-    for step in list(steps)[1:]:
-        y = y + step(x, activation)
-    return y
-
-
-@lru_cache(maxsize=1024)
-def shell_steps(
-    size: int, base: int, shells: int, pool: int, dtype: torch.dtype, device: torch.device
-) -> nn.ModuleList:
-    """The steps for images of one size; shared by all layers of equal settings, since they hold constants alone.
-
-    They outlive the call that asks first, so they are made for gradients even where that call runs in inference mode.
-    """
-    with torch.inference_mode(False):
-        return _shell_steps(size, base, shells, pool).to(device=device, dtype=dtype)
-
-
-def _shell_steps(size: int, base: int, shells: int, pool: int) -> nn.ModuleList:
-    out, steps, inner = -(-size // pool), [], -1
-    for resolution, outer in resolutions(size, base, shells):
-        step = ShellStep(size, out, resolution, inner, outer, pool)
-        inner = step.outer
-        steps.append(step)
-    return nn.ModuleList(steps)
-
-
-def resolutions(size: int, base: int, shells: int) -> list[tuple[int, int]]:
-    """(resolution, outermost frequency that is kept from it), ascending.
-
-    Even sizes strictly between `base` and the image's own are never needed: the next odd one overwrites all of theirs.
-    """
-    if size < base:
-        raise SpectrumError(f"an image of {size} pixels is smaller than the layer's base resolution, {base}.")
-    if size == base:
-        return [(base, base // 2)]
-    top = (base - 1) // 2
-    found = [(base, top)]
-    while top < (size - 1) // 2:
-        top = min(top + shells, (size - 1) // 2)
-        found.append((2 * top + 1, top))
-    return found if size % 2 else [*found, (size, size // 2)]
-
-
-def _symmetric(size: int, target: int, top: int) -> Resampler:
-    matrix = low_pass(size, target, top)
-    return Resampler(matrix, matrix.T)
-
-
 def _response(weight: Tensor, rows: np.ndarray, columns: np.ndarray, grid: int) -> Tensor:
     """sum over m of weight[m] * exp(-2 pi i k m / grid), for every pair of frequencies."""
-    taps = np.arange(weight.shape[-1])
+    taps = np.arange(int(weight.shape[-1]))
     kind = torch.complex128 if weight.dtype == torch.float64 else torch.complex64
     left, right = (
         torch.from_numpy(np.exp(-2j * np.pi * np.outer(k, taps) / grid)).to(weight.device, kind)

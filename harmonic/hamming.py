@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harmonic.basis import Size, filter_size
+from harmonic.constants import WithConstants
 from harmonic.errors import SpectrumError
 
 Pair = int | tuple[int, int]
@@ -33,7 +34,7 @@ def hamming_window(size: Size, power: float = 0.5) -> Float[Tensor, "rows column
     return torch.from_numpy(np.outer(_hamming(rows), _hamming(columns)) ** power).float()
 
 
-class HammingConv2d(nn.Module):
+class HammingConv2d(WithConstants):
     """A convolution whose kernels are multiplied by a Hamming window: y = conv(x, weight * window) + bias.
 
     in_channels ... bias: as `nn.Conv2d`. window_power: as `hamming_window`.
@@ -68,7 +69,19 @@ class HammingConv2d(nn.Module):
         self.dilation: tuple[int, ...] = plain.dilation
         self.weight, self.bias = plain.weight, plain.bias
         self._geometry = (self.kernel_size, stride, padding, dilation, groups)
-        self.register_buffer("window", hamming_window(self.kernel_size, window_power), persistent=False)
+        self.window_power = window_power
+        self.register_constants(self.weight)
+
+    def constants(self) -> dict[str, Tensor]:
+        """The window."""
+        return {"window": hamming_window(self.kernel_size, self.window_power)}
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias as `nn.Conv2d` does; the window is not compensated."""
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            bound = 1 / math.sqrt(self.weight[0].numel())
+            nn.init.uniform_(self.bias, -bound, bound)
 
     def kernel(self) -> Float[Tensor, "out in rows columns"]:
         """The windowed weight: what the input is really convolved with."""

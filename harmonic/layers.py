@@ -7,17 +7,18 @@ Source: Ulicny, Krylov, Dahyot, "Harmonic Networks for Image Classification", BM
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Self
+from typing import Literal, Self, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harmonic.basis import Bank, Size, filter_bank, filter_size, frequencies
+from harmonic.basis import Bank, Norm, Size, filter_bank, filter_size, frequencies
+from harmonic.constants import WithConstants
 from harmonic.errors import SpectrumError
 
-Init = Literal["fan_out", "fan_in"]
+Init = Literal["fan_out", "fan_in", "preserving"]
 Pair = int | tuple[int, int]
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
@@ -28,13 +29,12 @@ def synthesise(
     """Weigh the filters of a bank: kernel[o, i] = sum over f of coefficients[o, i, f] * bank[f] (Ulicny 2019, eq.
     2)."""
     out_channels, in_channels, _ = coefficients.shape
-    kernels = coefficients.flatten(0, 1) @ bank.flatten(
-        1
-    )  # One matrix product; a broadcast would build out x in x freq x K x K.
+    # One matrix product; a broadcast would build out x in x freq x K x K.
+    kernels = coefficients.flatten(0, 1) @ bank.flatten(1)
     return kernels.view(out_channels, in_channels, *bank.shape[1:])
 
 
-class SpectralConv2d(nn.Module):
+class SpectralConv2d(WithConstants):
     """What both layers share: geometry, bank, bias, and the promise of an equivalent plain convolution."""
 
     weight: nn.Parameter
@@ -56,6 +56,7 @@ class SpectralConv2d(nn.Module):
         level: int | None = None,
         dc: bool = True,
         bank: Bank = "dct",
+        norm: Norm = "l1",
         init: Init = "fan_out",
     ) -> None:
         super().__init__()
@@ -74,32 +75,59 @@ class SpectralConv2d(nn.Module):
         self.padding_mode = plain.padding_mode
         self._border = list(plain._reversed_padding_repeated_twice)
         self._geometry = (self.kernel_size, stride, padding, dilation, groups)
-        self.level, self.dc, self.bank_kind = level, dc, bank
+        self.level, self.dc, self.bank_kind, self.bank_norm, self.init = level, dc, bank, norm, init
         self.frequencies = frequencies(self.kernel_size, level, dc)
-        self.register_buffer("bank", filter_bank(bank, self.kernel_size, level, dc), persistent=False)
         self.weight = nn.Parameter(torch.empty(self._weight_shape()))
         self.register_parameter("bias", nn.Parameter(torch.empty(out_channels)) if bias else None)
-        self.reset_parameters(init)
+        self.register_constants(self.weight)
+        for name, part in self._parts().items():
+            self.add_module(name, part)
+        self.reset_parameters()
 
     def _weight_shape(self) -> tuple[int, ...]:
         raise NotImplementedError
 
+    def _parts(self) -> dict[str, nn.Module]:
+        """Layers inside this one, by name."""
+        return {}
+
+    def constants(self) -> dict[str, Tensor]:
+        """The filter bank."""
+        return {"bank": filter_bank(self.bank_kind, self.kernel_size, self.level, self.dc, self.bank_norm)}
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        def on_matrices(tensor: Tensor) -> Tensor:
+            # Memory formats (`channels_last`) are for four dimensions, and would refuse a weight of five.
+            return fn(tensor.flatten(2)).view(tensor.shape) if tensor.dim() == 5 else fn(tensor)
+
+        return super()._apply(on_matrices, recurse)
+
     def coefficients(self) -> Float[Tensor, "out in_ freq"]:
         """Learned weight of every filter; `in` counts the input channels of one group."""
-        return self.weight.view(self.out_channels, self.in_channels // self.groups, len(self.frequencies))
+        return self.weight.reshape(self.out_channels, self.in_channels // self.groups, len(self.frequencies))
 
-    def reset_parameters(self, init: Init = "fan_out") -> None:
+    def reset_parameters(self, init: Init | None = None) -> None:
         """Draw weights from N(0, 2 / fan) and zero the bias.
 
-        "fan_out" is PyTorch's kaiming fan_out of the weight's shape (the ImageNet models); "fan_in" counts
-        input channels x filters (the CIFAR and STL-10 models).
+        "fan_out" is PyTorch's kaiming fan_out of the weight's shape (the ImageNet models); "fan_in" counts input
+        channels x filters (the CIFAR and STL-10 models); "preserving" counts input channels x the filters' energy, so
+        that noise keeps its variance through this layer and a relu. None: as the layer was made.
         """
-        if init not in ("fan_out", "fan_in"):
-            raise SpectrumError(f"init must be 'fan_out' or 'fan_in', not {init!r}.")
-        fan = self.weight[0].numel() if init == "fan_in" else self.weight.shape[0] * self.weight[0, 0].numel()
-        nn.init.normal_(self.weight, std=math.sqrt(2 / fan))
+        init = self.init if init is None else init
+        if init not in get_args(Init):
+            raise SpectrumError(f"init must be one of {', '.join(get_args(Init))}, not {init!r}.")
+        nn.init.normal_(self.weight, std=math.sqrt(2 / self._fan(init)))
         if self.bias is not None:
             nn.init.zeros_(self.bias)
+
+    def _fan(self, init: Init) -> float:
+        if init == "fan_out":
+            return self.weight.shape[0] * self.weight[0, 0].numel()
+        return self.in_channels // self.groups * (self._energy() if init == "preserving" else len(self.frequencies))
+
+    def _energy(self) -> float:
+        """Variance that the bank's responses to noise of variance 1 have together."""
+        return float(self.constants()["bank"].square().sum())
 
     def as_conv2d(self) -> nn.Conv2d:
         """The equivalent plain convolution in evaluation: the same answers, borders included. A new module; this one
@@ -141,41 +169,21 @@ class SpectralConv2d(nn.Module):
         return ", ".join(parts)
 
 
-class _Kept(NamedTuple):
-    """A merged kernel and what it was made of. Holding the weight's memory keeps its address from being given again."""
-
-    weight: Tensor
-    version: int
-    kernel: Tensor
-
-    def is_of(self, weight: Tensor) -> bool:
-        return self.weight.data_ptr() == weight.data_ptr() and self.version == weight._version
-
-
 class HarmonicConv2d(SpectralConv2d):
     """A convolution whose kernels are learned combinations of fixed filters.
 
     in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode: as `nn.Conv2d`.
-    bank, level, dc: which filters, as `filter_bank`. init: as `reset_parameters`.
+    bank, level, dc, norm: which filters, as `filter_bank`. init: as `reset_parameters`.
     State: `weight` (out, in / groups, freq, 1, 1), `bias` (out,). The bank is a buffer outside the state.
     Input (N, in, H, W), output as `nn.Conv2d`'s. Raises SpectrumError for a bank or groups that cannot exist.
     """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._cached: _Kept | None = None
 
     def _weight_shape(self) -> tuple[int, ...]:
         return (self.out_channels, self.in_channels // self.groups, len(self.frequencies), 1, 1)
 
     def kernel(self) -> Float[Tensor, "out in_ rows columns"]:
-        """The merged kernel; in evaluation without gradients it is computed once and kept."""
-        if self.training or torch.is_grad_enabled() or self.weight.is_inference() or torch.compiler.is_compiling():
-            return synthesise(self.coefficients(), self.bank)
-        if self._cached is None or not self._cached.is_of(self.weight):
-            kernel = synthesise(self.coefficients(), self.bank)
-            self._cached = _Kept(self.weight.detach(), self.weight._version, kernel)
-        return self._cached.kernel
+        """The merged kernel. It is made for every call: one that is kept goes stale where the weights change unseen."""
+        return synthesise(self.coefficients(), self.bank)
 
     def forward(self, x: Float[Tensor, "n in h w"]) -> Float[Tensor, "n out h2 w2"]:
         x, padding = self._padded(x)
@@ -183,23 +191,7 @@ class HarmonicConv2d(SpectralConv2d):
 
     def _plain_parameters(self) -> tuple[Tensor, Tensor | None]:
         with torch.no_grad():
-            return synthesise(self.coefficients(), self.bank), self.bias
-
-    def train(self, mode: bool = True) -> Self:
-        self._cached = None
-        return super().train(mode)
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        self._cached = None
-        super()._load_from_state_dict(*args, **kwargs)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        self._cached = None  # dtype and device changes replace the weight's data without a new version.
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_cached": None}
+            return self.kernel(), self.bias
 
 
 class BandNormConv2d(SpectralConv2d):
@@ -210,9 +202,18 @@ class BandNormConv2d(SpectralConv2d):
     `as_conv2d` needs evaluation mode: in training an output depends on the other images of its batch.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.norm = nn.BatchNorm2d(self.in_channels * len(self.frequencies), affine=False)
+    norm: nn.BatchNorm2d
+
+    def _parts(self) -> dict[str, nn.Module]:
+        return {"norm": nn.BatchNorm2d(self.in_channels * len(self.frequencies), affine=False)}
+
+    def reset_parameters(self, init: Init | None = None) -> None:
+        """As `HarmonicConv2d`, and the norm's statistics start again."""
+        super().reset_parameters(init)
+        self.norm.reset_parameters()
+
+    def _energy(self) -> float:
+        return len(self.frequencies)  # the norm gives every band variance 1
 
     def _weight_shape(self) -> tuple[int, ...]:
         return (self.out_channels, self.in_channels // self.groups * len(self.frequencies), 1, 1)

@@ -112,7 +112,7 @@ def normalise_bands(layer: BandNormConv2d, mean: Float[Tensor, " bands"], var: F
 
 def relevelled(layer: SpectralConv2d, level: int | None, *, projected: bool = True) -> SpectralConv2d:
     """A new layer at another level: frequencies that both have keep their coefficients, new ones start at zero."""
-    new = type(layer)(*_geometry(layer), **_options(layer, level), dc=layer.dc, bank=layer.bank_kind)
+    new = type(layer)(*_geometry(layer), **_options(layer, level), bank=layer.bank_kind)
     new = new.to(device=layer.weight.device, dtype=layer.weight.dtype)
     if projected and not layer.weight.is_meta:
         shared = [
@@ -131,7 +131,7 @@ def relevelled(layer: SpectralConv2d, level: int | None, *, projected: bool = Tr
 
 def in_bank(layer: Layer, bank: Bank) -> Layer:
     """A new layer with the same coefficients of another bank's filters: another function, to be trained."""
-    new = type(layer)(*_geometry(layer), **_options(layer, layer.level), dc=layer.dc, bank=bank)
+    new = type(layer)(*_geometry(layer), **_options(layer, layer.level), bank=bank)
     new = new.to(device=layer.weight.device, dtype=layer.weight.dtype)
     new.load_state_dict(layer.state_dict())
     return _like(layer, new)
@@ -164,6 +164,7 @@ def _options(layer: nn.Conv2d | SpectralConv2d, level: int | None) -> dict[str, 
         "bias": layer.bias is not None,
         "padding_mode": layer.padding_mode,
         "level": level,
+        **({"dc": layer.dc, "norm": layer.bank_norm, "init": layer.init} if isinstance(layer, SpectralConv2d) else {}),
     }
 
 

@@ -35,6 +35,13 @@ class Resampler:
             y = y - self.rows_odd @ x @ self.columns_odd
         return np.asarray(y)
 
+    def matrices(self) -> dict[str, Float[ndarray, "to from"]]:
+        """Those that are there, by name."""
+        both = {"rows": self.rows, "columns": self.columns}
+        if self.rows_odd is not None and self.columns_odd is not None:
+            both |= {"rows_odd": self.rows_odd, "columns_odd": self.columns_odd}
+        return both
+
 
 @lru_cache(maxsize=4096)
 def resampler(size: int, target: int, modes: int | None = None) -> Resampler:

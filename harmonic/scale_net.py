@@ -9,7 +9,7 @@ frequencies must be nothing (`PixelSpec.fit = "spectral"` sees to it). The answe
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,8 +18,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harmonic.fourier import Matrices, ShellActivation, SpectralConv2d
+from harmonic.fourier import SpectralConv2d
 from harmonic.resampling import resampler
+from harmonic.shells import Map, Matrices, ShellActivation, shared_matrices
 
 _CONSISTENCY = 0.001  # weight of the hinge that a larger scale must not lose more than a smaller one
 _PENALTY = 0.001  # weight of the kernels' regulariser, times the weight decay
@@ -81,10 +82,10 @@ class ScaleHead(nn.Module):
         return [min(r, size, self.keep) for r in range(self.first, size + self.step, self.step)]
 
     def forward(self, x: Float[Tensor, "n c s s"]) -> Float[Tensor, "n scales classes"]:
-        views = _views(x.shape[-1], self.keep, tuple(self.scales(x.shape[-1])), x.dtype, x.device)
-        return self.read(x, views)
+        size = int(x.shape[-1])
+        return self.read(x, _views(size, self.keep, tuple(self.scales(size)), x.dtype, x.device))
 
-    def read(self, x: Float[Tensor, "n c s s"], views: nn.ModuleList) -> Float[Tensor, "n scales classes"]:
+    def read(self, x: Float[Tensor, "n c s s"], views: Iterable[Map]) -> Float[Tensor, "n scales classes"]:
         """Logits from low-passed views of the features."""
         pooled = [F.max_pool2d(view(x), self.window, ceil_mode=True).flatten(1) for view in views]
         logits: Tensor = self.mlp(torch.stack(pooled, dim=1))
@@ -102,7 +103,7 @@ class FixedHead(nn.Module):
         super().__init__()
         some = next(head.parameters())
         self.head = head
-        self.views = copy.deepcopy(_views(size, head.keep, tuple(head.scales(size)), some.dtype, some.device))
+        self.views = nn.ModuleList(Matrices(resampler(size, head.keep, r)).to(some) for r in head.scales(size))
 
     def forward(self, x: Float[Tensor, "n c s s"]) -> Float[Tensor, "n scales classes"]:
         return self.head.read(x, self.views)
@@ -197,10 +198,9 @@ class ScaleCnn(nn.Module):
 
 
 @lru_cache(maxsize=256)
-def _views(size: int, keep: int, scales: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> nn.ModuleList:
-    """Low-passes to each scale on the head's grid; shared by all heads of equal settings, gradients allowed."""
-    with torch.inference_mode(False):
-        return nn.ModuleList(Matrices(resampler(size, keep, modes)) for modes in scales).to(device=device, dtype=dtype)
+def _views(size: int, keep: int, scales: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> tuple[Map, ...]:
+    """Low-passes to each scale on the head's grid: constants, shared by all heads of equal settings."""
+    return tuple(shared_matrices(resampler(size, keep, modes), dtype, device) for modes in scales)
 
 
 def _sizes(network: FourierNet) -> dict[str, int]:

@@ -4,13 +4,16 @@ Source: Ulicny, Krylov, Dahyot, "Harmonic Convolutional Networks based on DCT", 
 Simonyan, Zisserman, "Very Deep Convolutional Networks", 2015.
 """
 
+from typing import get_args
+
 import torch
 import torchvision
 from torch import nn
 
 from harmonic.convert import apply
 from harmonic.errors import ZooError
-from harmonic.selection import LayerPlan, spatial_layers
+from harmonic.layers import Init
+from harmonic.selection import LayerPlan, harmonic_layers, spatial_layers
 from harmonic.zoo.registry import register
 from harmonic.zoo.resnet import IMAGENET, Root, root_plan
 
@@ -45,12 +48,18 @@ def _initialised(model: nn.Module) -> nn.Module:
     return model
 
 
-def _harmonic(model: nn.Module, root: str) -> nn.Module:
+def _harmonic(model: nn.Module, root: str, init: Init) -> nn.Module:
+    if init not in get_args(Init):
+        raise ZooError(f"init is one of {', '.join(get_args(Init))}, not {init!r}.")
     first, plan = next(iter(spatial_layers(model))), root_plan(root)
     plans = dict.fromkeys(spatial_layers(model), LayerPlan())
     if plan is None:
         plans.pop(first)
-    return apply(model, plans | ({first: plan} if plan else {}), projected=False)
+    made = apply(model, plans | ({first: plan} if plan else {}), projected=False)
+    for layer in harmonic_layers(made).values():
+        layer.init = init
+        layer.reset_parameters()
+    return made
 
 
 @register("vgg{depth}", pixels=IMAGENET, listed=("vgg16",), stand_in="vgg11", stand_in_arguments={"hidden": 8})
@@ -79,9 +88,11 @@ def vgg_bn(depth: int, classes: int, hidden: int = 4096, dropout: float = 0.5) -
     stand_in="harm_vgg11",
     stand_in_arguments={"hidden": 8},
 )
-def harm_vgg(depth: int, classes: int, hidden: int = 4096, dropout: float = 0.5, root: Root = "norm") -> nn.Module:
+def harm_vgg(
+    depth: int, classes: int, hidden: int = 4096, dropout: float = 0.5, root: Root = "norm", init: Init = "fan_out"
+) -> nn.Module:
     """VGG with harmonic layers throughout."""
-    return _harmonic(_plain(depth, False, classes, hidden, dropout), root)
+    return _harmonic(_plain(depth, False, classes, hidden, dropout), root, init)
 
 
 @register(
@@ -92,6 +103,8 @@ def harm_vgg(depth: int, classes: int, hidden: int = 4096, dropout: float = 0.5,
     stand_in_arguments={"hidden": 8},
     published={"harm_vgg16_bn": "25.55 / 8.01"},
 )
-def harm_vgg_bn(depth: int, classes: int, hidden: int = 4096, dropout: float = 0.5, root: Root = "norm") -> nn.Module:
+def harm_vgg_bn(
+    depth: int, classes: int, hidden: int = 4096, dropout: float = 0.5, root: Root = "norm", init: Init = "fan_out"
+) -> nn.Module:
     """VGG with harmonic layers throughout and batch norms."""
-    return _harmonic(_plain(depth, True, classes, hidden, dropout), root)
+    return _harmonic(_plain(depth, True, classes, hidden, dropout), root, init)

@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -87,12 +88,25 @@ def test_l1_banks_have_the_published_condition_and_energy(size, condition, energ
     assert flat.square().sum() == pytest.approx(energy, abs=5e-5)
 
 
-def test_products_are_rounded_to_float32_before_the_l1_sum():
-    """Bit for bit the banks in published checkpoints, which rounding at the end would miss."""
-    x = (np.arange(7) + 0.5) / 7 * np.pi
-    product = np.float32(np.outer(np.cos(2 * x), np.cos(5 * x)))
-    wanted = torch.from_numpy(product) / torch.from_numpy(product).abs().sum()
-    assert torch.equal(dct_bank(7)[2 * 7 + 5], wanted)
+@pytest.mark.parametrize("dc", [True, False])
+@pytest.mark.parametrize("size", range(1, 12))
+def test_every_bank_is_the_originals_to_the_last_bit(size, dc):
+    for level in range(1 if dc else 2, 2 * size):
+        wanted = torch.from_numpy(original_bank(size, level, dc))
+        assert torch.equal(dct_bank(size, level, dc), wanted), level
+
+
+def original_bank(size, level, dc):
+    """As the code of the published checkpoints makes a bank: number by number, normalised filter by filter."""
+    kept = [(u, v) for u in range(size) for v in range(size) if u + v < level and (dc or u + v > 0)]
+    bank = np.zeros((len(kept), size, size), dtype=np.float32)
+    for f, (u, v) in enumerate(kept):
+        for x in range(size):
+            for y in range(size):
+                along, across = math.pi * (x + 0.5) * u / size, math.pi * (y + 0.5) * v / size
+                bank[f, x, y] = math.cos(along) * math.cos(across)
+        bank[f] /= np.sum(np.abs(bank[f]))
+    return bank
 
 
 def test_a_bank_is_a_fresh_float32_tensor():

@@ -1,36 +1,13 @@
-"""Scale-equivariant layers: the defining property in float64, and the equalities that make them cheap."""
+"""Scale-equivariant convolutions: the defining property in float64, and the equalities that make them cheap."""
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
-from harmonic import zoo
 from harmonic.errors import SpectrumError
-from harmonic.fourier import Matrices, ShellActivation, SpectralConv2d, resolutions
-from harmonic.resampling import resampler
-
-EXACT = 1e-10
-
-
-def shrunk(x: Tensor, size: int) -> Tensor:
-    return x if x.shape[-1] == size else Matrices(resampler(x.shape[-1], size))(x)
-
-
-def equivariance_error(layer: nn.Module, size: int, smaller: int) -> float:
-    x = torch.randn(2, 3, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        expected = layer(shrunk(x, smaller))
-        found = shrunk(layer(x), expected.shape[-1])
-    return float(((found - expected).square().sum() / expected.square().sum()).sqrt())
-
-
-def activation(base: int, largest: int, **settings: int) -> ShellActivation:
-    torch.manual_seed(0)
-    layer = ShellActivation(3, base, largest, **settings).double()
-    for parameter in layer.parameters():
-        nn.init.normal_(parameter)
-    return layer
+from harmonic.fourier import SpectralConv2d
+from tests.equivariance import EXACT, equivariance_error
 
 
 def convolution(taps: int = 5, grid: int = 28) -> SpectralConv2d:
@@ -44,34 +21,11 @@ def test_the_convolution_commutes_with_shrinking(grid, smaller):
     assert equivariance_error(convolution(grid=grid), 27, smaller) < EXACT
 
 
-@pytest.mark.parametrize("smaller", [7, 9, 13, 21, 25])
-def test_the_activation_commutes_with_shrinking_at_odd_sizes(smaller):
-    assert equivariance_error(activation(6, 28), 27, smaller) < EXACT
-
-
-@pytest.mark.parametrize("smaller", [9, 13, 17, 29])
-@pytest.mark.parametrize("pool", [1, 2])
-def test_bands_and_pooling_commute_with_shrinking_to_the_ends_of_bands(smaller, pool):
-    assert equivariance_error(activation(9, 33, shells=2, pool=pool), 33, smaller) < EXACT
-
-
-def test_between_the_ends_of_bands_they_do_not():
-    assert equivariance_error(activation(9, 33, shells=2), 33, 15) > 1e-3
-
-
-def test_a_shell_does_not_hear_of_higher_frequencies():
-    layer, x = activation(6, 28), torch.randn(1, 3, 27, 27, dtype=torch.float64)
-    louder = shrunk_and_back(x, 13) + 5 * (x - shrunk_and_back(x, 13))
-
-    with torch.no_grad():
-        quiet, loud = layer(x), layer(louder)
-
-    assert torch.allclose(shrunk(quiet, 13), shrunk(loud, 13), atol=1e-12)
-    assert not torch.allclose(quiet, loud, atol=1e-3)
-
-
-def shrunk_and_back(x: Tensor, modes: int) -> Tensor:
-    return Matrices(resampler(x.shape[-1], x.shape[-1], modes))(x)
+@pytest.mark.parametrize("grid", [14, 18])
+@pytest.mark.parametrize(("size", "smaller"), [(20, 19), (20, 15), (28, 20), (28, 21), (28, 15), (28, 9), (27, 20)])
+def test_it_commutes_at_even_sizes_above_the_grid_too(grid, size, smaller):
+    """The shell at half the grid is told apart from its mirror image there, so it is kept."""
+    assert equivariance_error(convolution(grid=grid), size, smaller) < EXACT
 
 
 def test_at_the_grids_own_size_the_convolution_is_circular():
@@ -82,74 +36,16 @@ def test_at_the_grids_own_size_the_convolution_is_circular():
     assert torch.allclose(layer(x), circular, atol=1e-12)
 
 
-@pytest.mark.parametrize(("size", "grid"), [(28, 28), (21, 28), (33, 28), (27, 14), (9, 28)])
+@pytest.mark.parametrize(("size", "grid"), [(28, 28), (21, 28), (33, 28), (34, 28), (27, 14), (20, 14), (9, 28)])
 def test_the_convolutions_plain_form_gives_its_answers(size, grid):
     layer, x = convolution(grid=grid), torch.randn(2, 3, size, size, dtype=torch.float64)
 
     assert torch.allclose(layer.at_size(size)(x), layer(x), atol=1e-12)
 
 
-def test_the_convolution_has_no_plain_form_at_other_even_sizes():
+def test_the_convolution_has_no_plain_form_at_even_sizes_below_its_grid():
     with pytest.raises(SpectrumError, match="odd"):
         convolution().at_size(20)
-
-
-@pytest.mark.parametrize("size", [6, 7, 8, 14, 27, 28])
-def test_the_activations_matrices_give_what_fourier_transforms_give(size):
-    layer, x = activation(6, 28), torch.randn(2, 3, size, size, dtype=torch.float64)
-
-    with torch.no_grad():
-        assert torch.allclose(layer(x), by_transforms(layer, x), atol=1e-12)
-        assert torch.allclose(layer.at_size(size)(x), layer(x), atol=1e-12)
-
-
-def by_transforms(layer: ShellActivation, x: Tensor) -> Tensor:
-    """Every resolution from base to the image's, even ones included, shell by shell, as the source states it."""
-    size, assembled = x.shape[-1], None
-    for r in range(layer.base, size + 1):
-        z = torch.fft.rfft2(layer.rectified(resampled(x, r), r), norm="forward")
-        h = r // 2
-        if assembled is None:
-            assembled = torch.zeros(*x.shape[:2], size, size // 2 + 1, dtype=torch.complex128)
-            for k in (*range(h), *range(-h, 0)):
-                assembled[:, :, k, : h + 1] = z[:, :, k, : h + 1]
-            continue
-        for k in (h, -h) if r % 2 else (-h,):
-            assembled[:, :, k, : h + 1] = z[:, :, k, : h + 1]
-        for k in (*range(h + r % 2), *range(-h, 0)):
-            assembled[:, :, k, h] = z[:, :, k, h]
-    return torch.fft.irfft2(assembled, s=(size, size), norm="forward")
-
-
-def resampled(x: Tensor, target: int) -> Tensor:
-    spectrum, edge = torch.fft.rfft2(x, norm="forward"), target // 2
-    cropped = torch.zeros(*x.shape[:2], target, target // 2 + 1, dtype=torch.complex128)
-    for k in (*range(edge + target % 2), *range(-edge, 0)):
-        cropped[:, :, k, : edge + 1] = spectrum[:, :, k, : edge + 1]
-    return torch.fft.irfft2(cropped, s=(target, target), norm="forward")
-
-
-def test_even_resolutions_below_the_images_own_are_never_computed():
-    assert [r for r, _ in resolutions(28, 6, 1)] == [6, *range(7, 28, 2), 28]
-    assert [r for r, _ in resolutions(27, 6, 1)] == [6, *range(7, 28, 2)]
-    assert resolutions(97, 41, 4) == [(2 * top + 1, top) for top in range(20, 49, 4)]
-
-
-def test_pooling_halves_the_size_rounding_up():
-    assert activation(9, 33, shells=2, pool=2)(torch.zeros(1, 3, 33, 33, dtype=torch.float64)).shape[-1] == 17
-
-
-def test_an_image_outside_the_layers_sizes_is_refused():
-    with pytest.raises(SpectrumError, match="smaller"):
-        activation(6, 28)(torch.zeros(1, 3, 5, 5, dtype=torch.float64))
-    with pytest.raises(SpectrumError, match="larger"):
-        activation(6, 28)(torch.zeros(1, 3, 31, 31, dtype=torch.float64))
-
-
-@pytest.mark.parametrize("wrong", [{"base": 1}, {"base": 30}, {"shells": 0}, {"shells": 2}, {"pool": 2}])
-def test_an_impossible_activation_is_refused(wrong):
-    with pytest.raises(SpectrumError):
-        ShellActivation(3, **{"base": 6, "largest": 28, **wrong})
 
 
 @pytest.mark.parametrize("wrong", [(5, 27), (0, 28), (30, 28)])
@@ -166,13 +62,3 @@ def test_the_penalty_is_the_published_one():
     hill = 30 * torch.exp(-10 * (place[:, None] ** 2 + place**2))
 
     assert layer.penalty().item() == pytest.approx((hill.norm() + 25).item(), rel=1e-5)
-
-
-def test_constants_first_made_in_inference_mode_serve_training_too():
-    model = zoo.create("fourier_small", 3, widths=(2, 2, 2, 2), hidden=4)
-    images = torch.full((2, 2, 11, 11), 11.0)  # a size that no other test asks for; the last plane says it
-    images[:, 0] = torch.rand(2, 11, 11)
-    with torch.inference_mode():
-        model(images)
-    model.train()(images).sum().backward()
-    assert all(parameter.grad is not None for parameter in model.head.parameters())

@@ -194,6 +194,7 @@ def test_a_converted_network_is_built_again_from_its_card(tmp_path):
         ("harm_wrn16_2", {"root": "plain"}, "root is norm or linear"),
         ("harm_vgg12", {}, "depth is one of"),
         ("harm_vgg11", {"hidden": 0}, "hidden"),
+        ("harm_vgg11", {"init": "xavier"}, "init is one of"),
         ("se_resnext99_8x4d", {}, "depth is one of"),
         ("se_resnext14_0x4d", {}, "cardinality"),
         ("se_resnext14_8x4d", {"drop_connect": 1.0}, "drop_connect"),
@@ -221,3 +222,10 @@ def test_networks_of_the_hubs_bring_their_own_input():
     assert zoo.native_pixels("torchvision/inception_v3").height == 299
     assert zoo.native_pixels("timm/convnext_atto").interpolation == "bicubic"
     assert zoo.native_pixels("harm_wrn16_2").height == 32
+
+
+def test_a_deep_network_without_norms_starts_with_a_signal_where_its_init_preserves_it():
+    torch.manual_seed(0)
+    network = zoo.create("harm_vgg16", 10, hidden=8, init="preserving").train()
+    with torch.no_grad():
+        assert network.features(torch.randn(2, 3, 64, 64)).std() > 0.1

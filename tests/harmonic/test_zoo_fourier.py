@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 from harmonic import zoo
 from harmonic.errors import ZooError
-from harmonic.fourier import Matrices, ShellActivation, SpectralConv2d
+from harmonic.fourier import SpectralConv2d
 from harmonic.pixels import with_own_size
 from harmonic.resampling import resampler
+from harmonic.shells import Matrices, ShellActivation
 
 EXACT = 1e-10
 SMALL = {"widths": (3, 4, 5, 5), "hidden": 12}
@@ -139,3 +140,36 @@ def test_kernels_do_not_decay_and_norms_of_lower_resolutions_decay_less():
 def test_an_impossible_network_is_refused(wrong):
     with pytest.raises(ZooError):
         zoo.create("fourier_mnist", 10, **wrong)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["fourier_mnist", "fourier_stl"])
+def test_the_networks_answer_under_autocast_and_in_sixteen_bits(name):
+    network = zoo.create(name, 4, widths=(2, 3), hidden=8).eval() if name == "fourier_mnist" else created(name).float()
+    size, channels = (28, 1) if name == "fourier_mnist" else (97, 3)
+    planes = torch.cat([noise(size, channels), torch.full((2, 1, size, size), size)], dim=1).float()
+    wanted = network(planes)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = network(planes)
+    coarse = network.bfloat16()(planes.bfloat16())
+    for found in (mixed, coarse):
+        assert (found.float() - wanted).abs().max() < 0.1 * wanted.abs().max()
+
+
+def test_a_fourier_network_trains_under_autocast():
+    network = zoo.create("fourier_mnist", 4, widths=(2, 3), hidden=8).train()
+    planes = torch.cat([noise(28), torch.full((2, 1, 28, 28), 28)], dim=1).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss, _ = network.loss(planes, torch.tensor([0, 1]), 0.01)
+    loss.backward()
+    assert loss.isfinite()
+    assert all(p.grad.isfinite().all() for p in network.parameters() if p.grad is not None)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@torch.no_grad()
+def test_the_exported_form_of_a_network_compiles_as_one_graph():
+    network = created("fourier_mnist").float()
+    planes = torch.cat([noise(28), torch.full((2, 1, 28, 28), 28)], dim=1).float()
+    compiled = torch.compile(network.for_export(), fullgraph=True, backend="aot_eager")
+    assert torch.allclose(compiled(planes), network(planes), atol=1e-4)
