@@ -4,15 +4,14 @@ Torch-free. A version is whole or absent: it is written beside its place, synced
 afterwards.
 """
 
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from export.errors import RepositoryError
+from export.staging import open_staging, sweep
 from harmonic.disk import sync, sync_names
 
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
@@ -52,7 +51,8 @@ def publishing(root: Path, name: str, version: int | None = None) -> Iterator[tu
 
     version: None takes the next free number. A version that exists is never overwritten.
     Raises RepositoryError for what may not be published, and for a disk that is full; then there is no new version.
-    A killed process leaves a hidden folder behind that no reader takes for a version; the next publisher removes it.
+    A killed process leaves a hidden folder behind that no reader takes for a version; the next publisher on its
+    host removes it, and after a day any other.
     """
     model_dir = root / checked_name(name)
     with _told(model_dir):
@@ -63,9 +63,9 @@ def publishing(root: Path, name: str, version: int | None = None) -> Iterator[tu
     target = model_dir / str(number)
     if target.exists():
         raise RepositoryError(f"{target} exists already and is never overwritten. Choose another version.")
-    _sweep(model_dir)
     with _told(target):
-        staging = Path(tempfile.mkdtemp(prefix=f".{number}.{os.getpid()}.", dir=model_dir))
+        staging = open_staging(model_dir, number)
+        sweep(model_dir, staging)
     try:
         with _told(target):
             yield staging, number
@@ -100,21 +100,3 @@ def _remove_if_empty(folder: Path) -> None:
     """A first export that failed leaves no model behind."""
     if not any(folder.iterdir()):
         folder.rmdir()
-
-
-def _sweep(model_dir: Path) -> None:
-    """Remove what killed publishers left; a live one keeps its folder."""
-    for entry in model_dir.glob(".*.*.*"):
-        pid = entry.name.split(".")[2]
-        if pid.isdigit() and not _alive(int(pid)):
-            shutil.rmtree(entry, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

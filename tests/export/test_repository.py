@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -45,18 +46,60 @@ def test_a_failed_export_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_killed_export_leaves_no_version_and_the_next_one_clears_up(tmp_path: Path) -> None:
+def _killed(root: Path) -> Path:
+    """What a publisher that was killed leaves behind."""
     program = (
         "import os, signal, sys; from pathlib import Path; from export.repository import publishing\n"
         "with publishing(Path(sys.argv[1]), 'net') as (folder, _):\n"
         "    (folder / 'file').write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
     )
-    ended = subprocess.run([sys.executable, "-c", program, tmp_path], cwd=Path(__file__).parents[2], check=False)
+    ended = subprocess.run([sys.executable, "-c", program, root], cwd=Path(__file__).parents[2], check=False)
     assert ended.returncode == -signal.SIGKILL
-    assert versions(tmp_path, "net") == []
-    assert len(list((tmp_path / "net").iterdir())) == 1
+    assert versions(root, "net") == []
+    (left,) = (root / "net").iterdir()
+    return left
+
+
+def _entries(root: Path) -> list[str]:
+    return sorted(entry.name for entry in (root / "net").iterdir())
+
+
+def test_a_killed_export_leaves_no_version_and_the_next_one_clears_up(tmp_path: Path) -> None:
+    _killed(tmp_path)
     _publish(tmp_path)
-    assert [entry.name for entry in (tmp_path / "net").iterdir()] == ["1"]
+    assert _entries(tmp_path) == ["1"]
+
+
+def _of_another_host(left: Path) -> Path:
+    """The folder as a publisher on another host would have named it, whose process has that number there."""
+    version, pid, host, chance = left.name.removeprefix(".").split(".")
+    return left.rename(left.with_name(f".{version}.{pid}.{host[::-1]}.{chance}"))
+
+
+def test_a_publisher_on_another_host_is_not_swept_away_although_its_process_is_not_here(tmp_path: Path) -> None:
+    theirs = _of_another_host(_killed(tmp_path))
+    _publish(tmp_path)
+    assert _entries(tmp_path) == sorted([theirs.name, "1"])
+    assert (theirs / "file").read_text() == "half"
+
+
+@pytest.mark.parametrize(("hours", "stays"), [(20, True), (30, False)])
+def test_what_another_host_left_is_removed_a_day_after_its_last_file(tmp_path: Path, hours: int, stays: bool) -> None:
+    theirs = _of_another_host(_killed(tmp_path))
+    written = time.time() - hours * 3600
+    os.utime(theirs / "file", (written, written))
+    os.utime(theirs, (written - 1e6, written - 1e6))
+    _publish(tmp_path)
+    assert theirs.exists() == stays
+
+
+def test_what_an_older_build_left_is_removed_after_a_day_too(tmp_path: Path) -> None:
+    (old := tmp_path / "net" / ".1.999999.abcdefgh").mkdir(parents=True)
+    _publish(tmp_path)
+    assert old.exists()
+    os.utime(old, (1, 1))
+    _publish(tmp_path)
+    assert _entries(tmp_path) == ["1", "2"]
 
 
 def test_a_publisher_at_work_is_not_swept_away(tmp_path: Path) -> None:
