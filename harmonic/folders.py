@@ -4,23 +4,23 @@ Folders inside a class folder belong to the class. A single folder around everyt
 through.
 """
 
-import io
-import os
-import zipfile
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from PIL import Image
 
 from harmonic.errors import DataError
-from harmonic.images import Images, Opener
-from harmonic.pixels import upright_rgb
+from harmonic.files import Files, files
+from harmonic.images import Images, some, told
+from harmonic.openers import opener
 
 Split = Literal["train", "val", "test"]
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+_OTHER_PICTURES = {".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".svg", ".raw", ".dng", ".cr2", ".nef", ".arw"}
 _SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
     "training": "train",
@@ -34,104 +34,132 @@ _SPLIT_NAMES: dict[str, Split] = {
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """The pictures of a source. root: folders above classes and splits. names: paths below it, sorted."""
+    """The pictures of a source. root: folders above classes and splits. names: paths of images below it, sorted.
+
+    others: paths of other files below it. folders: all folders below it. outside: files beside the root, images or not.
+    """
 
     path: Path
     root: PurePosixPath
     names: tuple[PurePosixPath, ...]
+    others: tuple[PurePosixPath, ...] = ()
+    folders: frozenset[PurePosixPath] = frozenset()
+    outside: tuple[PurePosixPath, ...] = ()
 
     @property
     def splits(self) -> dict[Split, str]:
-        """Folders that hold splits, by split; empty where the source has none."""
-        tops = sorted({name.parts[0] for name in self.names if len(name.parts) > 2}, reverse=True)
-        return {_SPLIT_NAMES[top.lower()]: top for top in tops if top.lower() in _SPLIT_NAMES}
+        """Folders that hold splits, by split; empty where the source has none.
+
+        A folder called train that holds folders is a split where nothing else lies beside it, or another split does.
+        It is a class beside two other folders or more, or if it holds images of its own. DataError for a doubt.
+        """
+        tops = {name.parts[0] for name in self.names if len(name.parts) > 1}
+        flat = {name.parts[0] for name in self.names if len(name.parts) == 2}
+        named = {name.parts[0] for name in self.names if len(name.parts) > 2 and name.parts[0].lower() in _SPLIT_NAMES}
+        beside = tops - named
+        found = {_SPLIT_NAMES[top.lower()]: top for top in sorted(named, reverse=True)}
+        if len(found) == 1 and (len(beside) > 1 or (beside and named <= flat)):
+            return {}
+        if len(found) == 1 and beside:
+            raise DataError(
+                f"{self.path} holds {', '.join(sorted(named))} beside {', '.join(sorted(beside))}: if that is a split, "
+                "take the other folder away; if it is a class, put its images straight into it."
+            )
+        return found
 
     def images(self, folder: str | None) -> Images:
-        """The images of one split's folder, or of all classes."""
+        """The images of one split's folder, or of all classes. DataError for a class folder without an image."""
         start = 1 if folder else 0
         names = [n for n in self.names if len(n.parts) >= start + 2 and (folder is None or n.parts[0] == folder)]
         if not names:
             wanted = "<class>/<image>" if folder is None else f"{folder}/<class>/<image>"
+            found = told(self._left_out(folder, names)) or "nothing"
             raise DataError(
-                f"{self.path} holds no images in class folders; wanted {wanted}, one of {', '.join(sorted(SUFFIXES))}."
+                f"{self.path} holds no images in class folders; wanted {wanted}, one of {', '.join(sorted(SUFFIXES))}; "
+                f"found {found}."
             )
-        classes = tuple(sorted({name.parts[start] for name in names}))
+        self._refuse_empty(folder, {name.parts[: start + 1] for name in names})
+        classes = tuple(sorted({_class(name, start) for name in names}))
         number = {name: index for index, name in enumerate(classes)}
-        labels = np.array([number[name.parts[start]] for name in names], dtype=np.int64)
+        labels = np.array([number[_class(name, start)] for name in names], dtype=np.int64)
         members = [self.root / name for name in names]
         source = self.path.name if folder is None else f"{self.path.name} {folder}"
         return Images(
-            source, classes, labels, [f"{self.path.name}/{member}" for member in members], opener(self.path, members)
+            source,
+            classes,
+            labels,
+            [_text(f"{self.path.name}/{member}") for member in members],
+            opener(self.path, members),
+            left_out=self._left_out(folder, names),
         )
+
+    def _refuse_empty(self, folder: str | None, filled: set[tuple[str, ...]]) -> None:
+        """A class that silently disappears is worse than a refusal."""
+        above = () if folder is None else (folder,)
+        level = {f.parts for f in self.folders if len(f.parts) == len(above) + 1 and f.parts[: len(above)] == above}
+        empty = sorted(level - filled)
+        if empty:
+            found = [f"{_text('/'.join(parts))} ({self._holds(PurePosixPath(*parts))})" for parts in empty]
+            raise DataError(
+                f"{self.path}: {len(empty)} class folders without an image that can be read: {some(found)}. Convert "
+                f"their files to JPEG or PNG (wanted {', '.join(sorted(SUFFIXES))}), or take the folders away."
+            )
+
+    def _holds(self, folder: PurePosixPath) -> str:
+        return told(Counter(_kind(name) for name in self.others if name.is_relative_to(folder))) or "nothing"
+
+    def _left_out(self, folder: str | None, taken: Sequence[PurePosixPath]) -> dict[str, int]:
+        """How many files were not taken, by kind; images of the other splits are no loss."""
+        splits = set(self.splits.values()) - {folder} if folder else set()
+        counts = Counter(_kind(name) for name in (*self.others, *self.outside) if name.parts[0] not in splits)
+        outside = sum(name.parts[0] not in splits for name in self.names) - len(taken)
+        if outside:
+            counts["images outside class folders" if folder is None else f"images outside {folder}/<class>/"] = outside
+        return dict(counts)
 
 
 def find(path: Path) -> ClassFolders:
     """Look through a folder or zip; hidden files and what macOS adds are left out."""
-    names = sorted({name for name in listing(path) if name.suffix.lower() in SUFFIXES})
+    found = files(path)
+    names = [name for name in found.names if name.suffix.lower() in SUFFIXES]
     root = PurePosixPath()
     while len({name.parts[0] for name in names}) == 1 and all(len(name.parts) > 2 for name in names):
-        if names[0].parts[0].lower() in _SPLIT_NAMES:
-            break  # A lone train folder is a split, not a wrapping.
+        if names[0].parts[0].lower() in _SPLIT_NAMES or _lost_classes(found, root, names[0].parts[0]):
+            break  # A lone train folder is a split, and one beside lost classes is a class, not a wrapping.
         root /= names[0].parts[0]
         names = [PurePosixPath(*name.parts[1:]) for name in names]
-    return ClassFolders(path, root, tuple(names))
+    others = [name for name in found.names if name.suffix.lower() not in SUFFIXES]
+    return ClassFolders(
+        path,
+        root,
+        tuple(names),
+        tuple(name.relative_to(root) for name in others if name.is_relative_to(root)),
+        frozenset(f.relative_to(root) for f in found.folders if f != root and f.is_relative_to(root)),
+        tuple(name for name in others if not name.is_relative_to(root)),
+    )
 
 
 def listing(path: Path) -> list[PurePosixPath]:
     """Relative paths of all files of a folder or zip, hidden ones left out."""
-    if path.is_dir():
-        names = [PurePosixPath(p.relative_to(path).as_posix()) for p in path.rglob("*") if p.is_file()]
-    else:
-        try:
-            with zipfile.ZipFile(path) as archive:
-                names = [PurePosixPath(info.filename) for info in archive.infolist() if not info.is_dir()]
-        except (zipfile.BadZipFile, OSError) as error:
-            raise DataError(f"{path}: neither a folder nor a readable zip ({error}).") from error
-    return [n for n in names if not any(part.startswith((".", "__MACOSX")) for part in n.parts)]
+    return list(files(path).names)
 
 
-def opener(path: Path, names: Sequence[PurePosixPath]) -> Opener:
-    """What opens the images of these names, in a folder or zip, by their index."""
-    members = tuple(str(name) for name in names)
-    return _FileOpener(path, members) if path.is_dir() else _ZipOpener(path, members)
+def _lost_classes(found: Files, root: PurePosixPath, top: str) -> bool:
+    """Whether folders beside the only one with images look like classes: empty, or with pictures of other formats."""
+    beside = [folder for folder in found.folders if folder.parent == root and folder not in (root, root / top)]
+    held = [[name for name in found.names if name.is_relative_to(folder)] for folder in beside]
+    return any(not names or any(name.suffix.lower() in _OTHER_PICTURES for name in names) for names in held)
 
 
-@dataclass(frozen=True)
-class _FileOpener:
-    """Opens images of a folder by number."""
-
-    folder: Path
-    members: tuple[str, ...]
-
-    def __call__(self, index: int) -> Image.Image:
-        return _decoded((self.folder / self.members[index]).read_bytes())
+def _class(name: PurePosixPath, start: int) -> str:
+    """A class's name, the same from every system: some store an accent apart from its letter."""
+    return unicodedata.normalize("NFC", _text(name.parts[start]))
 
 
-@dataclass
-class _ZipOpener:
-    """Opens images of a zip by number, reading from the file each time: the zip may be larger than memory.
-
-    Threads share one reader, which locks; a forked process opens its own, since the file's position is shared.
-    """
-
-    path: Path
-    members: tuple[str, ...]
-    _reader: tuple[int, zipfile.ZipFile] | None = field(default=None, repr=False, compare=False)
-
-    def __call__(self, index: int) -> Image.Image:
-        return _decoded(self._archive().read(self.members[index]))
-
-    def _archive(self) -> zipfile.ZipFile:
-        reader = self._reader
-        if reader is None or reader[0] != os.getpid():
-            reader = self._reader = (os.getpid(), zipfile.ZipFile(self.path))
-        return reader[1]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_reader": None}
+def _text(name: str) -> str:
+    """A name as text, also where a disk holds bytes that are none."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
 
 
-def _decoded(content: bytes) -> Image.Image:
-    with Image.open(io.BytesIO(content)) as image:
-        image.load()
-        return upright_rgb(image)
+def _kind(name: PurePosixPath) -> str:
+    return f"{_text(name.suffix.lower())} files" if name.suffix else "files without a suffix"

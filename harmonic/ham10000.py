@@ -12,8 +12,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from harmonic.errors import DataError
-from harmonic.folders import Split, listing, opener
+from harmonic.files import files
+from harmonic.folders import Split, listing
 from harmonic.images import Images, some, split_by_group
+from harmonic.openers import opener
 
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 _TABLES = ("HAM10000_metadata.csv", "HAM10000_metadata", "labels.csv")
@@ -52,7 +54,16 @@ def read_ham10000(path: Path, split: Split) -> Images:
     chosen = learning if split == "train" else testing
     names = [rows[i]["image_id"] for i in chosen]
     opened = opener(path, [pictures[name] for name in names])
-    return Images(f"{path.name} {split}", CLASSES, labels[chosen], names, opened, groups=lesions[chosen])
+    unnamed = len(pictures) - len(rows)
+    return Images(
+        f"{path.name} {split}",
+        CLASSES,
+        labels[chosen],
+        names,
+        opened,
+        groups=lesions[chosen],
+        left_out={"images that the table does not name": unnamed} if unnamed else {},
+    )
 
 
 def _rows(path: Path, files: list[PurePosixPath]) -> list[dict[str, str]]:
@@ -90,6 +101,6 @@ def _text(path: Path, name: str) -> str:
         if path.is_dir():
             return (path / name).read_text(encoding="utf-8-sig")
         with zipfile.ZipFile(path) as archive:
-            return archive.read(name).decode("utf-8-sig")
+            return archive.read(files(path).names[PurePosixPath(name)]).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}/{name}: cannot be read ({error}).") from error

@@ -3,9 +3,10 @@
 Knows no file format: `data` says where images come from.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ class Images:
     worker processes use it too.
     groups: number of the thing that each image shows, where several show the same one; splits keep them together.
     folds: indices of the parts of it that the data set itself defines.
+    left_out: how many files of their source were not taken, by kind.
     """
 
     source: str
@@ -39,6 +41,7 @@ class Images:
     open: Opener
     groups: NDArray[np.int64] | None = None
     folds: Sequence[NDArray[np.int64]] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -82,6 +85,7 @@ def joined(parts: Sequence[Images]) -> Images:
         [name for part in parts for name in part.names],
         _Joined([part.open for part in parts], np.cumsum([0] + [len(part) for part in parts])),
         _joined_groups(parts),
+        left_out=sum((Counter(part.left_out) for part in parts), Counter()),
     )
 
 
@@ -135,6 +139,11 @@ def some(items: Sequence[object], shown: int = 5) -> str:
     """The first few, and how many more there are."""
     rest = f" and {len(items) - shown} more" if len(items) > shown else ""
     return ", ".join(str(item) for item in items[:shown]) + rest
+
+
+def told(left_out: Mapping[str, int]) -> str:
+    """How many files of each kind were not taken, for people; empty where all were."""
+    return ", ".join(f"{count:,} {kind}" for kind, count in sorted(left_out.items(), key=lambda item: -item[1]))
 
 
 def _joined_groups(parts: Sequence[Images]) -> NDArray[np.int64] | None:

@@ -20,6 +20,7 @@ _FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # Pillow's names of what is read; no other decoder is tried
 _FINEST = 16
 _Side = Annotated[int, Field(ge=1, le=4096)]
 _Channels = Annotated[tuple[FiniteFloat, ...], Field(min_length=1, max_length=3)]

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from harmonic.pixels import FORMATS
 from service.costs import Metered, check_cost
 from service.errors import DecodeError, ImageFormatError, ImageTooLarge
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"BM", b"GIF8", b"II*\x00", b"MM\x00*")
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT = {
