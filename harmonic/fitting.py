@@ -1,9 +1,11 @@
 """The epochs of a run, by Lightning; a killed run goes on from its last finished epoch."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import lightning as L
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -11,7 +13,7 @@ from harmonic.balance import Balance
 from harmonic.checkpoint import Checkpoints
 from harmonic.claim import claim
 from harmonic.errors import DeviceError
-from harmonic.hardware import Where, precision
+from harmonic.hardware import Machine, Where, precision
 from harmonic.images import Images
 from harmonic.loaders import Share, loaders
 from harmonic.progress import EpochBar
@@ -20,8 +22,16 @@ from harmonic.run import Run
 from harmonic.trainee import Trainee
 
 
-def fitted(run: Run, where: Where) -> Checkpoints:
-    """Train a run's network, and claim its folder once every image was read; the result knows the chosen epoch.
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What the epochs left. chosen: the chosen epoch, its figures and weights. device: where the run trained."""
+
+    chosen: Checkpoints
+    device: torch.device
+
+
+def fitted(run: Run, where: Where) -> Fitted:
+    """Train a run's network, and claim its folder once every image was read.
 
     DeviceError if the hardware is not there, DataError for unreadable images, RunError for a damaged checkpoint.
     """
@@ -37,7 +47,7 @@ def fitted(run: Run, where: Where) -> Checkpoints:
         trainer.fit(module, learning, choosing, ckpt_path=chosen.resumable(), weights_only=True)
     if not trainer.is_global_zero:
         raise SystemExit  # A helper process of a distributed run: the first one does the rest.
-    return chosen
+    return Fitted(chosen, trainer.strategy.root_device)
 
 
 def _trainer(run: Run, chosen: Checkpoints, where: Where) -> L.Trainer:
@@ -47,7 +57,7 @@ def _trainer(run: Run, chosen: Checkpoints, where: Where) -> L.Trainer:
             accelerator=where.accelerator,
             devices=where.devices,
             max_epochs=plan.epochs,
-            precision=precision(plan.precision, where),
+            precision=precision(plan.precision, where, Machine.found()),
             logger=TensorBoardLogger(str(run.out), name="", version="tensorboard"),
             callbacks=[chosen, EpochBar(chosen)],
             enable_checkpointing=False,

@@ -5,6 +5,8 @@ from typing import Literal
 
 import torch
 
+_AMPERE = (8, 0)  # NVIDIA's first generation with bfloat16 units; PyTorch emulates them on older ones, slowly
+
 
 @dataclass(frozen=True, slots=True)
 class Where:
@@ -14,14 +16,30 @@ class Where:
     devices: int | Literal["auto"] = "auto"
 
 
-def precision(wish: str, where: Where) -> Literal["32-true", "bf16-mixed"]:
-    """Lightning's word for the precision that a recipe wishes for: "auto", "fp32" or "bf16"."""
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a machine computes with. gpus: the compute capability of each. cpu_has_bf16: units for bfloat16."""
+
+    gpus: tuple[tuple[int, int], ...] = ()
+    cpu_has_bf16: bool = False
+
+    @classmethod
+    def found(cls) -> "Machine":
+        """This one."""
+        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        units = torch.cpu.get_capabilities()
+        return cls(
+            tuple(torch.cuda.get_device_capability(number) for number in range(gpus)),
+            bool(units.get("amx_bf16", False) or units.get("avx512_bf16", False)),
+        )
+
+
+def precision(wish: str, where: Where, machine: Machine) -> Literal["32-true", "bf16-mixed"]:
+    """Lightning's word for the precision that a recipe wishes for: "auto", "fp32" or "bf16".
+
+    "auto" is bfloat16 where the hardware that trains has units for it: all GPUs, since any of them may be taken.
+    """
     if wish == "auto":
-        on_gpu = where.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-        wish = "bf16" if (torch.cuda.is_bf16_supported() if on_gpu else _cpu_has_bf16_units()) else "fp32"
+        on_gpu = where.accelerator in ("auto", "gpu", "cuda") and machine.gpus
+        wish = "bf16" if (min(machine.gpus) >= _AMPERE if on_gpu else machine.cpu_has_bf16) else "fp32"
     return "bf16-mixed" if wish == "bf16" else "32-true"
-
-
-def _cpu_has_bf16_units() -> bool:
-    found = torch.cpu.get_capabilities()
-    return bool(found.get("amx_bf16", False) or found.get("avx512_bf16", False))

@@ -12,22 +12,25 @@ from harmonic.balance import PriorCorrectable
 from harmonic.checkpoint import Checkpoints
 from harmonic.curves import draw_curves
 from harmonic.evaluate import NetworkPredictor, evaluate
+from harmonic.fitting import Fitted
 from harmonic.run import Run
 
 Shares = Float[np.ndarray, " classes"]
 
 
-def published(run: Run, chosen: Checkpoints) -> Path:
+def published(run: Run, fitted: Fitted) -> Path:
     """Draw the curves, measure the chosen epoch's weights on the test images, and save them; the bundle's folder.
 
-    RunError if the chosen weights cannot be read, BundleError if the bundle cannot be written.
+    The test runs on the device that trained. RunError if the chosen weights cannot be read, BundleError if the bundle
+    cannot be written.
     """
+    chosen = fitted.chosen
     draw_curves(chosen.log_file, run.out / "curves.png", title=run.recipe.title)
     run.network.load_state_dict(chosen.weights())
     shares = np.bincount(run.learning.labels, minlength=len(run.images.classes)) / len(run.learning)
     if _balanced(run) and isinstance(run.network, PriorCorrectable):
         run.network.correct_prior(torch.from_numpy(shares))
-    figures = {**_chosen_by(run, chosen), **_class_shares(run, shares), **_tested(run, shares)}
+    figures = {**_chosen_by(run, chosen), **_class_shares(run, shares), **_tested(run, shares, fitted.device)}
     bundle.save(bundle.Bundle(_card(run, figures), run.network), run.out / "bundle")
     return run.out / "bundle"
 
@@ -45,10 +48,10 @@ def _class_shares(run: Run, shares: Shares) -> dict[str, Any]:
     return {"class_shares": dict(zip(run.images.classes, shares.tolist(), strict=True))} if _balanced(run) else {}
 
 
-def _tested(run: Run, shares: Shares) -> dict[str, Any]:
+def _tested(run: Run, shares: Shares, device: torch.device) -> dict[str, Any]:
     if not run.test:
         return {}
-    measured = evaluate(NetworkPredictor(run.network, run.images.classes, run.spec), run.test)
+    measured = evaluate(NetworkPredictor(run.network.to(device), run.images.classes, run.spec), run.test)
     even = {"test_for_even_classes": measured.for_even_classes(shares).summary()} if _balanced(run) else {}
     return {"test": measured.summary(), **even}
 
