@@ -55,7 +55,16 @@ def rate_factor(plan: StepSchedule | CosineSchedule, step: int, steps_an_epoch: 
 
 
 def running_mean(model: nn.Module, retained: float) -> AveragedModel:
-    """An exponential mean of a model's weights and norm statistics, of which every update retains a share."""
-    update = get_ema_multi_avg_fn(retained)  # type: ignore[no-untyped-call]
+    """An exponential mean of a model's weights and norm statistics, of which every update retains a share.
+
+    The first updates retain less, (1 + n) / (10 + n) of what n updates left: a run shorter than the mean's memory would
+    otherwise keep mostly its first weights. The n is in the mean's state, and with it in a checkpoint.
+    """
+
+    def update(kept: Any, current: Any, updates: Any) -> None:
+        before = float(updates)
+        share = min(retained, (1 + before) / (10 + before))
+        get_ema_multi_avg_fn(share)(kept, current, updates)  # type: ignore[no-untyped-call]
+
     mean = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
     return mean.requires_grad_(False)

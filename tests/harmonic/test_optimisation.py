@@ -73,14 +73,25 @@ def test_norms_and_biases_may_be_spared_from_decay():
 
 
 def test_a_running_mean_follows_weights_and_statistics():
+    """At first quickly: the second update retains 2/11, the third 3/12, and never more than was asked for."""
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    mean = running_mean(model, 0.9)
+    mean = running_mean(model, 0.2)
     wanted = None
-    for value in (1.0, 2.0, -3.0):
+    for value, retained in ((1.0, 0.0), (2.0, 2 / 11), (-3.0, 0.2), (5.0, 0.2)):
         nn.init.constant_(model[0].weight, value)
         model[1].running_mean.fill_(10 * value)
         mean.update_parameters(model)
-        wanted = value if wanted is None else 0.9 * wanted + 0.1 * value
+        wanted = value if wanted is None else retained * wanted + (1 - retained) * value
     assert mean.module[0].weight.tolist() == [[pytest.approx(wanted)] * 2] * 2
     assert mean.module[1].running_mean.tolist() == [pytest.approx(10 * wanted)] * 2
     assert not any(p.requires_grad for p in mean.parameters())
+
+
+def test_a_long_memory_forgets_the_first_weights_within_a_short_run():
+    """Without a warm-up, 0.9998 would keep 98 % of them over a hundred steps."""
+    model = nn.Linear(1, 1, bias=False)
+    mean = running_mean(model, 0.9998)
+    for step in range(100):
+        nn.init.constant_(model.weight, 0.0 if step == 0 else 1.0)
+        mean.update_parameters(model)
+    assert mean.module.weight.item() > 0.999
