@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 from PIL import Image
 
@@ -17,9 +20,16 @@ def test_a_log_becomes_a_picture(tmp_path, text):
         assert picture.convert("L").getextrema() != (255, 255)
 
 
-def test_drawing_leaves_no_figure_open(tmp_path):
-    from matplotlib import pyplot as plt
+@pytest.mark.parametrize("module", ["harmonic.train", "harmonic.curves"])
+def test_importing_it_leaves_the_importers_matplotlib_alone(module):
+    """A notebook's own backend stays."""
+    code = f"import matplotlib; matplotlib.use('svg'); import {module}; print(matplotlib.get_backend())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["svg"]
 
+
+def test_equal_logs_are_equal_pictures(tmp_path):
     (tmp_path / "log.csv").write_text(LOG)
-    draw_curves(tmp_path / "log.csv", tmp_path / "curves.png", title="t")
-    assert plt.get_fignums() == []
+    for name in ("a.png", "b.png"):
+        draw_curves(tmp_path / "log.csv", tmp_path / name, title="t")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
