@@ -2,30 +2,47 @@
 log."""
 
 import csv
+import io
 import pickle
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from harmonic.choosing import Choice
+from harmonic.disk import renewed
 from harmonic.errors import RunError
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Lightning's checkpoints, written beside their place: what is killed, or finds the disk full, leaves the last one.
+
+    Lightning itself would write them to the system's folder for temporary files first, and leave them there if killed.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        buffer = io.BytesIO()  # PyTorch's own writing of files does not say that a disk is full.
+        torch.save(checkpoint, buffer)
+        with renewed(Path(path)) as part:
+            part.write_bytes(buffer.getbuffer())
 
 
 class Checkpoints(Callback):
     """Keeps what a resumed run needs: the last finished epoch, and the weights of the best epoch so far.
 
-    every: epochs from one checkpoint to the next.
+    choice: how the best is found. every: epochs from one checkpoint to the next.
     Files are written beside their place and renamed, the best before the last: a kill in between repeats an epoch, no
-    more.
+    more. The trainer needs `WholeFiles`.
     """
 
-    def __init__(self, network: nn.Module, folder: Path, *, by_validation: bool = True, every: int = 1) -> None:
-        self.network, self.folder, self.by_validation, self.every = network, folder, by_validation, every
+    def __init__(self, network: nn.Module, folder: Path, choice: Choice, *, every: int = 1) -> None:
+        self.network, self.folder, self.choice, self.every = network, folder, choice, every
         self.epoch, self.figures = -1, dict[str, float]()
         self.history: list[dict[str, float]] = []
 
@@ -81,32 +98,25 @@ class Checkpoints(Callback):
             return
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.history.append({"epoch": trainer.current_epoch + 1, **figures})
-        if self._better(figures):
+        if self.epoch < 0 or self.choice.better(figures, self.figures):
             self.epoch, self.figures = trainer.current_epoch, figures
             if trainer.is_global_zero:
                 self._save_best()
-        trainer.save_checkpoint(self.folder / "last.part", weights_only=False)
+        trainer.save_checkpoint(self.last, weights_only=False)
         if trainer.is_global_zero:
-            (self.folder / "last.part").replace(self.last)
-            self._write_log()
+            self.write_log()
 
     def _save_best(self) -> None:
         state = {name: tensor.cpu().contiguous() for name, tensor in self.network.state_dict().items()}
-        (self.folder / "best.part").write_bytes(save(state))  # save_file would hide it from other users
-        (self.folder / "best.part").replace(self._best)
+        with renewed(self._best) as part:
+            part.write_bytes(save(state))  # save_file would hide it from other users
 
-    def _write_log(self) -> None:
+    def write_log(self) -> None:
         """From the history, so that a resumed run's log has every epoch once."""
-        with (self.folder / "log.part").open("w", newline="") as file:
+        with renewed(self.log_file) as part, part.open("w", newline="") as file:
             writer = csv.DictWriter(file, self.history[0].keys())
             writer.writeheader()
             writer.writerows(self.history)
-        (self.folder / "log.part").replace(self.log_file)
-
-    def _better(self, figures: dict[str, float]) -> bool:
-        if not self.by_validation or self.epoch < 0:
-            return True
-        return figures["val_accuracy"] > self.figures["val_accuracy"]
 
 
 def _damaged(path: Path, reason: object) -> RunError:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from harmonic.disk import renewed
 from harmonic.errors import DataError, RecipeError
 from harmonic.images import Images
 from harmonic.recipe import Recipe
@@ -25,8 +26,9 @@ def refuse_another_run(recipe: Recipe, images: Images, out: Path) -> None:
 def claim(recipe: Recipe, images: Images, out: Path) -> None:
     """Say whose run the folder holds from now on."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / _RECIPE).write_text(recipe.model_dump_json(indent=2) + "\n")
-    (out / _DATA).write_text(_data_text(images))
+    for name, text in ((_RECIPE, recipe.model_dump_json(indent=2) + "\n"), (_DATA, _data_text(images))):
+        with renewed(out / name) as part:
+            part.write_text(text)
 
 
 def _stored(path: Path) -> Recipe | None:

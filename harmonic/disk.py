@@ -1,15 +1,49 @@
-"""New folders: nothing that is there is overwritten, and what is written lies on the disk before others are told."""
+"""New folders: nothing that is there is overwritten, and what is written lies on the disk before others are told. Files
+that are renewed: whole, as they were or as they shall be."""
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from harmonic.errors import BundleError
+from harmonic.errors import BundleError, RunError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def must_be_free(folder: Path) -> None:
     """BundleError if something is where a bundle shall be: to be asked before any long work for it."""
     if os.path.lexists(folder):
         raise BundleError(f"{folder} exists already. Choose another place, or remove it first.")
+
+
+@contextmanager
+def renewed(path: Path) -> Iterator[Path]:
+    """Where to write the next state of a file: it takes the file's name once it lies on the disk. What fails leaves the
+    file as it was, and nothing beside it."""
+    part = path.with_suffix(".part")
+    try:
+        yield part
+        _sync(part, os.O_RDONLY)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def full_disk_told(run: Path) -> Iterator[None]:
+    """RunError, with what to do, where a run finds its disk full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise RunError(
+            f"{error.filename or run}: cannot be written: {error.strerror}. The last checkpoint is whole: make room, "
+            "give the same command again, and the run goes on from there."
+        ) from error
 
 
 def sync(folder: Path) -> None:

@@ -10,7 +10,7 @@ HarmonicError
 ├── PictureError    a picture of a kind that is not drawn, or in a place that cannot be written
 ├── DownloadError   a released file that could not be had, or is not what was released
 ├── RecipeError     a recipe that is not valid
-├── RunError        a training run whose stored state is damaged
+├── RunError        a training run whose stored state is damaged, or cannot be written
 ├── DataError       a data set that cannot be read or learned from
 └── DeviceError     hardware that was asked for and is not there
 """
@@ -57,7 +57,7 @@ class RecipeError(HarmonicError, ValueError):
 
 
 class RunError(HarmonicError):
-    """A training run whose stored state is damaged."""
+    """A training run whose stored state is damaged, or cannot be written."""
 
 
 class DataError(HarmonicError):

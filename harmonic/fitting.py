@@ -10,8 +10,10 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from harmonic.balance import Balance
-from harmonic.checkpoint import Checkpoints
+from harmonic.checkpoint import Checkpoints, WholeFiles
+from harmonic.choosing import Choice
 from harmonic.claim import claim
+from harmonic.disk import renewed
 from harmonic.errors import DeviceError
 from harmonic.hardware import Machine, Where, precision
 from harmonic.images import Images
@@ -36,17 +38,18 @@ def fitted(run: Run, where: Where) -> Fitted:
     DeviceError if the hardware is not there, DataError for unreadable images, RunError for a damaged checkpoint.
     """
     module = Trainee(run.recipe, run.network, run.spec, Balance.of(run.recipe, run.learning, run.choosing))
-    chosen = Checkpoints(module.judged.network, run.out, every=run.recipe.train.validate_every)
+    choice = Choice.of(run.recipe, run.choosing)
+    chosen = Checkpoints(module.judged.network, run.out, choice, every=run.recipe.train.validate_every)
     with quiet_lightning():
         trainer = _trainer(run, chosen, where)
         share = Share(trainer.global_rank, trainer.world_size)
         learning, choosing = loaders(run.recipe, run.learning, run.choosing, run.spec, share)
         claim(run.recipe, run.images, run.out)
         _store_split(run.out / "split.json", run.learning, run.choosing, run.test)
-        chosen.by_validation = choosing is not None
         trainer.fit(module, learning, choosing, ckpt_path=chosen.resumable(), weights_only=True)
     if not trainer.is_global_zero:
         raise SystemExit  # A helper process of a distributed run: the first one does the rest.
+    chosen.write_log()  # A run that was killed after its last checkpoint has no epoch left that would write it.
     return Fitted(chosen, trainer.strategy.root_device)
 
 
@@ -60,6 +63,7 @@ def _trainer(run: Run, chosen: Checkpoints, where: Where) -> L.Trainer:
             precision=precision(plan.precision, where, Machine.found()),
             logger=TensorBoardLogger(str(run.out), name="", version="tensorboard"),
             callbacks=[chosen, EpochBar(chosen)],
+            plugins=[WholeFiles()],
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -79,4 +83,6 @@ def _store_split(path: Path, learning: Images, choosing: Images, test: Images | 
     if learning.groups is None:
         return
     parts = {"train": learning, "validation": choosing, "test": test}
-    path.write_text(json.dumps({name: list(part.names) for name, part in parts.items() if part}, indent=1) + "\n")
+    names = {name: list(images.names) for name, images in parts.items() if images}
+    with renewed(path) as part:
+        part.write_text(json.dumps(names, indent=1) + "\n")

@@ -40,7 +40,8 @@ def _balanced(run: Run) -> bool:
 
 
 def _chosen_by(run: Run, chosen: Checkpoints) -> dict[str, Any]:
-    return {"trained_on": run.images.source, "epoch": chosen.epoch + 1, "validation": chosen.figures}
+    figures = {**chosen.figures, **chosen.choice.uncertainty(chosen.figures)}
+    return {"trained_on": run.images.source, "epoch": chosen.epoch + 1, "validation": figures}
 
 
 def _class_shares(run: Run, shares: Shares) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harmonic.bundle import Bundle
 from harmonic.claim import refuse_another_run
+from harmonic.disk import full_disk_told
 from harmonic.fitting import fitted
 from harmonic.hardware import Where
 from harmonic.images import Images
@@ -36,12 +37,14 @@ def train(
     test: measured once, with the chosen epoch's weights.
     start: fine-tune its network, which replaces the recipe's, as does its input where the recipe names none.
     A finished run is returned as it is. RecipeError if `out` holds a run of another recipe, DataError if of other
-    images or if their classes are not those of `start`; RunError if what it stored is damaged; DeviceError if the
-    hardware that `where` asks for is not there.
+    images or if their classes are not those of `start`; RunError if what it stored is damaged, or if the disk is full;
+    DeviceError if the hardware that `where` asks for is not there.
     """
     recipe, images = continued(recipe, images, start)
     refuse_another_run(recipe, images, out)
     if (out / "bundle").exists():
         return out / "bundle"
     run = opened(recipe, images, out, val, test, start)
-    return published(run, fitted(run, where))
+    with full_disk_told(out):
+        done = fitted(run, where)
+    return published(run, done)
