@@ -5,13 +5,17 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 MODELS ?= models
 DEVICE ?= auto
+TORCH ?=
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 RUNTIME = $(if $(findstring cuda,$(DEVICE)),gpu,cpu)
 OTHER_WHEEL = $(if $(findstring cuda,$(DEVICE)),onnxruntime,onnxruntime-gpu)
+TORCH_BUILD = $(if $(TORCH),$(VENV)/.torch-$(TORCH))
 
-.PHONY: help serve test lint types unit test-all check format bench docs image clean
+.PHONY: help install serve test lint types unit test-all check format bench docs image clean
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+install: $(VENV)/.install-$(RUNTIME) ## Put `harmonic` with all its commands into .venv/bin (TORCH=cpu for PyTorch without CUDA, DEVICE=cuda)
 
 serve: $(VENV)/.serve-$(RUNTIME) ## Serve the models in ./models on port 8000 (PORT=, DEVICE=cuda, MODELS=)
 	@$(VENV)/bin/harmonic serve --repository $(MODELS) --host $(HOST) --port $(PORT) --device $(DEVICE)
@@ -58,10 +62,25 @@ $(VENV)/.serve-cpu $(VENV)/.serve-gpu: $(VENV)/bin/python pyproject.toml constra
 	@echo "Installing what serving needs into $(VENV) ..."
 	@! $(PIP) show --quiet $(OTHER_WHEEL) 2>/dev/null || $(PIP) uninstall --quiet --yes $(OTHER_WHEEL)
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[serve,$(RUNTIME)]'
-	@rm -f $(VENV)/.serve-* && touch $@
+	@rm -f $(VENV)/.serve-* $(VENV)/.install-* && touch $@
 
-$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
+$(VENV)/.install-cpu $(VENV)/.install-gpu: $(VENV)/bin/python $(TORCH_BUILD) pyproject.toml constraints.txt
+	@echo "Installing every command, PyTorch included, into $(VENV) (several minutes the first time) ..."
+	@! $(PIP) show --quiet $(OTHER_WHEEL) 2>/dev/null || $(PIP) uninstall --quiet --yes $(OTHER_WHEEL)
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[serve,train,export,$(RUNTIME)]'
+	@rm -f $(VENV)/.serve-* $(VENV)/.install-* && touch $@ $(VENV)/.serve-$(RUNTIME)
+
+# A build of PyTorch other than the package index's own (on Linux that is CUDA's, several gigabytes): TORCH=cpu. The two
+# packages come as a pair of that build or not at all, from an index that pip is told of: PIP_EXTRA_INDEX_URL=...
+$(VENV)/.torch-%: $(VENV)/bin/python constraints.txt
+	@echo "Installing the build '$*' of torch and torchvision into $(VENV) ..."
+	@$(PIP) install --quiet --constraint constraints.txt $(shell sed -nE 's/^(torch|torchvision)==(.*)$$/\1==\2+$*/p' constraints.txt) || { \
+	  echo "None of the indexes that pip asks has that build. PyTorch's own site names those that do; then:" ; \
+	  echo "    PIP_EXTRA_INDEX_URL=<index> make $(MAKECMDGOALS) TORCH=$*" ; exit 1 ; }
+	@rm -f $(VENV)/.torch-* && touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python $(TORCH_BUILD) pyproject.toml constraints.txt
 	@echo "Installing everything, PyTorch included, into $(VENV) (several minutes the first time) ..."
 	@! $(PIP) show --quiet onnxruntime-gpu 2>/dev/null || $(PIP) uninstall --quiet --yes onnxruntime-gpu
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[serve,train,export,dev,cpu]'
-	@rm -f $(VENV)/.serve-* && touch $@ $(VENV)/.serve-cpu
+	@rm -f $(VENV)/.serve-* $(VENV)/.install-* && touch $@ $(VENV)/.serve-cpu $(VENV)/.install-cpu
