@@ -13,7 +13,7 @@ from service.keys import Holder, Keyring, Scope
 from service.routes.errors import service_error
 
 OPEN = frozenset(
-    {"/", "/docs", "/redoc", "/openapi.json", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready"}
+    {"/", "/docs", "/openapi.json", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready"}
 )  # documents and probes: they tell nothing of models, callers or traffic
 CONTROL = ("/v2/repository/models/", "/v1/control/")  # what changes which models serve, and how
 _ANY_SCOPE = "/metrics"

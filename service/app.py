@@ -19,7 +19,7 @@ from service.metrics import Metrics
 from service.observe import Observe
 from service.openapi import describe_keys
 from service.origins import Origins
-from service.routes import activity, admin, classify, errors, inference, metadata, page, repository
+from service.routes import activity, admin, classify, documentation, errors, inference, metadata, page, repository
 from service.settings import Settings
 from service.spans import Spans
 
@@ -42,6 +42,8 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
         summary="Image classification with harmonic networks.",
         version=__version__,
         lifespan=lifespan,
+        docs_url=None,  # the framework's own load their scripts from elsewhere
+        redoc_url=None,
         license_info={"name": "Apache-2.0"},
     )
     limits, buffers = settings.limits(), Buffers(settings.buffered_bytes)
@@ -56,6 +58,7 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
         app.include_router(admin.exposition(metrics))
     app.include_router(activity.router(engine, metrics))
     app.include_router(page.router(engine))
+    app.include_router(documentation.router())
     errors.install(app)
     _protect(app, settings, engine)
     app.add_middleware(Observe, spans=spans, access_log=settings.access_log)
@@ -66,7 +69,7 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
 def _protect(app: FastAPI, settings: Settings, engine: Engine) -> None:
     """Put in front of every route, from the inside out: keys, pages of elsewhere, headers."""
     if keyring := settings.keyring():
-        app.add_middleware(Access, keyring=keyring, open_paths=OPEN | page.PATHS)
+        app.add_middleware(Access, keyring=keyring, open_paths=OPEN | page.PATHS | documentation.PATHS)
         describe_keys(app)
     app.add_middleware(Origins, listed=settings.cors_origins, hosts=settings.hosts())
     if settings.cors_origins:

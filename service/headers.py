@@ -16,12 +16,6 @@ _ALWAYS = (
 )
 _POLICY = b"content-security-policy"
 _NOTHING = b"default-src 'none'; frame-ancestors 'none'"  # an answer of the API is no page
-_DOCUMENTS = frozenset({"/docs", "/redoc"})  # the framework's pages take their scripts from a public address
-_DOCUMENTS_POLICY = (
-    b"default-src 'none'; connect-src 'self'; img-src 'self' data: https://fastapi.tiangolo.com; "
-    b"script-src 'unsafe-inline' https://cdn.jsdelivr.net; worker-src blob:; font-src https://fonts.gstatic.com; "
-    b"style-src 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com; frame-ancestors 'none'"
-)
 _CLOSE = (b"connection", b"close")
 PLAIN = (*_ALWAYS, (_POLICY, _NOTHING))  # for an answer that is made outside of this layer
 
@@ -37,14 +31,13 @@ class Headers:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        policy = _DOCUMENTS_POLICY if scope["path"] in _DOCUMENTS else _NOTHING
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = [*message.get("headers", ()), *_ALWAYS]
                 names = {name for name, _ in headers}
                 if _POLICY not in names:
-                    headers.append((_POLICY, policy))
+                    headers.append((_POLICY, _NOTHING))
                 if _CLOSE[0] not in names and self._leaving():
                     headers.append(_CLOSE)
                 message["headers"] = headers

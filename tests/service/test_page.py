@@ -7,6 +7,7 @@ from importlib import resources
 import pytest
 
 from service.documents import CARD, SPECTRUM
+from service.routes import documentation
 from service.routes.page import PATHS
 from tests.page.conftest import LAYERS, MARKDOWN, add_documents
 from tests.service.images import plain
@@ -25,7 +26,7 @@ class Tags(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
-@pytest.mark.parametrize("path", sorted(PATHS))
+@pytest.mark.parametrize("path", sorted(PATHS | documentation.PATHS))
 def test_a_file_of_the_page_comes_with_a_strict_policy(repository, path):
     answer = got(repository, path)
     assert answer.status_code == 200
@@ -51,6 +52,13 @@ def test_the_page_has_no_script_or_style_in_its_markup(repository):
         assert tag != "style"
         assert tag != "script" or "src" in attributes
         assert not [name for name in attributes if name.startswith("on") or name == "style"]
+
+
+def test_there_is_one_page_of_routes_and_it_names_nothing_of_elsewhere(repository):
+    page = got(repository, "/docs").text
+    assert "//" not in page
+    assert [tag for tag, attributes in Tags(page).found if tag == "script" and "src" not in attributes] == []
+    assert got(repository, "/redoc").status_code == 404
 
 
 def test_an_unchanged_file_is_not_sent_again(repository):
