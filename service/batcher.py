@@ -14,13 +14,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from service.errors import DeadlineExceeded, Draining, ModelFailed, Overloaded, ServiceError, TooManyImages
-from service.line import Line
+from service.errors import DeadlineExceeded, Draining, NotReady, Overloaded, ServiceError, TooManyImages
+from service.health import CallLimits, Health, Pulse, examine
+from service.instance import Instance, Observe, Outcome, Run
 from service.policy import BatchPolicy
-from service.tickets import Answer, Buffer, Rows, Ticket, alike
+from service.seats import Seats
+from service.tickets import Part, Rows, Ticket
 
-Run = Callable[[Rows], Rows]  # n rows in, n answers out; blocking; must not keep its argument
-Observe = Callable[[int, float], None]  # images and seconds of one model call; called in the instance's thread
+_LAST_SECONDS = 1.0  # for the calls that run when the batcher is stopped
+_SHUTTING_DOWN = "the service is shutting down"
+_NOBODY_LEFT = "no instance of this model is left; the service must be started again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,33 +37,44 @@ class BatchStatistics:
     expired: int
     departed: int
     failed_calls: int
+    unsound_instances: int  # now, not since the start
 
 
 class Batcher:
     """A bounded queue and the instances that empty it.
 
-    runs: one blocking call per instance. policy: how to gather. observe: told of every call.
+    runs: one blocking call per instance. sample: one row that a sound model answers. policy: how to gather.
+    limits: what calls may do before an instance takes no more. observe: told of every call.
     Use: `start` on the loop; `with batcher.reserve(n) as ticket: ticket.submit(rows); await ticket.answer()`; `drain`.
     """
 
     def __init__(
-        self, runs: Sequence[Run], policy: BatchPolicy, observe: Observe | None = None, name: str = "model"
+        self,
+        runs: Sequence[Run],
+        sample: Rows,
+        policy: BatchPolicy,
+        limits: CallLimits | None = None,
+        observe: Observe | None = None,
+        name: str = "model",
     ) -> None:
         self.policy = policy
-        self._observe = observe
-        self._queue: Line[Ticket] = Line(policy.priority_levels)
-        self._changed = threading.Condition(threading.Lock())
-        self._waiting = 0  # images admitted and not yet running
-        self._queued = 0  # images in the queue
+        self._limits = limits or CallLimits()
+        self._seats = Seats(policy)
         self._open: set[Ticket] = set()  # reserved and not left; of the loop alone
         self._closed = False
-        self._stopping = False
+        self._lock = threading.Lock()  # of the counts that instances change
         self._seconds_per_image = 0.0
         self._calls = self._images = self._rejected = self._expired = self._departed = self._failed = 0
-        self._threads = [
-            threading.Thread(target=self._work, args=(run,), name=f"batch-{name}-{number}", daemon=True)
-            for number, run in enumerate(runs)
-        ]
+        self._pulses = [Pulse() for _ in runs]
+        self._left = len(runs)  # instances that were not lost
+        # A thread alone knows its instance and with it the model: no cycle keeps a model in memory when it has ended.
+        self._threads = []
+        for number, (run, pulse) in enumerate(zip(runs, self._pulses, strict=True)):
+            instance = Instance(
+                f"{name}, instance {number}", run, sample, self, pulse, self._limits, self.policy.max_size
+            )
+            thread = threading.Thread(target=instance.work, args=(observe,), name=f"batch-{name}-{number}", daemon=True)
+            self._threads.append(thread)
 
     def start(self) -> None:
         """Start the instances; answers will be given on the running loop."""
@@ -71,17 +85,19 @@ class Batcher:
             thread.start()
 
     def check(self, size: int = 1) -> None:
-        """Raise what `reserve` would raise now: Draining, TooManyImages or Overloaded."""
+        """Raise what `reserve` would raise now: NotReady, Draining, TooManyImages or Overloaded."""
+        if not self._left:
+            raise NotReady(_NOBODY_LEFT)
         if self._closed:
             raise Draining("this model is being taken out of service; ask again shortly")
         if size > self.policy.max_size:
             raise TooManyImages(
                 f"{size} images in one request; this model takes up to {self.policy.max_size}. Split the request."
             )
-        if self._waiting + size > self.policy.max_queue:
+        if self._seats.waiting + size > self.policy.max_queue:
             self._rejected += 1
             raise Overloaded(
-                f"{self._waiting} images wait already, of at most {self.policy.max_queue}",
+                f"{self._seats.waiting} images wait already, of at most {self.policy.max_queue}",
                 retry_after_s=self._backlog_s(),
             )
 
@@ -97,39 +113,24 @@ class Batcher:
         rank = level - self.policy.default_priority
         ticket = Ticket(self, size, level, rank, patience_s, self._loop.create_future())
         ticket.arm(self._loop.call_later(patience_s, self._expire, ticket))
-        with self._changed:
-            self._waiting += size
+        self._seats.admit(ticket)
         self._open.add(ticket)
         self._all_left.clear()
         return ticket
 
     def submit(self, ticket: Ticket, rows: Rows) -> None:
         """Queue a ticket's rows, from any thread."""
-        if len(rows) != ticket.size:
-            raise ValueError(f"{len(rows)} rows for a ticket of {ticket.size}")
-        with self._changed:
-            if not ticket.seated or ticket.departed:
-                return  # its caller left while the rows were made
-            ticket.rows, ticket.submitted, ticket.queued = rows, time.monotonic(), True
-            first = not self._queue
-            self._queue.append(ticket)
-            self._queued += ticket.size
-            if (
-                first or self._queued >= self.policy.max_size
-            ):  # an instance that gathers is woken only when it has enough
-                self._changed.notify()
+        self._seats.queue(ticket, rows)
 
     def fail(self, ticket: Ticket, error: Exception) -> None:
         """Settle a ticket with an error, from any thread."""
-        with self._changed:
-            self._unseat(ticket)
+        self._seats.release(ticket)
         self._post(lambda: ticket.settle(error))
 
     def leave(self, ticket: Ticket) -> None:
         """Take back whatever a ticket still holds; on the loop only."""
-        with self._changed:
-            self._departed += ticket.unanswered
-            self._unseat(ticket)
+        self._departed += ticket.unanswered
+        self._seats.release(ticket)
         ticket.close()
         self._open.discard(ticket)
         if not self._open:
@@ -137,134 +138,102 @@ class Batcher:
 
     def statistics(self) -> BatchStatistics:
         """Counts since the start."""
-        with self._changed:
+        health = self.health()
+        with self._lock:
             return BatchStatistics(
-                self._waiting, self._calls, self._images, self._rejected, self._expired, self._departed, self._failed
+                self._seats.waiting,
+                self._calls,
+                self._images,
+                self._rejected,
+                self._expired,
+                self._departed,
+                self._failed,
+                health.instances - health.sound,
             )
 
+    def health(self) -> Health:
+        """Which instances take work now, and why the others do not."""
+        return examine(self._pulses, self._limits, time.monotonic())
+
     async def drain(self) -> None:
-        """Refuse new tickets, wait until every admitted one is settled and left, and stop the instances."""
+        """Refuse new tickets, wait until every admitted one is settled and left, and stop the instances.
+
+        A call that hangs does not keep it: its tickets have their deadlines, and nobody waits for its thread.
+        """
         self._closed = True
+        self._seats.hurry()
         await self._all_left.wait()
         self.stop()
 
     def stop(self) -> None:
-        """Stop now: what is not running gets Draining; a call that runs ends by itself and its tickets are settled."""
+        """Stop now: what is not running gets Draining at once; what runs a moment later, unless its call ends first."""
         self._closed = True
-        with self._changed:
-            self._stopping = True
-            waiting = [ticket for ticket in self._open if ticket.seated]
-            for ticket in waiting:
-                self._unseat(ticket)
-            self._changed.notify_all()
-        for ticket in waiting:
-            ticket.settle(Draining("the service is shutting down"))
+        self._seats.stop()
+        self._turn_away(Draining(_SHUTTING_DOWN))
+        if self._open:
+            self._loop.call_later(_LAST_SECONDS, self._give_up)
 
-    # What follows runs in the instances' threads.
+    def _turn_away(self, error: ServiceError) -> None:
+        """Settle every ticket that no instance has taken."""
+        for ticket in self._open:
+            if self._seats.release(ticket):
+                ticket.settle(error)
 
-    def _work(self, run: Run) -> None:
-        buffer = Buffer(self.policy.max_size)
-        while batch := self._take():
-            started = time.monotonic()
-            outcome = self._call(run, buffer.join([ticket.rows for ticket in batch if ticket.rows is not None]))
-            self._finish(batch, outcome, started, time.monotonic())
+    def _give_up(self) -> None:
+        for ticket in self._open:
+            ticket.settle(Draining(_SHUTTING_DOWN))
 
-    def _take(self) -> list[Ticket]:
-        """The next batch, oldest first; empty only when the batcher stops."""
-        with self._changed:
-            while True:
-                while not self._queue and not self._stopping:
-                    self._changed.wait()
-                if self._stopping:
-                    return []
-                self._gather()
-                if batch := self._pop():
-                    if self._queue:
-                        self._changed.notify()  # enough is left for another instance
-                    return batch
+    # What follows is called by the instances, in their threads.
 
-    def _gather(self) -> None:
-        """Wait for company until the window of the oldest ticket closes, or a full batch is there."""
-        while self._queue and self._queued < self.policy.max_size and not (self._closed or self._stopping):
-            left = self._queue.waiting_since() + self.policy.window_ms / 1000 - time.monotonic()
-            if left <= 0:
-                return
-            self._changed.wait(left)
+    def take(self) -> list[Part]:
+        """Wait for the next batch; empty only when the batcher stops."""
+        return self._seats.take()
 
-    def _pop(self) -> list[Ticket]:
-        """Tickets that fit together, strictly in the line's order: none is overtaken by one of its own level."""
-        batch: list[Ticket] = []
-        room, now = self.policy.max_size, time.monotonic()
-        while self._queue:
-            ticket = self._queue.first()
-            if ticket.deadline <= now:
-                self._unseat(ticket)  # its timer is due and settles it
-                continue
-            if ticket.size > room or (batch and not alike(batch[0], ticket)):
-                break
-            batch.append(ticket)
-            room -= ticket.size
-            self._unseat(ticket, keep_rows=True)
-        return batch
+    def pause(self, seconds: float) -> bool:
+        """Wait; False once the batcher stops."""
+        return self._seats.pause(seconds)
 
-    def _unseat(self, ticket: Ticket, keep_rows: bool = False) -> None:
-        """Free the ticket's seat, and its place in the queue; under the lock."""
-        if ticket.queued:
-            self._queue.remove(ticket)
-            self._queued -= ticket.size
-            ticket.queued = False
-        if ticket.seated:
-            self._waiting -= ticket.size
-            ticket.seated = False
-        if not keep_rows:
-            ticket.rows = None
-
-    def _call(self, run: Run, rows: Rows) -> Rows | Exception:
-        try:
-            answers = run(rows)
-        except ServiceError as error:
-            return error
-        except Exception as error:  # the edge of the thread: it reports to the callers
-            return ModelFailed(f"the model call failed: {type(error).__name__}")
-        if len(answers) != len(rows):
-            return ModelFailed(f"the model gave {len(answers)} answers for {len(rows)} images")
-        return answers
-
-    def _finish(self, batch: list[Ticket], outcome: Rows | Exception, started: float, ended: float) -> None:
-        size, seconds = sum(ticket.size for ticket in batch), ended - started
-        with self._changed:
+    def ran(self, images: int, seconds: float, failed: bool) -> None:
+        """Count a model call."""
+        with self._lock:
             self._calls += 1
-            self._images += size
-            self._failed += isinstance(outcome, Exception)
-            self._seconds_per_image += 0.1 * (seconds / size - self._seconds_per_image)
-        self._post(lambda: _settle(batch, outcome, started, ended))
-        if self._observe is not None:
-            self._observe(size, seconds)
+            self._images += images
+            self._failed += failed
+            self._seconds_per_image += 0.1 * (seconds / images - self._seconds_per_image)
+
+    def settle(self, outcomes: list[Outcome]) -> None:
+        """Give tickets what became of them."""
+        self._post(lambda: _settle(outcomes))
+
+    def gone(self) -> None:
+        """An instance takes nothing any more; with the last one, whatever waits is told so."""
+        with self._lock:
+            self._left -= 1
+            nobody = not self._left
+        self._seats.wake()
+        if nobody:
+            self._post(lambda: self._turn_away(NotReady(_NOBODY_LEFT)))
 
     def _post(self, callback: Callable[[], None]) -> None:
         """Run on the loop; a loop that is closed has nobody left to tell."""
-        if not self._loop.is_closed():
+        try:
             self._loop.call_soon_threadsafe(callback)
+        except RuntimeError:
+            if not self._loop.is_closed():
+                raise
 
     def _expire(self, ticket: Ticket) -> None:
-        with self._changed:
-            if ticket.departed:
-                return
-            self._expired += 1
-            self._unseat(ticket)
+        if ticket.departed:
+            return
+        self._expired += 1
+        self._seats.release(ticket)
         ticket.settle(DeadlineExceeded(f"no answer within {ticket.patience_s * 1000:g} ms"))
 
     def _backlog_s(self) -> float:
         """Seconds until what waits now has run, at the recent pace."""
-        return max(1.0, math.ceil(self._waiting * self._seconds_per_image / max(1, len(self._threads))))
+        return max(1.0, math.ceil(self._seats.waiting * self._seconds_per_image / max(1, len(self._threads))))
 
 
-def _settle(batch: list[Ticket], outcome: Rows | Exception, started: float, ended: float) -> None:
-    if isinstance(outcome, Exception):
-        for ticket in batch:
-            ticket.settle(outcome)
-        return
-    size, end = len(outcome), 0
-    for ticket in batch:
-        begin, end = end, end + ticket.size
-        ticket.settle(Answer(outcome[begin:end], started - ticket.submitted, ended - started, size))
+def _settle(outcomes: list[Outcome]) -> None:
+    for ticket, outcome in outcomes:
+        ticket.settle(outcome)

@@ -5,7 +5,7 @@ Knows nothing of HTTP. A version that does not hold is kept with its reason, and
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from export.errors import ExportError
 from export.manifest import Manifest, Variant, check_files, read_manifest
 from export.repository import version_dir
-from service.errors import ModelNotFound, NotReady, ServiceError, StartError
+from service.errors import DeviceLost, ModelNotFound, NotReady, ServiceError, StartError
 from service.opening import open_session
 from service.policy import BatchPolicy
 from service.running import AS_EXPORTED, Running, adapts, choose
@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 class ReadyVersion:
     """A version that may be asked.
 
-    sessions: one per instance. policy: with max_size bounded by the manifest's. adaptive: its norm follows the traffic,
-    so an answer depends on earlier ones. remark: what an operator should know of it, such as that its folder changed
-    for the worse.
+    sessions: one per instance. policy: with max_size bounded by the manifest's. sample: one golden image,
+    (1, height, width, channels). adaptive: its norm follows the traffic, so an answer depends on earlier ones.
+    remark: what an operator should know of it, such as that its folder changed for the worse.
     """
 
     name: str
@@ -40,6 +40,7 @@ class ReadyVersion:
     policy: BatchPolicy
     placement: Placement
     variant: Variant
+    sample: NDArray[Any] = field(compare=False, repr=False)
     adaptive: bool = False
     remark: str = ""
 
@@ -51,11 +52,12 @@ class ReadyVersion:
 
 @dataclass(frozen=True, slots=True)
 class BrokenVersion:
-    """A version that is left out, and why."""
+    """A version that is left out, and why. fatal: only a new process may find it sound."""
 
     name: str
     version: int
     reason: str
+    fatal: bool = False
 
 
 Entry = ReadyVersion | BrokenVersion
@@ -139,10 +141,12 @@ def load_version(
         )
         for session in sessions:
             session.warm_up((1, policy.max_size), manifest)
-            replay(folder, manifest, variant, session)
+            sample = replay(folder, manifest, variant, session)
             session.follow_traffic()
     except StartError:
         raise
+    except DeviceLost as error:
+        return _broken(name, version, str(error), fatal=True)
     except (ExportError, ServiceError) as error:
         return _broken(name, version, str(error))
     except Exception as error:  # a graph may fail in any way; the other versions must not notice
@@ -157,11 +161,15 @@ def load_version(
     )
     if adapts(variant, running):
         log.warning("%s version %d: its norm follows the last %d images", name, version, running.adapt_images)
-    return ReadyVersion(name, version, manifest, sessions, policy, placement, variant, adapts(variant, running))
+    moving = adapts(variant, running)
+    return ReadyVersion(name, version, manifest, sessions, policy, placement, variant, sample, moving)
 
 
-def replay(folder: Path, manifest: Manifest, variant: Variant, session: Session) -> None:
-    """Hold a session against the golden answers, alone and in company. Raises SessionError beyond the tolerance."""
+def replay(folder: Path, manifest: Manifest, variant: Variant, session: Session) -> NDArray[Any]:
+    """Hold a session against the golden answers, alone and in company. Raises SessionError beyond the tolerance.
+
+    Returns the first of the golden images, (1, height, width, channels).
+    """
     images, wanted = _goldens(folder / variant.goldens, manifest)
     size = min(len(images), manifest.max_batch, 32)
     for step in {1, size}:
@@ -173,6 +181,7 @@ def replay(folder: Path, manifest: Manifest, variant: Variant, session: Session)
                 f"{folder}: its golden answers differ by {error:.3g} in batches of {step}; its manifest allows "
                 f"{variant.tolerance:g}. Export the version again on this kind of device."
             )
+    return images[:1].copy()
 
 
 def _goldens(path: Path, manifest: Manifest) -> tuple[NDArray[Any], NDArray[np.float32]]:
@@ -207,9 +216,9 @@ def _choose(name: str, version: int | None, entries: list[Entry]) -> ReadyVersio
     if version is not None and version not in {entry.version for entry in entries}:
         raise ModelNotFound(f"model {name!r} has no version {version}; GET /v1/models/{name} lists them")
     which = f"model {name!r}" if version is None else f"version {version} of model {name!r}"
-    raise NotReady(f"{which} did not pass its checks; GET /v1/models/{name} says why")
+    raise NotReady(f"{which} is not ready; GET /v1/models/{name} says why")
 
 
-def _broken(name: str, version: int, reason: str) -> BrokenVersion:
+def _broken(name: str, version: int, reason: str, fatal: bool = False) -> BrokenVersion:
     log.error("%s version %d is left out: %s", name, version, reason)
-    return BrokenVersion(name, version, reason)
+    return BrokenVersion(name, version, reason, fatal)

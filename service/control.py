@@ -7,17 +7,20 @@ and forgotten. Knows nothing of HTTP.
 import asyncio
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 
 from export.errors import ExportError
 from export.repository import model_names
-from service.catalog import BrokenVersion, Catalog, ReadyVersion, assemble
+from service.catalog import BrokenVersion, Catalog, Entry, ReadyVersion, assemble
 from service.errors import ControlRefused, Draining, ModelNotFound, NotReady, ServiceError
+from service.health import Health
 from service.metrics import Metrics
 from service.settings import Settings
 from service.stock import Item, Stock
 from service.visit import Served
 
 log = logging.getLogger(__name__)
+_LOOK_SECONDS = 1.0  # from one look at the instances to the next; probes look for themselves
 
 
 class Control:
@@ -31,7 +34,9 @@ class Control:
         self._items: dict[str, dict[int, Item]] = {}
         self._one_at_a_time = asyncio.Lock()
         self._leaving: dict[asyncio.Task[None], Served] = {}
+        self._healths: dict[tuple[str, int], Health] = {}
         self._polling: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._stopped = False
         self.catalog = Catalog((), (), settings.default_model)
         self.served: dict[tuple[str, int], Served] = {}
@@ -39,6 +44,7 @@ class Control:
     async def start(self) -> None:
         """Load what is to serve from the start. Raises RepositoryError, StartError, ModelNotFound."""
         await self._bring(await self._first_names())
+        self._watching = asyncio.create_task(self._watch())
         if self._settings.model_control == "poll":
             self._polling = asyncio.create_task(self._poll())
 
@@ -52,10 +58,10 @@ class Control:
         if name not in await self._names():
             raise ModelNotFound(f"the repository has no model {name[:100]!r}")
         await self._bring([name], again=True)
-        items = self._items[name]
-        if not items:
+        entries = self.catalog.versions(name)
+        if not entries:
             raise ControlRefused(f"model {name!r} has no versions")
-        if reason := _reason(items[max(items)]):
+        if reason := _reason(entries[-1]):
             raise ControlRefused(reason)
 
     async def unload(self, name: str) -> None:
@@ -81,11 +87,27 @@ class Control:
         names: set[str] = set()
         if self._settings.model_control == "explicit":
             names = set(await self._names())
-        listed = [_listed(item) for _, items in sorted(self._items.items()) for _, item in sorted(items.items())]
+        listed = [_listed(entry) for name in self.catalog.names() for entry in self.catalog.versions(name)]
         return listed + [
             {"name": name, "version": "", "state": "UNAVAILABLE", "reason": "not loaded"}
             for name in sorted(names - self._items.keys())
         ]
+
+    def look(self) -> None:
+        """Take out of the catalog what does not answer now, and back into it what does again."""
+        before = self._healths
+        self._healths = {key: served.batcher.health() for key, served in self.served.items()}
+        if self._healths == before:
+            return
+        for key, health in self._healths.items():
+            _tell(key, before.get(key, health), health)
+        self._assemble()
+
+    def alive(self) -> bool:
+        """False once something is broken that only a new process may mend."""
+        self.look()
+        fatal = any(entry.fatal for entry in self.catalog.broken)
+        return not fatal and all(health.alive for health in self._healths.values())
 
     def close(self) -> None:
         """Follow no more changes."""
@@ -95,6 +117,8 @@ class Control:
     def stop(self) -> None:
         """End every batcher now; what waits is answered with Draining."""
         self.close()
+        if self._watching:
+            self._watching.cancel()
         self._stopped = True
         for served in (*self.served.values(), *self._leaving.values()):
             served.batcher.stop()
@@ -126,12 +150,20 @@ class Control:
             except Exception:  # the edge of the task: the next look may go better
                 log.exception("looking at the repository")
 
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                self.look()
+            except Exception:  # the edge of the task: the next look may go better
+                log.exception("looking at the instances")
+
     async def _bring(self, names: Iterable[str], again: bool = False) -> None:
         """Survey these models one after the other, and let each serve as it was found."""
         async with self._one_at_a_time:
             for name in names:
                 known = self._items.get(name, {})
-                found = await asyncio.to_thread(self._stock.survey, name, known, again)
+                found = await asyncio.to_thread(self._stock.survey, name, self._as_they_are(known, again), again)
                 if self._stopped:
                     raise Draining("the service is shutting down")
                 if found != known or name not in self._items:
@@ -149,11 +181,33 @@ class Control:
                 key = (entry.name, entry.version)
                 old = before.get(key)
                 same = old is not None and old.entry.sessions is entry.sessions
-                served[key] = old if old is not None and same else Served(entry, self._metrics)
+                limits = self._settings.call_limits()
+                served[key] = old if old is not None and same else Served(entry, self._metrics, limits)
         self._items, self.served = items, served
-        self.catalog = assemble(entries, self._settings.default_model)
+        self._healths = {key: one.batcher.health() for key, one in served.items()}
+        self._assemble()
         staying = set(map(id, served.values()))
         return [self._see_out(old) for old in before.values() if id(old) not in staying]
+
+    def _assemble(self) -> None:
+        entries = [item.entry for versions in self._items.values() for item in versions.values()]
+        self.catalog = assemble(map(self._as_it_is, entries), self._settings.default_model)
+
+    def _as_it_is(self, entry: Entry) -> Entry:
+        """A version as it was loaded, or what its instances have made of it since."""
+        health = self._healths.get((entry.name, entry.version))
+        if isinstance(entry, BrokenVersion) or health is None or health.sound == health.instances:
+            return entry
+        if not health.sound:
+            return BrokenVersion(entry.name, entry.version, health.trouble, not health.alive)
+        remark = f"{health.sound} of {health.instances} instances take work: {health.trouble}"
+        return replace(entry, remark=f"{entry.remark}; {remark}" if entry.remark else remark)
+
+    def _as_they_are(self, items: dict[int, Item], again: bool) -> dict[int, Item]:
+        """What a survey shall start from: asked to load again, it also tries anew what was sound and is not now."""
+        if not again:
+            return items
+        return {version: replace(item, entry=self._as_it_is(item.entry)) for version, item in items.items()}
 
     def _see_out(self, served: Served) -> asyncio.Task[None]:
         task = asyncio.create_task(served.retire())
@@ -165,9 +219,9 @@ class Control:
     def _note(self, name: str, known: dict[int, Item], found: dict[int, Item]) -> None:
         for version, item in found.items():
             if version not in known or known[version].entry != item.entry:
-                change = "loaded" if not _reason(item) else "refused"
+                change = "loaded" if not _reason(item.entry) else "refused"
                 self._metrics.changed(name, change)
-                log.info("%s version %d: %s %s", name, version, change, _reason(item))
+                log.info("%s version %d: %s %s", name, version, change, _reason(item.entry))
         for version in known.keys() - found.keys():
             log.info("%s version %d: serves no longer", name, version)
 
@@ -177,14 +231,19 @@ class Control:
             raise ControlRefused(f"model control is {mode!r}; load and unload want --model-control explicit")
 
 
-def _listed(item: Item) -> dict[str, str]:
-    entry = item.entry
+def _tell(key: tuple[str, int], before: Health, now: Health) -> None:
+    if now.trouble and now != before:
+        log.error("%s version %d: %d of %d instances take work: %s", *key, now.sound, now.instances, now.trouble)
+    elif before.trouble:
+        log.warning("%s version %d answers again", *key)
+
+
+def _listed(entry: Entry) -> dict[str, str]:
     state = "UNAVAILABLE" if isinstance(entry, BrokenVersion) else "READY"
-    return {"name": entry.name, "version": str(entry.version), "state": state, "reason": _reason(item)}
+    return {"name": entry.name, "version": str(entry.version), "state": state, "reason": _reason(entry)}
 
 
-def _reason(item: Item) -> str:
-    entry = item.entry
+def _reason(entry: Entry) -> str:
     return entry.reason if isinstance(entry, BrokenVersion) else entry.remark
 
 

@@ -62,12 +62,16 @@ class Engine:
     def ready(self) -> bool:
         """True while requests for the default model, or without one for every model, would be let in."""
         try:
-            self._open_control()
+            self._open_control().look()
             if self.describe().default is not None:
                 self.describe().find(None, None)
         except (NotReady, ModelNotFound):
             return False
         return bool(self.describe().ready)
+
+    def alive(self) -> bool:
+        """False once an instance or its device is broken in a way that only a new process may mend."""
+        return self._control is None or self._control.alive()
 
     @property
     def in_flight(self) -> int:

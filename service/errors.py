@@ -21,6 +21,7 @@ ServiceError                     500  internal
 │   └── RateLimited              429  rate_limited        (with Retry-After)
 ├── Overloaded                   429  queue_full          (with Retry-After)
 ├── ModelFailed                  500  model_failed
+│   └── DeviceLost               500  model_failed
 ├── NotReady                     503  not_ready
 │   └── Draining                 503  draining
 └── DeadlineExceeded             504  deadline_exceeded
@@ -178,6 +179,10 @@ class ModelFailed(ServiceError):  # noqa: N818
     """The model call raised, or gave something that is no answer."""
 
     code = "model_failed"
+
+
+class DeviceLost(ModelFailed):
+    """The device computes nothing for this process any more; only a new process may find it well."""
 
 
 class NotReady(ServiceError):  # noqa: N818

@@ -3,8 +3,8 @@
 A recording knows addresses, so each size has buffers of its own that never move, and a call is padded to the next size.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from export.manifest import Manifest
+from service.lane import Lane
 from service.providers import buckets
 from service.session import Placement, Session
 
@@ -37,14 +38,14 @@ class GraphSession(Session):
 
     def __init__(self, path: Path, manifest: Manifest, placement: Placement, largest: int) -> None:
         super().__init__(path, manifest, placement)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="graphs")
+        self._lane = Lane("graphs")
         self._device = (placement.device.partition(":")[0], placement.ordinal)
         self._buckets = [self._bucket(number, size, manifest) for number, size in enumerate(buckets(largest), start=1)]
 
-    def run(self, images: NDArray[Any]) -> NDArray[np.float32]:
+    def _answer(self, images: NDArray[Any]) -> NDArray[np.float32]:
         largest = len(self._buckets[-1].images)
         starts = range(0, len(images), largest)
-        parts = [self._thread.submit(self._run, images[start : start + largest]).result() for start in starts]
+        parts = [self._lane.call(partial(self._run, images[start : start + largest])) for start in starts]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def warm_up(self, batches: tuple[int, ...], manifest: Manifest) -> None:

@@ -122,7 +122,7 @@ _COUNTS = {
     "rejected": ("harmonic_rejected", "Requests refused because the queue was full."),
     "expired": ("harmonic_expired", "Requests whose deadline passed."),
     "departed": ("harmonic_cancelled", "Requests whose caller left before the answer."),
-    "failed_calls": ("harmonic_failed_calls", "Model calls that raised."),
+    "failed_calls": ("harmonic_failed_calls", "Model calls that raised, or gave nothing that is an answer."),
 }
 
 
@@ -166,6 +166,14 @@ class _Reader(Collector):
         for served in catalog.ready:
             limits.add_metric([served.name, str(served.version)], served.policy.max_queue)
         yield limits
+        unsound = GaugeMetricFamily(
+            "harmonic_unsound_instances",
+            "Instances that take no work: their calls fail, hang or ended.",
+            labels=_LABELS,
+        )
+        for (name, version), counts in statistics.items():
+            unsound.add_metric([name, str(version)], counts.unsound_instances)
+        yield unsound
         for field, (metric, text) in _COUNTS.items():
             counter = CounterMetricFamily(metric, text, labels=_LABELS)
             for (name, version), counts in statistics.items():

@@ -86,7 +86,7 @@ class NativeSession(Session):
         if on_cuda:  # the copy of the logits waits for the stream; the call itself need not
             self._options.add_run_config_entry("disable_synchronize_execution_providers", "1")
 
-    def run(self, images: NDArray[Any]) -> NDArray[np.float32]:
+    def _answer(self, images: NDArray[Any]) -> NDArray[np.float32]:
         with torch.inference_mode(), self._on_stream():
             pixels = images if images.flags.writeable else images.copy()  # PyTorch wraps no read-only memory
             features = self._stem(torch.from_numpy(pixels).to(self._device, non_blocking=True))

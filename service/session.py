@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from export.manifest import Manifest, Variant
 from service.cpus import usable_cpus
+from service.device_loss import is_device_lost
 from service.diagnosis import Runtime, lacking, why_no_cuda
-from service.errors import ServiceError, StartError
+from service.errors import DeviceLost, ServiceError, StartError
 from service.providers import CUDA, TENSORRT, GpuOptions, providers, wanted
 
 _NO_OPTIONS = GpuOptions()
@@ -61,7 +62,18 @@ class Session:
         check_ends(self._session, path, (manifest.input, kind, manifest.pixels.shape), manifest.output)
 
     def run(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """images: (n, height, width, channels), of the manifest's dtype. Returns the logits, (n, classes)."""
+        """images: (n, height, width, channels), of the manifest's dtype. Returns the logits, (n, classes).
+
+        Raises DeviceLost where only a new process helps, and whatever else the runtime raises.
+        """
+        try:
+            return self._answer(images)
+        except Exception as error:
+            if is_device_lost(error):
+                raise DeviceLost(f"{self.provider} is lost to this process: {_first_line(error)}") from error
+            raise
+
+    def _answer(self, images: NDArray[Any]) -> NDArray[np.float32]:
         (logits,) = self._session.run(self._outputs, {self._input: images})
         return np.asarray(logits, dtype=np.float32)
 

@@ -17,6 +17,7 @@ from service.accelerators import Accelerators
 from service.connections import ConnectionLimits
 from service.decode import Limits
 from service.errors import StartError
+from service.health import CallLimits
 from service.keys import Key, Keyring, read_keys
 from service.policy import BatchPolicy
 from service.running import Running, StemChoice
@@ -30,7 +31,7 @@ _Levels = Annotated[int, Field(ge=1, le=64)]
 _Milliseconds = Annotated[float, Field(ge=0, le=3_600_000)]
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _Port = Annotated[int, Field(ge=0, le=65535)]
-_POLICY, _LIMITS, _CONNECTIONS = BatchPolicy(), Limits(), ConnectionLimits()
+_POLICY, _LIMITS, _CONNECTIONS, _CALLS = BatchPolicy(), Limits(), ConnectionLimits(), CallLimits()
 
 
 class ModelSettings(BaseModel):
@@ -90,6 +91,14 @@ class Settings(Accelerators):
     policies: dict[str, ModelSettings] = Field(
         default_factory=dict,
         description='JSON, batching of single models: `{"cifar10": {"max_size": 64, "window_ms": 2}}`.',
+    )
+    call_failures: _Size = Field(
+        _CALLS.failures,
+        description="Model calls in a row that may fail before an instance must answer a golden image to go on.",
+    )
+    call_seconds: _Seconds = Field(
+        _CALLS.call_seconds,
+        description="Longest time of one model call, in seconds; beyond it the instance is taken for hung.",
     )
     body_bytes: _Size = Field(_LIMITS.body_bytes, description="Most bytes of a request's body; more is a 413.")
     body_seconds: _Seconds = Field(
@@ -199,6 +208,10 @@ class Settings(Accelerators):
             decode_seconds=self.decode_seconds,
             json_bytes=self.json_bytes,
         )
+
+    def call_limits(self) -> CallLimits:
+        """What model calls may do before an instance takes no more work."""
+        return CallLimits(self.call_failures, self.call_seconds)
 
     def connection_limits(self) -> ConnectionLimits:
         """What one connection may take."""

@@ -3,8 +3,9 @@
 import asyncio
 import time
 from dataclasses import dataclass
+from enum import Enum, auto
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,21 +39,32 @@ class Desk(Protocol):
         """Take back whatever a ticket still holds."""
 
 
+class Stage(Enum):
+    """How far a ticket has come; it never goes back."""
+
+    SEATED = auto()  # admitted; its rows are being made
+    QUEUED = auto()  # its rows wait for an instance
+    TAKEN = auto()  # an instance has its rows
+    DONE = auto()  # it holds nothing: settled early, or left
+
+
 class Ticket:
-    """A seat in the queue, held from admission until its rows run. Leaving the `with` block gives everything back."""
+    """A seat in the queue, held from admission until its rows run. Leaving the `with` block gives everything back.
+
+    `enqueue`, `take` and `release` move it from stage to stage: they are its desk's alone, under the desk's lock.
+    """
 
     __slots__ = (
         "_desk",
         "_future",
+        "_rows",
         "_timer",
         "deadline",
         "level",
         "patience_s",
-        "queued",
         "rank",
-        "rows",
-        "seated",
         "size",
+        "stage",
         "submitted",
     )
 
@@ -67,10 +79,14 @@ class Ticket:
         self.rank = rank  # 0 for the usual priority of its model, below for what is more urgent, above for what is less
         self.patience_s = patience_s
         self.deadline = time.monotonic() + patience_s
-        self.rows: Rows | None = None
+        self._rows: Rows | None = None
         self.submitted = 0.0
-        self.seated = True  # counts as waiting
-        self.queued = False
+        self.stage = Stage.SEATED
+
+    @property
+    def waits(self) -> bool:
+        """True from admission until its rows are taken, or it leaves."""
+        return self.stage is Stage.SEATED or self.stage is Stage.QUEUED
 
     @property
     def departed(self) -> bool:
@@ -112,6 +128,25 @@ class Ticket:
             self._future.set_exception(answer)
             self._future.exception()  # a caller that left never looks at it; that is no news
 
+    def enqueue(self, rows: Rows) -> None:
+        """Its rows are there."""
+        self._rows, self.submitted, self.stage = rows, time.monotonic(), Stage.QUEUED
+
+    def kind(self) -> "tuple[tuple[int, ...], np.dtype[Any]]":
+        """Shape and type of a queued ticket's rows; tickets of one kind may share an array."""
+        rows = self._queued()
+        return rows.shape[1:], rows.dtype
+
+    def take(self) -> Rows:
+        """Give a queued ticket's rows away: whoever has them may keep them, whatever becomes of the ticket."""
+        rows = self._queued()
+        self._rows, self.stage = None, Stage.TAKEN
+        return rows
+
+    def release(self) -> None:
+        """Hold nothing any more."""
+        self._rows, self.stage = None, Stage.DONE
+
     def arm(self, timer: asyncio.TimerHandle) -> None:
         """Keep the deadline's timer, to be stopped when the ticket is left."""
         self._timer = timer
@@ -121,17 +156,18 @@ class Ticket:
         if self._timer is not None:
             self._timer.cancel()
         self._future.cancel()
-        self.rows = None
+
+    def _queued(self) -> Rows:
+        if self._rows is None:
+            raise RuntimeError(f"a ticket that is {self.stage.name} has no rows to give")
+        return self._rows
 
 
-def alike(first: Ticket, other: Ticket) -> bool:
-    """True if two tickets may share an array."""
-    return (
-        first.rows is not None
-        and other.rows is not None
-        and first.rows.shape[1:] == other.rows.shape[1:]
-        and first.rows.dtype == other.rows.dtype
-    )
+class Part(NamedTuple):
+    """A ticket's share of a model call: its rows are the call's own, and stay when the ticket's caller leaves."""
+
+    ticket: Ticket
+    rows: Rows
 
 
 class Buffer:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from service.batcher import Batcher
 from service.catalog import ReadyVersion
-from service.errors import ModelFailed, TooManyImages
+from service.errors import TooManyImages
 from service.exchange import Work, current
+from service.health import CallLimits
 from service.metrics import Metrics, VersionMetrics
 from service.preparation import Preparation
 from service.tally import Tally
@@ -34,13 +35,14 @@ class Outcome:
 class Served:
     """A ready version with its batcher, from its first visit to its last. On the loop only."""
 
-    def __init__(self, entry: ReadyVersion, metrics: Metrics) -> None:
+    def __init__(self, entry: ReadyVersion, metrics: Metrics, limits: CallLimits) -> None:
         self.entry = entry
         self.tally = Tally()
         self.metrics = metrics.version(entry.name, entry.version)
         runs = [session.run for session in entry.sessions]
         observe = partial(_observe, self.metrics, self.tally)  # knows nothing of self: no cycle keeps a model in memory
-        self.batcher = Batcher(runs, entry.policy, observe, name=f"{entry.name}-{entry.version}")
+        name = f"{entry.name}-{entry.version}"
+        self.batcher = Batcher(runs, entry.sample, entry.policy, limits, observe, name)
         self._visits = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -120,8 +122,6 @@ class Visit:
             )
 
     def _outcome(self, answer: Answer, decode_s: float) -> Outcome:
-        if not np.isfinite(answer.rows).all():
-            raise ModelFailed("the model gave an answer that is no number")
         self._answered = time.monotonic()
         return Outcome(answer.rows, decode_s, answer.queue_s, answer.run_s, answer.batch_size)
 

@@ -50,10 +50,10 @@ def probes(engine: Engine) -> APIRouter:
     """Alive, and ready."""
     routes = APIRouter(tags=["service"])
 
-    @routes.get("/livez")
-    async def alive() -> Health:
-        """200 while the process answers at all."""
-        return Health(status="alive")
+    @routes.get("/livez", responses={200: {"model": Health}, 503: {"model": Health}}, response_model=None)
+    async def alive() -> JSONResponse:
+        """200 while the process can answer; 503 once only a new process can, as after the loss of a device."""
+        return JSONResponse({"status": "alive"}) if engine.alive() else JSONResponse({"status": "not alive"}, 503)
 
     @routes.get("/readyz", responses={200: {"model": Health}, 503: {"model": Health}}, response_model=None)
     async def ready() -> JSONResponse:

@@ -38,15 +38,17 @@ def _about_the_server(routes: APIRouter, engine: Engine) -> None:
         """Name, version and extensions of the server."""
         return {"name": "harmonic", "version": __version__, "extensions": list(EXTENSIONS)}
 
-    @routes.get("/v2/health/live", response_model=None)
-    async def live() -> dict[str, bool]:
-        """200 while the process answers at all."""
-        return {"live": True}
+    @routes.get("/v2/health/live", response_model=None, responses={503: {"description": "Not alive"}})
+    async def live() -> Response:
+        """200 while the process can answer, 503 once only a new process can."""
+        live = engine.alive()
+        return JSONResponse({"live": live}, 200 if live else 503)
 
     @routes.get("/v2/health/ready", response_model=None, responses={503: {"description": "Not ready"}})
     async def ready() -> Response:
         """200 while requests are let in, else 503."""
-        return JSONResponse({"ready": engine.ready()}, 200 if engine.ready() else 503)
+        ready = engine.ready()
+        return JSONResponse({"ready": ready}, 200 if ready else 503)
 
     @routes.get("/v2/models/stats", response_model=None)  # before {name}, or it would be taken for one
     async def all_statistics() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from service.policy import BatchPolicy
 from service.tickets import Answer, Rows
 
 PATIENCE_S = 10
+SAMPLE = np.zeros((1, 1), np.float32)
 
 
 class Model:
@@ -41,7 +42,7 @@ class Model:
 
 @asynccontextmanager
 async def running(*runs: Model, **policy: float) -> AsyncIterator[Batcher]:
-    batcher = Batcher(runs, BatchPolicy(**policy))
+    batcher = Batcher(runs, SAMPLE, BatchPolicy(**policy))
     batcher.start()
     try:
         yield batcher
@@ -258,7 +259,7 @@ def test_rows_that_come_after_the_caller_left_are_dropped():
     asyncio.run(story())
 
 
-def test_a_failing_call_fails_its_own_tickets_only():
+def test_a_failing_call_is_made_again_for_each_ticket_alone_so_that_one_image_costs_nobody_else_the_answer():
     async def story() -> None:
         model = Model(gate_open=False)
         async with running(model, max_size=2) as batcher:
@@ -268,15 +269,17 @@ def test_a_failing_call_fails_its_own_tickets_only():
             await settle_tasks()
             model.gate.set()
             outcomes = await asyncio.gather(first, bad, mate, good, return_exceptions=True)
-            assert [type(outcome) for outcome in outcomes] == [Answer, ModelFailed, ModelFailed, Answer]
-            assert batcher.statistics().failed_calls == 1
+            assert [type(outcome) for outcome in outcomes] == [Answer, ModelFailed, Answer, Answer]
+            assert [outcomes[2].rows.item(), outcomes[2].batch_size] == [2, 1]
+            assert str(model.calls) == "[[0.0], [nan, 1.0], [nan], [1.0], [2.0]]"
+            assert batcher.statistics().failed_calls == 2
 
     asyncio.run(story())
 
 
 def test_an_answer_of_another_length_is_a_failure():
     async def story() -> None:
-        batcher = Batcher([lambda rows: rows[:0]], BatchPolicy())
+        batcher = Batcher([lambda rows: rows[:0]], SAMPLE, BatchPolicy())
         batcher.start()
         with pytest.raises(ModelFailed, match="0 answers for 1"):
             await ask(batcher, 1)

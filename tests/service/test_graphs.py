@@ -49,8 +49,8 @@ def test_calls_from_several_threads_get_their_own_answers(sessions):
 
 def test_a_session_that_is_dropped_takes_its_thread_along(sessions, publish):
     folder = publish()
-    session = GraphSession(folder / "model.onnx", read_manifest(folder), CPU, largest=2)
     before = {thread.ident for thread in threading.enumerate()}
+    session = GraphSession(folder / "model.onnx", read_manifest(folder), CPU, largest=2)
     session.run(np.zeros((1, 8, 8, 3), np.uint8))
     (own,) = [thread for thread in threading.enumerate() if thread.ident not in before]
     del session
