@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
+from harmonic.upright import Upright, resized, whole
+
 _DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
 _LONGER = 1.5  # A hair's straight runs, in lengths of the closings' lines: no spot that a closing fills is as long.
 _TURNS = 0.75  # Directions of runs for each of their pixels.
@@ -32,21 +34,21 @@ class HairRemoval(BaseModel):
     working_side: Annotated[int, Field(ge=16, le=1024)] = 600
 
 
-def remove_hair(image: Image.Image, spec: HairRemoval) -> Image.Image:
+def remove_hair(image: Image.Image | Upright, spec: HairRemoval) -> Image.Image:
     """Fill thin dark lines of an RGB or grey image. The result has at most `working_side` pixels a side."""
-    image = _reduced(image, spec.working_side)
+    image = whole(_reduced(image, spec.working_side))
     pixels = np.asarray(image)
     reach = max(1, round(spec.length * image.height / 2))
     mask = _thin_dark_lines(pixels, reach, spec.threshold)
     return Image.fromarray(_filled(pixels, mask, reach)) if mask.any() else image
 
 
-def _reduced(image: Image.Image, side: int) -> Image.Image:
+def _reduced(image: Image.Image | Upright, side: int) -> Image.Image | Upright:
     if max(image.size) <= side:
         return image
     scale = side / max(image.size)
     width, height = (max(1, round(length * scale)) for length in image.size)
-    return image.resize((width, height), Image.Resampling.BILINEAR)
+    return resized(image, (width, height), Image.Resampling.BILINEAR)
 
 
 def _thin_dark_lines(pixels: NDArray[np.uint8], reach: int, threshold: int) -> NDArray[np.bool_]:

@@ -1,5 +1,4 @@
-"""From any image to the array that a model takes: the only mode conversion, resize and crop, for training and serving
-alike.
+"""From any image to the array that a model takes: the only resize and crop, for training, evaluation and serving alike.
 
 Knows numpy and Pillow; never torch. Normalisation is not done here: it stands inside the model's graph.
 """
@@ -8,12 +7,15 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from harmonic.errors import PixelError
 from harmonic.hair import HairRemoval, remove_hair
 from harmonic.resampling import own_size, to_largest
+from harmonic.upright import Upright, check_range, resized, upright_rgb, whole
+
+__all__ = ["FORMATS", "PixelSpec", "Upright", "check_range", "prepare", "upright_rgb", "with_own_size"]
 
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -82,54 +84,39 @@ class PixelSpec(BaseModel):
         return np.dtype(np.float32 if self.fit == "spectral" else np.uint8)
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
-    """Turn an image as its EXIF orientation says and make it 8-bit RGB: alpha on white, 16-bit grey scaled down.
-
-    Of an animation it takes the frame that the image stands at. PixelError for floating-point pixels, whose range
-    nobody knows.
-    """
-    image = ImageOps.exif_transpose(image)
-    if image.mode == "F":
-        raise PixelError("the image has floating-point pixels of unknown range. Send 8 or 16 bits a channel.")
-    if image.mode.startswith("I"):  # 16 bits a pixel, also where Pillow holds them in 32
-        eight_bit = np.clip(np.asarray(image, dtype=np.int64), 0, 65535) // 257
-        return Image.fromarray(eight_bit.astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def prepare(image: Image.Image, spec: PixelSpec) -> NDArray[Any]:
+def prepare(image: Image.Image | Upright, spec: PixelSpec) -> NDArray[Any]:
     """Bring an upright image into the model's shape.
 
-    image: any size, mode RGB (or one that Pillow converts to the spec's mode without alpha).
+    image: any size; any image as `Upright`, or one that is upright already, of mode RGB (or one that Pillow converts to
+    the spec's mode without alpha). `Upright(image)` and `upright_rgb(image)` give the same, the first in less memory.
     Returns `spec.shape` of `spec.dtype`, C-contiguous. An image that already has the shape keeps every pixel.
     PixelError for an image smaller than the spec's smallest.
     """
     if spec.hair is not None:
-        image = remove_hair(image if image.mode in ("RGB", "L") else image.convert(spec.mode), spec.hair)
+        image = remove_hair(image if image.mode in ("RGB", "L") else whole(image).convert(spec.mode), spec.hair)
     if spec.fit == "spectral":
         return _spectral(image, spec)
-    fitted = _squash(image, spec) if spec.fit == "squash" else _crop(image, spec)
+    fitted = whole(_squash(image, spec) if spec.fit == "squash" else _crop(image, spec))
     pixels = np.asarray(fitted if fitted.mode == spec.mode else fitted.convert(spec.mode), dtype=np.uint8)
     return np.ascontiguousarray(pixels.reshape(spec.shape))
 
 
-def _squash(image: Image.Image, spec: PixelSpec) -> Image.Image:
+def _squash(image: Image.Image | Upright, spec: PixelSpec) -> Image.Image | Upright:
     if image.size == (spec.width, spec.height):
         return image
-    return image.resize((spec.width, spec.height), _FILTERS[spec.interpolation])
+    return resized(image, (spec.width, spec.height), _FILTERS[spec.interpolation])
 
 
-def _spectral(image: Image.Image, spec: PixelSpec) -> NDArray[np.float32]:
+def _spectral(image: Image.Image | Upright, spec: PixelSpec) -> NDArray[np.float32]:
     side = min(image.size)
     if side < spec.smallest:
         raise PixelError(f"the image is {side} pixels high or wide; this model reads from {spec.smallest}.")
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    square = image.crop((left, top, left + side, top + side)).convert(spec.mode)
-    if side > _FINEST * spec.height:  # far beyond what the model can see; the rest of the way is ideal
-        square = square.resize((_FINEST * spec.height,) * 2, Image.Resampling.BOX)
+    box = (left, top, left + side, top + side)
+    finest = _FINEST * spec.height
+    # Far beyond what the model can see it is only averaged; the rest of the way is ideal.
+    square = resized(image, (finest, finest), Image.Resampling.BOX, box) if side > finest else image.crop(box)
+    square = square.convert(spec.mode)
     return with_own_size(np.asarray(square, dtype=np.float64).reshape(*square.size, spec.channels), spec.height)
 
 
@@ -140,7 +127,7 @@ def with_own_size(pixels: NDArray[np.float64], largest: int) -> NDArray[np.float
     return np.ascontiguousarray(np.concatenate([planes, size]).transpose(1, 2, 0), dtype=np.float32)
 
 
-def _crop(image: Image.Image, spec: PixelSpec) -> Image.Image:
+def _crop(image: Image.Image | Upright, spec: PixelSpec) -> Image.Image | Upright:
     """Scale until the short side is `side / crop_fraction`, then cut the centre, with torchvision's rounding of both
     steps.
 
@@ -156,10 +143,10 @@ def _crop(image: Image.Image, spec: PixelSpec) -> Image.Image:
     box = (left * x, top * y, min((left + spec.width) * x, image.width), min((top + spec.height) * y, image.height))
     if image.size == (spec.width, spec.height) and box == (0, 0, *image.size):
         return image
-    return image.resize((spec.width, spec.height), _FILTERS[spec.interpolation], box=box)
+    return resized(image, (spec.width, spec.height), _FILTERS[spec.interpolation], box)
 
 
-def _covering_size(image: Image.Image, width: int, height: int) -> tuple[int, int]:
+def _covering_size(image: Image.Image | Upright, width: int, height: int) -> tuple[int, int]:
     """The smallest size of the image's own aspect ratio that covers width x height."""
     if image.width * height <= image.height * width:
         return width, width * image.height // image.width

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
+from service.callers import Caller, introduce
 from service.errors import BodyTooLarge, Forbidden, RateLimited, ServiceError, Unauthorized
 from service.keys import Holder, Keyring, Scope
 from service.routes.errors import service_error
@@ -37,6 +38,7 @@ class Access:
         except ServiceError as error:
             await _refusal(scope, error)(scope, receive, send)
             return
+        introduce(scope, Caller(holder.key.name, holder.key.priority))
         most = holder.key.body_bytes
         await self._app(scope, receive if most is None else _bounded(receive, most), send)
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from harmonic import __version__
 from service.access import OPEN, Access
-from service.bodies import Buffers
+from service.buffers import Buffers
 from service.engine import Engine
 from service.headers import Headers
 from service.linger import Linger

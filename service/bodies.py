@@ -6,8 +6,6 @@ Knows HTTP's body kinds; decodes no image.
 import asyncio
 import base64
 import binascii
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,8 +13,9 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
+from service.buffers import Share
 from service.decode import Limits
-from service.errors import BodyTooLarge, BodyTooSlow, MediaTypeError, Overloaded, RequestError, TooManyImages
+from service.errors import BodyTooLarge, BodyTooSlow, MediaTypeError, RequestError, TooManyImages
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -28,42 +27,6 @@ _RAW = {
     "application/octet-stream",
     "application/x-www-form-urlencoded",
 }  # the last is what curl says when told nothing
-
-
-class Buffers:
-    """The bytes of all bodies held at once, counted so that their sum is bounded."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._held = 0
-
-    @contextmanager
-    def share(self) -> Iterator["Share"]:
-        """One request's share; given back on leaving."""
-        share = Share(self)
-        try:
-            yield share
-        finally:
-            self._held -= share.held
-
-    def take(self, count: int) -> None:
-        """Count more bytes, or raise Overloaded."""
-        if self._held + count > self._most:
-            raise Overloaded("the bodies of other requests fill the memory set aside for them", retry_after_s=1)
-        self._held += count
-
-
-class Share:
-    """What one request holds of the buffers."""
-
-    def __init__(self, buffers: Buffers) -> None:
-        self._buffers = buffers
-        self.held = 0
-
-    def take(self, count: int) -> None:
-        """Hold more bytes, or raise Overloaded."""
-        self._buffers.take(count)
-        self.held += count
 
 
 class _Images(BaseModel):
@@ -83,9 +46,14 @@ async def read_images(request: Request, limits: Limits, share: Share) -> list[by
         raise RequestError("the body is empty; send an image, multipart parts named 'image', or JSON")
     if kind in _RAW or kind.startswith("image/"):
         return [body]
+    copies = 2 * len(body)  # parts as they come and as they are kept, or JSON's text and what it stands for
+    share.take(copies)
     if len(body) <= _INLINE_BYTES:
-        return _split(kind, boundary, body, limits)
-    return await asyncio.to_thread(_split, kind, boundary, body, limits)
+        images = _split(kind, boundary, body, limits)
+    else:
+        images = await asyncio.to_thread(_split, kind, boundary, body, limits)
+    share.give(copies + len(body) - sum(map(len, images)))
+    return images
 
 
 def _media_type(request: Request) -> tuple[str, bytes]:
@@ -126,11 +94,18 @@ async def read_body(request: Request, limits: Limits, share: Share) -> bytes:
                 total += len(chunk)
                 if total > limits.body_bytes:
                     raise _too_large(limits)
-                share.take(len(chunk))
-                chunks.append(chunk)
+                if chunk:
+                    share.take(len(chunk))
+                    chunks.append(chunk)
     except TimeoutError:
         raise BodyTooSlow(f"the body did not arrive within {limits.body_seconds:g} s") from None
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    if len(chunks) == 1:
+        return chunks[0]
+    share.take(total)  # while they are joined they are there twice
+    body = b"".join(chunks)
+    chunks.clear()
+    share.give(total)
+    return body
 
 
 def _too_large(limits: Limits) -> BodyTooLarge:

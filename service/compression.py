@@ -3,7 +3,7 @@
 import asyncio
 import zlib
 
-from service.bodies import Share
+from service.buffers import Share
 from service.decode import Limits
 from service.errors import BodyTooLarge, MediaTypeError, RequestError
 
@@ -41,7 +41,13 @@ async def inflate(body: bytes, coding: str, limits: Limits, share: Share) -> byt
         parts.append(part)
     if engine.unused_data:
         raise RequestError(f"{len(engine.unused_data)} bytes follow the {coding} body; send one compressed stream")
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    if len(parts) == 1:
+        return parts[0]
+    share.take(total)  # while they are joined they are there twice
+    inflated = b"".join(parts)
+    parts.clear()
+    share.give(total)
+    return inflated
 
 
 def _step(engine: "zlib._Decompress", data: bytes, coding: str) -> bytes:

@@ -13,8 +13,12 @@ from service.errors import ImageTooCostly
 
 _SCAN = b"\xff\xda"  # in JPEG's coded data FF is always followed by 00, so this marks a scan
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF tags
+_BITS, _ROWS = 258, 278
 _SMALL_TILE = 2**20  # pixels that a tile may have, however small its image is
 _SCANS = 16  # over an image of the most pixels; a usual progressive JPEG has 10
+_STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # Pillow's bytes a pixel; else 4
+_TILE = 2**20  # pixels that are converted and turned at once, in harmonic.upright
+_NARROW = 16 * 2**20
 
 
 class Metered(io.BytesIO):
@@ -42,6 +46,43 @@ def check_cost(image: Image.Image, data: bytes, most_pixels: int) -> None:
         raise ImageTooCostly(f"the JPEG has {scans} scans of {pixels:,} pixels each. Save it again, not progressive.")
     if isinstance(image, TiffImagePlugin.TiffImageFile) and _tile_pixels(image) > max(_SMALL_TILE, 4 * pixels):
         raise ImageTooCostly("the TIFF's tiles are far larger than its image. Save it again in strips.")
+
+
+def memory(image: Image.Image, data: bytes) -> int:
+    """Bytes that decoding an opened image and bringing it into a model's shape take at most, beside `data` themselves.
+
+    By format, from what Pillow and the libraries under it allocate: measured by tests/service/test_memory.py.
+    """
+    pixels = image.width * image.height
+    stored = _STORED.get(image.mode, 4) * pixels
+    turned = 20 * min(pixels, _TILE)  # a tile of the picture at each step from its mode to upright RGB
+    if pixels > _TILE:
+        turned += 4 * pixels if max(image.size) > _TILE else _NARROW  # whole rows, and the rows between two resizes
+    return stored + turned + _beside(image, data, pixels, stored) + len(data)
+
+
+def _beside(image: Image.Image, data: bytes, pixels: int, stored: int) -> int:
+    """What the decoder holds beside the decoded pixels."""
+    if image.format == "WEBP":
+        return 3 * 4 * pixels  # two canvases of its library, and the frame as bytes
+    if image.format in {"JPEG", "MPO"}:
+        progressive = "progressive" in image.info or data.count(_SCAN) > 1
+        return 2 * len(image.getbands()) * pixels if progressive else 0  # coefficients of 16 bits
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return stored + 2 * max(_tile_pixels(image), _strip_pixels(image)) * _pixel_bytes(image)  # turned as it is read
+    if image.format == "BMP":
+        return 3 * pixels  # run lengths are unpacked in Python
+    return stored if image.format == "GIF" else 0  # a frame and its screen; a PNG's rows are nothing
+
+
+def _pixel_bytes(image: TiffImagePlugin.TiffImageFile) -> int:
+    bits = image.tag_v2.get(_BITS, 8)
+    return max(4, sum(map(int, bits)) // 8 if isinstance(bits, tuple) else int(bits) // 8)
+
+
+def _strip_pixels(image: TiffImagePlugin.TiffImageFile) -> int:
+    rows = image.tag_v2.get(_ROWS, image.height)
+    return image.width * min(int(rows), image.height)
 
 
 def _tile_pixels(image: TiffImagePlugin.TiffImageFile) -> int:

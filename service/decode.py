@@ -1,30 +1,24 @@
 """From bytes to an upright RGB image, under limits.
 
 Knows Pillow, not HTTP or models. Whatever the bytes, the outcome is an image or a DecodeError. Only formats on a short
-list are tried, only the first frame is decoded, and the declared size is checked before any pixel is.
+list are tried, only the first frame is decoded, and what it declares is checked before any pixel is decoded. How pixels
+are converted and turned stands in `harmonic.upright`, where training has it from, too.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from harmonic.pixels import FORMATS
-from service.costs import Metered, check_cost
-from service.errors import DecodeError, ImageFormatError, ImageTooLarge
+from harmonic.errors import PixelError
+from harmonic.pixels import FORMATS, Upright, check_range
+from service.costs import Metered, check_cost, memory
+from service.errors import DecodeError, ImageFormatError, ImageTooCostly, ImageTooLarge, OutOfMemory
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"BM", b"GIF8", b"II*\x00", b"MM\x00*")
-_ORIENTATION = 0x0112  # the EXIF tag
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_WITH_ALPHA = {"RGBA", "LA", "PA", "RGBa", "La"}
+_NO_MEMORY = "out of memory"  # what Pillow says of a decoder in C that got none
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +30,51 @@ class Limits:
     pixels: int = 50_000_000  # of one image, as declared
     images: int = 64
     decode_seconds: float = 5.0  # CPU time of one image
+    decoded_bytes: int = 2**30  # memory of one image while it is decoded, and of all larger ones together
     json_bytes: int = 8 * 2**20  # of one inference request; larger tensors come as binary data
 
 
-def decode(data: bytes, limits: Limits) -> Image.Image:
-    """Decode an encoded image: mode RGB, upright by its EXIF orientation, alpha laid on white, first frame.
+class NeedsRoom(Exception):  # noqa: N818 - no error: the image is to be decoded when there is room for it
+    """Decoding would take `bytes` of memory, more than was given."""
 
+    def __init__(self, needed: int) -> None:
+        super().__init__(needed)
+        self.bytes = needed
+
+
+def decode(data: bytes, limits: Limits) -> Image.Image:
+    """Decode an encoded image: mode RGB, upright by its EXIF orientation, alpha laid on white, first frame."""
+    return read(data, limits, Upright.whole, limits.decoded_bytes)
+
+
+def read(data: bytes, limits: Limits, make: Callable[[Upright], T], room: int) -> T:
+    """Decode an encoded image and make something of its first frame.
+
+    room: bytes that decoding may take, as its header lets expect; NeedsRoom if it would take more.
     Raises ImageFormatError for a format or a pixel type that is not taken, ImageTooLarge beyond `limits.pixels`,
-    ImageTooCostly for what would take too long or too much memory, DecodeError for damaged data.
+    ImageTooCostly for what would take too long or too much memory, DecodeError for damaged data, OutOfMemory, and what
+    `make` raises of HarmonicError.
     """
     try:
         with Image.open(Metered(data, limits.decode_seconds), formats=FORMATS) as image:
             _check_size(image, limits)
+            _check_mode(image)
             check_cost(image, data, limits.pixels)
+            _check_memory(memory(image, data), room, limits)
             image.load()
             _check_size(image, limits)  # a GIF's first frame may be larger than its screen
-            return _upright(_rgb(image), _orientation(image))
-    except DecodeError:
+            return make(Upright(image))
+    except (DecodeError, PixelError, NeedsRoom):
         raise
+    except MemoryError:
+        raise _no_memory() from None
     except UnidentifiedImageError:
         raise _unidentified(data) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageTooLarge(f"the image declares more than the {limits.pixels:,} pixels that are taken") from None
     except Exception as error:  # Pillow's parsers let out whatever broken data made them run into
+        if str(error).startswith(_NO_MEMORY):
+            raise _no_memory() from None
         raise DecodeError(f"the image is damaged or cut short: {_cause(error)}") from error
 
 
@@ -72,40 +88,25 @@ def _check_size(image: Image.Image, limits: Limits) -> None:
         raise DecodeError("the image has no pixels")
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode.startswith("I;16"):
-        return _from_16_bit(image)
-    if image.mode in _WITH_ALPHA or "transparency" in image.info:
-        return _on_white(image.convert("RGBA"))
-    if image.mode in {"1", "L", "P", "CMYK", "YCbCr"}:
-        return image.convert("RGB")
-    raise ImageFormatError(f"pixels of type {image.mode!r} are not taken; save the image with 8 or 16 bits a channel")
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image).convert("RGB")
-
-
-def _from_16_bit(image: Image.Image) -> Image.Image:
-    """16-bit grey to 8: 65535 is white, rounded to the nearest; Pillow's own conversion cuts off at 255."""
-    grey = np.asarray(image).astype(np.uint32)
-    return Image.fromarray(((grey * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
-
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; EXIF data that cannot be read are no reason to refuse the pixels."""
+def _check_mode(image: Image.Image) -> None:
     try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # as in `decode`
-        return 1
+        check_range(image.mode)
+    except PixelError as error:
+        raise ImageFormatError(str(error)) from None
 
 
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    turn = _UPRIGHT.get(orientation)
-    return image if turn is None else image.transpose(turn)
+def _check_memory(needed: int, room: int, limits: Limits) -> None:
+    if needed > limits.decoded_bytes:
+        raise ImageTooCostly(
+            f"the image takes about {needed:,} bytes of memory to decode; {limits.decoded_bytes:,} are set aside. "
+            "Send a smaller one, or the same as a plain JPEG."
+        )
+    if needed > room:
+        raise NeedsRoom(needed)
+
+
+def _no_memory() -> OutOfMemory:
+    return OutOfMemory("there is no memory left to decode the image; ask again shortly", retry_after_s=1)
 
 
 def _unidentified(data: bytes) -> DecodeError:

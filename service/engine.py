@@ -20,6 +20,7 @@ from service.cpus import usable_cpus
 from service.documents import read_document
 from service.errors import Draining, ModelNotFound, NotReady
 from service.metrics import Metrics, State
+from service.pool import Pool
 from service.preparation import Preparation
 from service.session import Placement, check_installation, place
 from service.settings import Settings
@@ -38,7 +39,8 @@ class Engine:
         self._metrics = metrics
         self._limits = settings.limits()
         self._control: Control | None = None
-        self._preparation = Preparation(settings.decode_threads or usable_cpus(), self._limits)
+        pool = Pool(settings.decode_threads or usable_cpus(), "decode", self._limits.decoded_bytes)
+        self._preparation = Preparation(pool, self._limits)
         self._visits = 0
         self._state = "starting"
 

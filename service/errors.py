@@ -22,6 +22,7 @@ ServiceError                     500  internal
 ├── Overloaded                   429  queue_full          (with Retry-After)
 ├── ModelFailed                  500  model_failed
 │   └── DeviceLost               500  model_failed
+├── OutOfMemory                  503  out_of_memory       (with Retry-After)
 ├── NotReady                     503  not_ready
 │   └── Draining                 503  draining
 └── DeadlineExceeded             504  deadline_exceeded
@@ -183,6 +184,13 @@ class ModelFailed(ServiceError):  # noqa: N818
 
 class DeviceLost(ModelFailed):
     """The device computes nothing for this process any more; only a new process may find it well."""
+
+
+class OutOfMemory(ServiceError):  # noqa: N818
+    """The machine has no memory left for a request that is sound; `retry_after_s` says when to come back."""
+
+    status = 503
+    code = "out_of_memory"
 
 
 class NotReady(ServiceError):  # noqa: N818

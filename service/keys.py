@@ -31,6 +31,7 @@ class Key(BaseModel):
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1)] = ("inference",)
     requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     body_bytes: Annotated[int, Field(ge=1)] | None = None
+    priority: Annotated[int, Field(ge=1, le=64, description="Most urgent level it may claim.")] | None = None
 
 
 class Bucket:

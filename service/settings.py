@@ -115,6 +115,10 @@ class Settings(Accelerators):
     decode_seconds: _Seconds = Field(
         _LIMITS.decode_seconds, description="Most CPU time that decoding one image may take, in seconds; then 422."
     )
+    decoded_bytes: Annotated[int, Field(ge=2**24)] = Field(
+        _LIMITS.decoded_bytes,
+        description="Memory set aside for decoding large images, all together, in bytes; others wait for room.",
+    )
     json_bytes: _Size = Field(
         _LIMITS.json_bytes,
         description="Most bytes of JSON in an inference request; more is a 413. Binary data are free.",
@@ -206,6 +210,7 @@ class Settings(Accelerators):
             pixels=self.image_pixels,
             images=self.images_per_request,
             decode_seconds=self.decode_seconds,
+            decoded_bytes=self.decoded_bytes,
             json_bytes=self.json_bytes,
         )
 

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.batcher import Batcher
+from service.callers import ANYBODY, Caller
 from service.catalog import ReadyVersion
 from service.errors import TooManyImages
 from service.exchange import Work, current
 from service.health import CallLimits
 from service.metrics import Metrics, VersionMetrics
-from service.preparation import Preparation
+from service.preparation import Loan, Preparation
 from service.tally import Tally
 from service.tickets import Answer
 
@@ -76,22 +77,37 @@ class Visit:
         self.entry = served.entry
         self.succeeded = False
 
-    async def submit(self, images: Sequence[bytes], priority: int = 0, timeout_s: float | None = None) -> Outcome:
+    async def submit(
+        self,
+        images: Sequence[bytes],
+        priority: int = 0,
+        timeout_s: float | None = None,
+        caller: Caller = ANYBODY,
+        loan: Loan | None = None,
+    ) -> Outcome:
         """Take a seat for encoded images, decode them, run them in company. Cancelling it frees the seat.
 
-        priority: 1 is the most urgent, 0 the default. timeout_s: where shorter than the policy's deadline.
+        priority: 1 is the most urgent, 0 the default, as far as the caller may claim it. timeout_s: where shorter than
+        the policy's deadline. loan: what counts the images' bytes, until the last of them is let go.
         Raises TooManyImages, Overloaded, DecodeError, DeadlineExceeded, ModelFailed.
         """
         self._check_number(len(images))
-        with self._served.batcher.reserve(len(images), timeout_s, priority) as ticket:
-            job = self._preparation.start(ticket, images, self.entry.manifest.pixels)
+        level = caller.level(priority, self.entry.policy)
+        pixels, model = self.entry.manifest.pixels, self.entry.name
+        with (
+            self._served.batcher.reserve(len(images), timeout_s, level) as ticket,
+            self._preparation.start(ticket, images, pixels, model, caller.key, loan) as job,
+        ):
             answer = await ticket.answer()
         return self._outcome(answer, job.decode_s)
 
-    async def submit_rows(self, rows: NDArray[Any], priority: int = 0, timeout_s: float | None = None) -> Outcome:
+    async def submit_rows(
+        self, rows: NDArray[Any], priority: int = 0, timeout_s: float | None = None, caller: Caller = ANYBODY
+    ) -> Outcome:
         """The same for rows of the model's input, (images, height, width, channels) of its own dtype."""
         self._check_number(len(rows))
-        with self._served.batcher.reserve(len(rows), timeout_s, priority) as ticket:
+        level = caller.level(priority, self.entry.policy)
+        with self._served.batcher.reserve(len(rows), timeout_s, level) as ticket:
             ticket.submit(rows)
             answer = await ticket.answer()
         return self._outcome(answer, 0.0)

@@ -8,7 +8,9 @@ from pydantic_core import to_json
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from service.bodies import Buffers, read_images
+from service.bodies import read_images
+from service.buffers import Buffers
+from service.callers import caller_of
 from service.decode import Limits
 from service.engine import Engine
 from service.errors import ModelNotFound, RequestError, ServiceError
@@ -124,7 +126,7 @@ class _Classify:
         ):
             self._model, self._version = visit.entry.name, str(visit.entry.version)
             images = await read_images(request, self._limits, share)
-            outcome = await unless_departed(request, visit.submit(images))
+            outcome = await unless_departed(request, visit.submit(images, caller=caller_of(request.scope), loan=share))
             body = _body(visit, outcome, top_k, started)
             visit.note(outcome, time.monotonic() - started)
         return Response(body, headers=marks(visit.entry), media_type="application/json")

@@ -11,7 +11,9 @@ from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from service.bodies import Buffers, Share, read_body
+from service.bodies import read_body
+from service.buffers import Buffers, Share
+from service.callers import Caller, caller_of
 from service.catalog import ReadyVersion
 from service.compression import check_coding, inflate
 from service.decode import Limits
@@ -103,7 +105,7 @@ class _Infer:
             entry = visit.entry
             self._labels = (entry.name, str(entry.version))
             asked = await self._read(request, share, entry)
-            outcome = await unless_departed(request, _submit(visit, asked))
+            outcome = await unless_departed(request, _submit(visit, asked, caller_of(request.scope), share))
             body, head_bytes = write_response(asked, entry.name, entry.version, entry.manifest, outcome.logits)
             visit.note(outcome, time.monotonic() - started)
         if head_bytes is None:
@@ -121,6 +123,7 @@ class _Infer:
                 f"{json_bytes:,} bytes of JSON; up to {self._limits.json_bytes:,} are taken. Send binary tensors."
             )
         most = self._limits.images
+        share.take(len(body))  # the images, or the head, are copied out of it
         if json_bytes <= _INLINE_BYTES:
             return read_request(body, head_bytes, entry.manifest, most)
         async with self._one_parse:
@@ -128,10 +131,10 @@ class _Infer:
             return await asyncio.to_thread(read_request, body, head_bytes, entry.manifest, most)
 
 
-async def _submit(visit: Visit, asked: InferenceRequest) -> Outcome:
+async def _submit(visit: Visit, asked: InferenceRequest, caller: Caller, share: Share) -> Outcome:
     if isinstance(asked.images, list):
-        return await visit.submit(asked.images, asked.priority, asked.timeout_s)
-    return await visit.submit_rows(asked.images, asked.priority, asked.timeout_s)
+        return await visit.submit(asked.images, asked.priority, asked.timeout_s, caller, share)
+    return await visit.submit_rows(asked.images, asked.priority, asked.timeout_s, caller)
 
 
 def _head_bytes(request: Request) -> int | None:

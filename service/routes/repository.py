@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from service.bodies import Buffers, read_body
+from service.bodies import read_body
+from service.buffers import Buffers
 from service.decode import Limits
 from service.engine import Engine
 from service.errors import RequestError
