@@ -25,6 +25,7 @@ RUN useradd --system --uid 10001 --no-create-home harmonic
 ENV PATH=/opt/harmonic/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    ORT_DISABLE_TELEMETRY=1 \
     HARMONIC_SERVE_HOST=0.0.0.0 \
     HARMONIC_SERVE_PORT=8000 \
     HARMONIC_SERVE_REPOSITORY=/models

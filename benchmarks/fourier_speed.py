@@ -14,10 +14,10 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
+from export.runtime import ort
 from harmonic import bundle
 from harmonic.classifier import Classifier
 from harmonic.shells import ShellActivation, resolutions

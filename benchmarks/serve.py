@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import load
 from export.manifest import read_manifest
 from export.repository import version_dir, versions
+from export.runtime import ort
 from export.verify import synthetic_images
 from service.cpus import usable_cpus
 
@@ -80,9 +80,12 @@ class _Service:
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
     def __enter__(self) -> str:
+        address = ""
         for line in self.process.stderr or ():
             if "running on " in line:
-                return line.split("running on ", 1)[1].split()[0]
+                address = line.split("running on ", 1)[1].split()[0]
+            if " ready, " in line:  # the models are loaded
+                return address
         raise SystemExit("the service did not start")
 
     def __exit__(self, *_: object) -> None:

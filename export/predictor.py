@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 from jaxtyping import Float, Num
 from numpy import ndarray
 
 from export.manifest import MANIFEST, Manifest, check_files, read_manifest
+from export.runtime import ort
 from harmonic.pixels import PixelSpec
 
 

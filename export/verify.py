@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import torch
 from jaxtyping import Float, Num
 from numpy import ndarray
@@ -13,6 +12,7 @@ from torch import nn
 from export.emit import INPUT, OUTPUT
 from export.errors import ParityError
 from export.manifest import FEATURES, ParityReport
+from export.runtime import ort
 from harmonic.classifier import Classifier
 from harmonic.pixels import PixelSpec
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -23,19 +24,30 @@ from service.routes import activity, admin, classify, documentation, errors, inf
 from service.settings import Settings
 from service.spans import Spans
 
+if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig  # younger than the oldest FastAPI that will do
+
+_NO_TELEMETRY: "TelemetryConfig" = {  # the framework's own, which the environment could turn on beside our spans
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+
 
 def create_app(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
     """The service over an engine. The engine is started with the app, if it is not yet, and stopped with it."""
-
     spans = Spans.to(settings.otlp_endpoint) if settings.otlp_endpoint else None
+    return _app(settings, engine, metrics, spans)
 
+
+def _app(settings: Settings, engine: Engine, metrics: Metrics, spans: Spans | None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await engine.start()
         yield
-        await engine.stop()
-        if spans:
-            await asyncio.to_thread(spans.close)
+        await _end(engine, spans)
 
     app = FastAPI(
         title="Harmonic",
@@ -44,6 +56,7 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # the framework's own load their scripts from elsewhere
         redoc_url=None,
+        telemetry=_NO_TELEMETRY,
         license_info={"name": "Apache-2.0"},
     )
     limits, buffers = settings.limits(), Buffers(settings.buffered_bytes)
@@ -80,18 +93,24 @@ def _protect(app: FastAPI, settings: Settings, engine: Engine) -> None:
             allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
             expose_headers=["Retry-After", "Server-Timing", "X-Request-Id"],
         )
-    app.add_middleware(Headers, leaving=lambda: engine.draining)
+    app.add_middleware(Headers, leaving=lambda: engine.leaving)
 
 
 def create_admin_app(engine: Engine, metrics: Metrics) -> FastAPI:
     """Probes and metrics alone, for a port of their own."""
-    app = FastAPI(title="Harmonic: probes and metrics", version=__version__, openapi_url=None)
+    app = FastAPI(title="Harmonic: probes and metrics", version=__version__, openapi_url=None, telemetry=_NO_TELEMETRY)
     app.include_router(admin.probes(engine))
     app.include_router(admin.exposition(metrics))
     errors.install(app)
-    app.add_middleware(Headers, leaving=lambda: engine.draining)
+    app.add_middleware(Headers, leaving=lambda: engine.leaving)
     app.add_middleware(Observe)
     return app
+
+
+async def _end(engine: Engine, spans: Spans | None) -> None:
+    await engine.stop()
+    if spans:
+        await asyncio.to_thread(spans.close)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +120,20 @@ class Service:
     app: FastAPI
     engine: Engine
     admin: FastAPI | None
+    spans: Spans | None
+
+    async def close(self) -> None:
+        """Stop the engine, and send the last spans."""
+        await _end(self.engine, self.spans)
 
 
 def assemble(settings: Settings) -> Service:
     """A service with an engine and a metrics registry of its own."""
     metrics = Metrics(CollectorRegistry())
     engine = Engine(settings, metrics)
+    spans = Spans.to(settings.otlp_endpoint) if settings.otlp_endpoint else None
     admin_app = None if settings.admin_port is None else create_admin_app(engine, metrics)
-    return Service(create_app(settings, engine, metrics), engine, admin_app)
+    return Service(_app(settings, engine, metrics, spans), engine, admin_app, spans)
 
 
 def build(settings: Settings) -> tuple[FastAPI, Engine]:

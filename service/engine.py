@@ -43,6 +43,7 @@ class Engine:
         self._preparation = Preparation(pool, self._limits)
         self._visits = 0
         self._state = "starting"
+        self._leaving = False
 
     async def start(self) -> None:
         """Load and check every model, once; returns when all that can serve do.
@@ -62,7 +63,12 @@ class Engine:
         self._state = "serving"
 
     def ready(self) -> bool:
-        """True while requests for the default model, or without one for every model, would be let in."""
+        """True while requests for the default model, or without one for every model, would be let in.
+
+        False from the first moment of a shutdown, though requests are still let in for a while.
+        """
+        if self._leaving:
+            return False
         try:
             self._open_control().look()
             if self.describe().default is not None:
@@ -147,15 +153,20 @@ class Engine:
                 self._idle.set()
 
     @property
-    def draining(self) -> bool:
+    def leaving(self) -> bool:
         """True from the first moment of a shutdown."""
-        return self._state == "draining"
+        return self._leaving
 
-    def close_door(self) -> None:
-        """Let nobody in any more, and follow no more changes of the repository."""
-        self._state = "draining"
+    def leave(self) -> None:
+        """Be ready no more, and follow no more changes of the repository; requests are still let in."""
+        self._leaving = True
         if self._control:
             self._control.close()
+
+    def close_door(self) -> None:
+        """Let nobody in any more."""
+        self.leave()
+        self._state = "draining"
 
     async def drain(self) -> None:
         """Let nobody in any more; return when every visit has ended."""
@@ -164,7 +175,7 @@ class Engine:
 
     async def stop(self) -> None:
         """Stop now: what still waits is answered with Draining, and the threads end."""
-        self._state = "draining"
+        self.close_door()
         if self._control:
             self._control.stop()
         self._preparation.close()
@@ -183,14 +194,18 @@ class Engine:
 
     def _tell(self, placement: Placement, seconds: float) -> None:
         log.info(
-            "%d versions ready, %d left out, on %s (asked for %s, %d threads), in %.1f s",
-            len(self.describe().ready),
+            "%s ready, %d left out, on %s (asked for %s, %d threads), in %.1f s",
+            _counted(len(self.describe().ready), "version"),
             len(self.describe().broken),
             placement.provider,
             self._settings.device,
             placement.threads,
             seconds,
         )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _some_graph(root: Path) -> Path | None:

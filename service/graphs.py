@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from export.manifest import Manifest
+from export.runtime import ort
 from service.lane import Lane
 from service.providers import buckets
 from service.session import Placement, Session

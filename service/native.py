@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
@@ -18,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from export.manifest import FEATURES, Manifest, Stem, Variant
+from export.runtime import ort
 from service.norms import AdaptiveNorm, FrozenNorm
 from service.session import Placement, Session, SessionError, check_ends, open_graph
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from export.manifest import Manifest, Variant
+from export.runtime import ort
 from service.cpus import usable_cpus
 from service.device_loss import is_device_lost
 from service.diagnosis import Runtime, lacking, why_no_cuda

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.accelerators import Accelerators
 from service.connections import ConnectionLimits
@@ -19,6 +20,7 @@ from service.decode import Limits
 from service.errors import StartError
 from service.health import CallLimits
 from service.keys import Key, Keyring, read_keys
+from service.kubernetes import injected
 from service.policy import BatchPolicy
 from service.running import Running, StemChoice
 from service.versions import PATTERN, VersionPolicy, version_policy
@@ -50,10 +52,27 @@ class ModelSettings(BaseModel):
     stem: StemChoice | None = None
 
 
+class _Environment(EnvSettingsSource):
+    """The environment, without what Kubernetes tells of a Service of our name: HARMONIC_SERVE_PORT=tcp://..."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        value, key, is_complex = super().get_field_value(field, field_name)
+        if isinstance(value, str) and injected(PREFIX + field_name.upper(), value):
+            value = None
+        return value, key, is_complex
+
+
 class Settings(Accelerators):
     """How the service runs; docs/settings.md is held to this class by a test."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given, then the environment."""
+        return init_settings, _Environment(settings_cls)
 
     repository: Path = Field(Path("models"), description="Folder of the models: `<name>/<version>/`.")
     default_model: str | None = Field(None, description="Model of `/v1/classify`; unset: the only one there is.")
@@ -124,10 +143,12 @@ class Settings(Accelerators):
         description="Most bytes of JSON in an inference request; more is a 413. Binary data are free.",
     )
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
-        1.0,
-        description="After SIGTERM: seconds for which new requests still get a 503, at least; then the port closes.",
+        5.0,
+        description="After SIGTERM: seconds for which requests are still served; then the port closes.",
     )
-    grace_seconds: _Seconds = Field(30.0, description="After SIGTERM: longest time for requests in flight, in seconds.")
+    grace_seconds: _Seconds = Field(
+        30.0, description="Once the port is closed: longest time for requests in flight, in seconds."
+    )
     connections: _Size = Field(
         _CONNECTIONS.connections,
         description="Most connections at once; beyond it the longest idle one is closed for a new one.",
@@ -253,8 +274,10 @@ def read_settings(flags: Mapping[str, Any] | None = None) -> Settings:
     """
     unknown = [
         name
-        for name in os.environ
-        if name.startswith(PREFIX) and name.removeprefix(PREFIX).lower() not in Settings.model_fields
+        for name, value in os.environ.items()
+        if name.startswith(PREFIX)
+        and name.removeprefix(PREFIX).lower() not in Settings.model_fields
+        and not injected(name, value)
     ]
     if unknown:
         raise StartError(

@@ -16,6 +16,7 @@ LOWER = {"harmonic": set(), "export": {"harmonic"}, "service": {"harmonic", "exp
 TORCH_FREE = {
     "export.manifest",
     "export.repository",
+    "export.runtime",
     "export.errors",
     "harmonic.pixels",
     "harmonic.errors",
@@ -57,6 +58,13 @@ def test_the_service_imports_only_what_is_free_of_torch():
             if top in {"harmonic", "export"}:
                 known = name in allowed or name.rpartition(".")[0] in allowed
                 assert known, f"{path} imports {name}"
+
+
+def test_onnx_runtime_is_imported_where_its_telemetry_is_off():
+    """Once it is imported, it has told its maker; benchmarks of other servers run where there is no package of ours."""
+    files = [path for folder in (*LOWER, "tests", "benchmarks") for path in modules(folder)]
+    found = {str(path.relative_to(ROOT)) for path in files if "onnxruntime" in imported(path)}
+    assert found == {"export/runtime.py", "benchmarks/peers/classifier.py"}
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -31,18 +31,36 @@ def environment(**settings: str) -> dict[str, str]:
 
 @contextmanager
 def serving(repository: Path, *flags: str, **settings: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """A service on a free port: its address and its process, which is killed at the end if it still runs."""
+    """A service on a free port with its models loaded: its address and its process, which is killed at the end."""
+    with starting(repository, *flags, **settings) as process:
+        yield address(process), process
+
+
+@contextmanager
+def starting(repository: Path, *flags: str, **settings: str) -> Iterator["subprocess.Popen[str]"]:
+    """A service on a free port from its first moment; killed at the end if it still runs."""
     command = [HARMONIC, "serve", "--repository", str(repository), "--port", "0", *flags]
     process = subprocess.Popen(command, env=environment(**settings), stderr=subprocess.PIPE, text=True)
     try:
-        yield address(process), process
+        yield process
     finally:
         process.kill()
         process.communicate()
 
 
 def address(process: "subprocess.Popen[str]") -> str:
-    """Where it listens, as it says itself once it does."""
+    """Where it listens, once its models are loaded."""
+    url = bound(process)
+    said = []
+    for line in process.stderr or ():
+        said.append(line)
+        if re.search(r"\d versions? ready", line):
+            return url
+    pytest.fail(f"the service did not load its models: {''.join(said)}")
+
+
+def bound(process: "subprocess.Popen[str]") -> str:
+    """Where it listens, as it says itself as soon as it does."""
     said = []
     for line in process.stderr or ():
         said.append(line)

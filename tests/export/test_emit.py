@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 import torch
 from torch import nn
@@ -12,6 +11,7 @@ from torch import nn
 from export.emit import OPSET, emit
 from export.errors import ExportError
 from export.fold import fold
+from export.runtime import ort
 from export.verify import synthetic_images, verify
 from harmonic import zoo
 from harmonic.pixels import PixelSpec

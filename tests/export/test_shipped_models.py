@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 
 from export.manifest import check_files, read_manifest
+from export.runtime import ort
 
 MODELS = Path(__file__).parents[2] / "models"
 VERSIONS = sorted(path.parent for path in MODELS.glob("*/*/manifest.json"))

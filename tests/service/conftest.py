@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from export.manifest import GOLDENS, MANIFEST, WHOLE_NET, Manifest, ParityReport, Variant, sha256
 from export.repository import publishing
+from export.runtime import ort
 from harmonic.pixels import PixelSpec
 
 CLASSES = ("red", "green", "blue")

@@ -101,9 +101,9 @@ def test_every_instance_has_a_session_of_its_own(publish, tmp_path):
 
 
 def test_cuda_that_is_not_there_is_refused_and_auto_takes_the_cpu(publish, tmp_path):
-    import onnxruntime
+    from export.runtime import ort
 
-    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+    if "CUDAExecutionProvider" in ort.get_available_providers():
         pytest.skip("this ONNX Runtime has CUDA")
     with pytest.raises(StartError, match="has no CUDA"):
         place("cuda:1", 1, None)

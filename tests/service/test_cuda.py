@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 
 from export.manifest import read_manifest
+from export.runtime import ort
 from service.catalog import ReadyVersion, load_version
 from service.errors import StartError
 from service.policy import BatchPolicy

@@ -184,7 +184,7 @@ def test_every_geometry_of_the_layer_is_rebuilt(tmp_path: Path, arguments: dict[
 
 
 def test_the_stem_hands_its_memory_over_without_a_copy() -> None:
-    import onnxruntime as ort
+    from export.runtime import ort
 
     native = importlib.import_module("service.native")
     features = torch.rand(2, 3)

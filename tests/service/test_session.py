@@ -60,9 +60,9 @@ def test_options_of_gpus_mean_nothing_on_the_cpu():
 
 
 def test_an_installation_without_cuda_is_named(tmp_path):
-    import onnxruntime
+    from export.runtime import ort
 
-    if CUDA in onnxruntime.get_available_providers():
+    if CUDA in ort.get_available_providers():
         pytest.skip("this ONNX Runtime has CUDA")
     with pytest.raises(StartError, match=r"has no CUDA.*harmonic-inference\[gpu\]"):
         place("cuda:0,cuda:1", 1, None, GpuOptions(tensorrt_cache=tmp_path))

@@ -3,6 +3,7 @@ from pydantic import ValidationError
 
 from service.errors import StartError
 from service.keys import make
+from service.kubernetes import injected_here
 from service.policy import BatchPolicy
 from service.settings import read_settings
 
@@ -17,6 +18,40 @@ def test_flags_win_over_the_environment_and_the_environment_over_the_defaults(mo
 def test_an_unknown_variable_stops_the_start(monkeypatch):
     monkeypatch.setenv("HARMONIC_SERVE_MAX_BACH", "16")
     with pytest.raises(StartError, match="HARMONIC_SERVE_MAX_BACH"):
+        read_settings()
+
+
+def test_a_kubernetes_service_of_our_name_changes_nothing(monkeypatch):
+    """Names and values as the documentation of Kubernetes has them, for harmonic-serve and harmonic-serve-predictor."""
+    told = {
+        "PORT": "tcp://10.0.0.7:8000",
+        "ADMIN_PORT": "tcp://10.0.0.9:9090",  # of a Service called harmonic-serve-admin
+        "SERVICE_HOST": "10.0.0.7",
+        "SERVICE_PORT": "8000",
+        "SERVICE_PORT_HTTP": "8000",
+        "PORT_8000_TCP": "tcp://10.0.0.7:8000",
+        "PORT_8000_TCP_PROTO": "tcp",
+        "PORT_8000_TCP_PORT": "8000",
+        "PORT_8000_TCP_ADDR": "10.0.0.7",
+        "PREDICTOR_SERVICE_HOST": "10.0.0.8",
+        "PREDICTOR_PORT": "tcp://10.0.0.8:80",
+        "PREDICTOR_PORT_80_TCP_ADDR": "10.0.0.8",
+        "PREDICTOR_DEFAULT_SERVICE_PORT_HTTP_METRICS": "80",
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(f"HARMONIC_SERVE_{name}", value)
+    monkeypatch.setenv("HARMONIC_SERVE_MAX_BATCH", "16")
+    settings = read_settings()
+    assert (settings.port, settings.admin_port, settings.max_batch) == (8000, None, 16)
+    assert injected_here() == sorted(f"HARMONIC_SERVE_{name}" for name in told)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PORT", "tcp"), ("PORTS", "tcp://10.0.0.7:8000"), ("SERVICES_HOST", "x"), ("PORT_TCP", "x")]
+)
+def test_what_only_resembles_such_a_variable_stops_the_start(monkeypatch, name, value):
+    monkeypatch.setenv(f"HARMONIC_SERVE_{name}", value)
+    with pytest.raises(StartError, match=f"HARMONIC_SERVE_{name}"):
         read_settings()
 
 
