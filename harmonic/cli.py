@@ -4,9 +4,11 @@ A sub-command's module imports nothing heavy at its top, so that `harmonic --hel
 no torch.
 """
 
+import inspect
 import sys
+from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -41,11 +43,19 @@ def build_app() -> typer.Typer:
         help="Train, compress, export and serve harmonic image classifiers.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # its boxes cut the names of flags where they have no room
     )
     app.callback()(_options)
     for point in sorted(entry_points(group="harmonic.commands"), key=lambda point: point.name):
-        app.command(name=point.name)(point.load())
+        command = point.load()
+        app.command(name=point.name, short_help=_first_sentence(command))(command)
     return app
+
+
+def _first_sentence(command: Callable[..., Any]) -> str:
+    """What a command does, for the list of all: whole, where the list's own summary would stop after a few words."""
+    text = " ".join((inspect.getdoc(command) or "").partition("\n\n")[0].split())
+    return text.partition(". ")[0].rstrip(".") + "."
 
 
 def _print_version(asked: bool) -> None:

@@ -38,7 +38,9 @@ def convert(
     ] = None,
     root_level: Annotated[int | None, typer.Option(help="Level of the first layer; default: its full band.")] = None,
     select: Annotated[str, typer.Option(help="all, root, or name patterns with commas between.")] = "all",
-    norm_root: Annotated[bool, typer.Option(help="Give the first layer an inner norm; see --data.")] = False,
+    norm_root: Annotated[
+        bool, typer.Option("--norm-root", help="Give the first layer an inner norm; see --data.")
+    ] = False,
     bank: Annotated[
         str | None, typer.Option(help="The fixed filters: dct, gaussian (derivatives), hadamard; default: dct.")
     ] = None,

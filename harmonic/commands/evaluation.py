@@ -19,7 +19,11 @@ def evaluate(
         int | None, typer.Option(help="Pixels a side, if not the model's own; bundles only.", min=8, max=4096)
     ] = None,
     test_time_pooling: Annotated[
-        bool, typer.Option(help="Above 224 pixels: no cut, windows of the last map, mean of average and maximum.")
+        bool,
+        typer.Option(
+            "--test-time-pooling",
+            help="Above 224 pixels: no cut, windows of the last map, mean of average and maximum.",
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
