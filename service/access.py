@@ -4,6 +4,8 @@ With no key configured, nothing is asked for; with one, everything but the open 
 nobody thought of is closed. No key and nothing of a request goes into a log.
 """
 
+from collections.abc import Callable
+
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
@@ -22,10 +24,13 @@ _BEARER = b"bearer "
 
 
 class Access:
-    """ASGI middleware. keyring: holds at least one key."""
+    """ASGI middleware. keyring: holds at least one key. refused: told the code of every refusal."""
 
-    def __init__(self, app: ASGIApp, keyring: Keyring, open_paths: frozenset[str] = OPEN) -> None:
+    def __init__(
+        self, app: ASGIApp, keyring: Keyring, refused: Callable[[str], None], open_paths: frozenset[str] = OPEN
+    ) -> None:
         self._app = app
+        self._refused = refused
         self._keyring = keyring
         self._open_paths = open_paths
 
@@ -36,6 +41,7 @@ class Access:
         try:
             holder = self._admit(scope)
         except ServiceError as error:
+            self._refused(error.code)
             await _refusal(scope, error)(scope, receive, send)
             return
         introduce(scope, Caller(holder.key.name, holder.key.priority))

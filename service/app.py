@@ -15,12 +15,15 @@ from service.access import OPEN, Access
 from service.buffers import Buffers
 from service.engine import Engine
 from service.headers import Headers
+from service.heads import Heads
 from service.linger import Linger
 from service.metrics import Metrics
 from service.observe import Observe
 from service.openapi import describe_keys
 from service.origins import Origins
 from service.routes import activity, admin, classify, documentation, errors, inference, metadata, page, repository
+from service.routes.inference import HEAD_LENGTH
+from service.routes.marks import NORM
 from service.settings import Settings
 from service.spans import Spans
 
@@ -54,6 +57,7 @@ def _app(settings: Settings, engine: Engine, metrics: Metrics, spans: Spans | No
         summary="Image classification with harmonic networks.",
         version=__version__,
         lifespan=lifespan,
+        redirect_slashes=False,  # a redirect would repeat the Host that the caller wrote
         docs_url=None,  # the framework's own load their scripts from elsewhere
         redoc_url=None,
         telemetry=_NO_TELEMETRY,
@@ -73,35 +77,45 @@ def _app(settings: Settings, engine: Engine, metrics: Metrics, spans: Spans | No
     app.include_router(page.router(engine))
     app.include_router(documentation.router())
     errors.install(app)
-    _protect(app, settings, engine)
+    _protect(app, settings, engine, metrics)
     app.add_middleware(Observe, spans=spans, access_log=settings.access_log)
     app.add_middleware(Linger)  # the last one added is the outermost
     return app
 
 
-def _protect(app: FastAPI, settings: Settings, engine: Engine) -> None:
+def _protect(app: FastAPI, settings: Settings, engine: Engine, metrics: Metrics) -> None:
     """Put in front of every route, from the inside out: keys, pages of elsewhere, headers."""
+    app.add_middleware(Heads)
     if keyring := settings.keyring():
-        app.add_middleware(Access, keyring=keyring, open_paths=OPEN | page.PATHS | documentation.PATHS)
+        app.add_middleware(
+            Access, keyring=keyring, refused=metrics.refused, open_paths=OPEN | page.PATHS | documentation.PATHS
+        )
         describe_keys(app)
-    app.add_middleware(Origins, listed=settings.cors_origins, hosts=settings.hosts())
+    app.add_middleware(Origins, listed=settings.cors_origins, hosts=settings.hosts(), refused=metrics.refused)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,  # outside of the keys: a browser asks whether it may before it sends one
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
-            expose_headers=["Retry-After", "Server-Timing", "X-Request-Id"],
+            allow_headers=["Authorization", "Content-Encoding", "Content-Type", HEAD_LENGTH, "X-Request-Id"],
+            expose_headers=[HEAD_LENGTH, NORM, "Retry-After", "Server-Timing", "X-Request-Id"],
         )
     app.add_middleware(Headers, leaving=lambda: engine.leaving)
 
 
 def create_admin_app(engine: Engine, metrics: Metrics) -> FastAPI:
     """Probes and metrics alone, for a port of their own."""
-    app = FastAPI(title="Harmonic: probes and metrics", version=__version__, openapi_url=None, telemetry=_NO_TELEMETRY)
+    app = FastAPI(
+        title="Harmonic: probes and metrics",
+        version=__version__,
+        openapi_url=None,
+        redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
+    )
     app.include_router(admin.probes(engine))
     app.include_router(admin.exposition(metrics))
     errors.install(app)
+    app.add_middleware(Heads)
     app.add_middleware(Headers, leaving=lambda: engine.leaving)
     app.add_middleware(Observe)
     return app

@@ -18,6 +18,7 @@ from export.repository import version_dir
 from service.errors import DeviceLost, ModelNotFound, NotReady, ServiceError, StartError
 from service.opening import open_session
 from service.policy import BatchPolicy
+from service.reasons import within
 from service.running import AS_EXPORTED, Running, adapts, choose
 from service.session import Placement, Session, SessionError, suits
 
@@ -146,11 +147,11 @@ def load_version(
     except StartError:
         raise
     except DeviceLost as error:
-        return _broken(name, version, str(error), fatal=True)
+        return _broken(root, name, version, str(error), fatal=True)
     except (ExportError, ServiceError) as error:
-        return _broken(name, version, str(error))
+        return _broken(root, name, version, str(error))
     except Exception as error:  # a graph may fail in any way; the other versions must not notice
-        return _broken(name, version, f"{type(error).__name__}: {error}")
+        return _broken(root, name, version, f"{type(error).__name__}: {error}")
     log.info(
         "%s version %d is ready on %s (%s), in batches of up to %d",
         name,
@@ -219,6 +220,6 @@ def _choose(name: str, version: int | None, entries: list[Entry]) -> ReadyVersio
     raise NotReady(f"{which} is not ready; GET /v1/models/{name} says why")
 
 
-def _broken(name: str, version: int, reason: str, fatal: bool = False) -> BrokenVersion:
+def _broken(root: Path, name: str, version: int, reason: str, fatal: bool = False) -> BrokenVersion:
     log.error("%s version %d is left out: %s", name, version, reason)
-    return BrokenVersion(name, version, reason, fatal)
+    return BrokenVersion(name, version, within(root, reason), fatal)

@@ -118,6 +118,10 @@ def classify(
     model: Annotated[str | None, typer.Option(help="Name of the model.", show_default="the only one")] = None,
     top_k: Annotated[int, typer.Option(min=1, help="How many classes for each image.")] = 5,
     device: _Device = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="API key for --url.", show_default="HARMONIC_API_KEY"),
+    ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")] = False,
 ) -> None:
     """Say what is in pictures, with a model at hand or a running service.
@@ -127,7 +131,14 @@ def classify(
     from service.client import classify_files
 
     failed = classify_files(
-        images, url=url, repository=repository, model=model, top_k=top_k, device=device, as_json=json_output
+        images,
+        url=url,
+        repository=repository,
+        model=model,
+        top_k=top_k,
+        device=device,
+        as_json=json_output,
+        key=key,
     )
     if failed:
         raise typer.Exit(1)

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harmonic.shown import plain, show
+from service.credential import VARIABLE, authorization
 from service.engine import Engine
 from service.errors import RequestError, ServiceError
 from service.metrics import Metrics
@@ -33,9 +34,10 @@ def classify_files(
     top_k: int,
     device: str | None,
     as_json: bool,
+    key: str | None = None,
 ) -> int:
     """Classify files, print the answers, return how many failed. Raises ServiceError if no file can be asked about."""
-    answering = _remote(url, model, top_k) if url else _local(repository, model, top_k, device)
+    answering = _remote(url, model, top_k, authorization(key)) if url else _local(repository, model, top_k, device)
     return asyncio.run(_classify_all(paths, answering, as_json))
 
 
@@ -78,9 +80,9 @@ async def _local(repository: Path | None, model: str | None, top_k: int, device:
 
 
 @contextlib.asynccontextmanager
-async def _remote(url: str, model: str | None, top_k: int) -> AsyncIterator[_Ask]:
+async def _remote(url: str, model: str | None, top_k: int, headers: dict[str, str]) -> AsyncIterator[_Ask]:
     route = f"{url.rstrip('/')}/v1/models/{model}/classify" if model else f"{url.rstrip('/')}/v1/classify"
-    async with httpx.AsyncClient(timeout=60) as client:
+    async with httpx.AsyncClient(timeout=60, headers=headers) as client:
 
         async def ask(data: bytes) -> _Classes:
             try:
@@ -98,6 +100,8 @@ def _read_answer(route: str, response: httpx.Response) -> _Classes:
         if response.is_success:
             return list(body["predictions"][0]["classes"])
         message = str(body["error"]["message"])
+        if response.status_code == 401:
+            message += f" (here: --key, or the environment variable {VARIABLE})"
     except (ValueError, LookupError, TypeError):
         message = "the answer is not one of this service's; is the URL right?"
     raise RequestError(f"{route}: {response.status_code} {message}")

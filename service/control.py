@@ -137,7 +137,8 @@ class Control:
         try:
             return await asyncio.to_thread(model_names, self._settings.repository)
         except (ExportError, OSError) as error:
-            raise NotReady(f"the repository cannot be read: {error}") from error
+            log.warning("the repository cannot be read: %s", error)
+            raise NotReady("the repository cannot be read; the service's log says why") from error
 
     async def _poll(self) -> None:
         while True:
@@ -210,11 +211,17 @@ class Control:
         return {version: replace(item, entry=self._as_it_is(item.entry)) for version, item in items.items()}
 
     def _see_out(self, served: Served) -> asyncio.Task[None]:
-        task = asyncio.create_task(served.retire())
+        task = asyncio.create_task(self._retire(served))
         self._leaving[task] = served
         task.add_done_callback(self._leaving.pop)
         self._metrics.changed(served.entry.name, "retired")
         return task
+
+    async def _retire(self, served: Served) -> None:
+        await served.retire()
+        name, version = served.entry.name, served.entry.version
+        if (name, version) not in self.served:  # else what took its place counts on
+            self._metrics.forget(name, version)
 
     def _note(self, name: str, known: dict[int, Item], found: dict[int, Item]) -> None:
         for version, item in found.items():

@@ -72,6 +72,10 @@ class Metrics:
             "harmonic_queue_seconds", "Seconds that a prepared request waited for its model call."
         )
         self._total = self._seconds("harmonic_request_seconds", "Seconds from a request's head to its answer.")
+        self._refusals = Counter(
+            "harmonic_refusals", "Requests refused before any route saw them.", ("code",), registry=registry
+        )
+        self._statuses: dict[tuple[str, str], set[str]] = {}
         self._changes = Counter(
             "harmonic_model_changes",
             "Versions that were loaded, refused for not being sound, or retired.",
@@ -88,7 +92,20 @@ class Metrics:
 
     def count(self, model: str, version: str, status: int) -> None:
         """Count a classify request; model and version are empty where the request named none that exists."""
+        self._statuses.setdefault((model, version), set()).add(str(status))
         self._requests.labels(model, version, str(status)).inc()
+
+    def refused(self, code: str) -> None:
+        """Count a request that a key, or the lack of one, its origin or its Host kept out."""
+        self._refusals.labels(code).inc()
+
+    def forget(self, model: str, version: int) -> None:
+        """Drop every series of a version that serves no longer; its changes stay counted."""
+        labels = (model, str(version))
+        for histogram in (self._batch_size, self._inference, self._decode, self._queue, self._total):
+            histogram.remove(*labels)
+        for status in self._statuses.pop(labels, ()):
+            self._requests.remove(*labels, status)
 
     def latencies(self) -> dict[tuple[str, str], list[tuple[float, int]]]:
         """By model and version: bounds in seconds, infinity last, and how many answered requests took no longer."""

@@ -6,7 +6,7 @@ send neither Origin nor Sec-Fetch-Site and are let through.
 """
 
 import ipaddress
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -23,10 +23,13 @@ _ANY = "*"
 
 class Origins:
     """ASGI middleware. listed: origins whose pages may ask. hosts: names the service goes by beside localhost and
-    addresses of machines; None to take any."""
+    addresses of machines; None to take any. refused: told the code of every refusal."""
 
-    def __init__(self, app: ASGIApp, listed: Collection[str], hosts: Collection[str] | None) -> None:
+    def __init__(
+        self, app: ASGIApp, listed: Collection[str], hosts: Collection[str] | None, refused: Callable[[str], None]
+    ) -> None:
         self._app = app
+        self._refused = refused
         self._listed = frozenset(listed)
         self._hosts = None if hosts is None else frozenset(host.lower() for host in hosts)
 
@@ -35,6 +38,7 @@ class Origins:
             try:
                 self._check(scope)
             except ServiceError as error:
+                self._refused(error.code)
                 await service_error(Request(scope), error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -1,5 +1,6 @@
 """A running service as a predictor, so that `harmonic evaluate` measures what callers get.
 
+A service that wants an API key gets the one in HARMONIC_API_KEY.
 Speaks the Open Inference Protocol: prepared images go in one binary tensor, logits come back in one.
 """
 
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 
 from harmonic.errors import HarmonicError
 from harmonic.pixels import PixelSpec
+from service.credential import VARIABLE, authorization
 from service.ranking import softmax
 
 _IN_FLIGHT = 4  # requests at once: enough that one is decoded while another runs
@@ -39,7 +41,10 @@ class ServicePredictor:
 
     def __call__(self, images: NDArray[Any]) -> NDArray[np.float64]:
         parts = [images[start : start + self.max_size] for start in range(0, len(images), self.max_size)]
-        with httpx.Client(timeout=_TIMEOUT_S) as client, ThreadPoolExecutor(_IN_FLIGHT) as pool:
+        with (
+            httpx.Client(timeout=_TIMEOUT_S, headers=authorization()) as client,
+            ThreadPoolExecutor(_IN_FLIGHT) as pool,
+        ):
             answers = pool.map(lambda part: self._logits(client, part), parts)
             return softmax(np.concatenate(list(answers)))
 
@@ -69,7 +74,7 @@ def service_predictor(target: str) -> ServicePredictor | None:
             f"{target} names no model. Give an address like http://127.0.0.1:8000/v1/models/NAME."
         )
     address = f"{parts.scheme}://{parts.netloc}"
-    with httpx.Client(timeout=_TIMEOUT_S) as client:
+    with httpx.Client(timeout=_TIMEOUT_S, headers=authorization()) as client:
         described = _answered(client, "GET", f"{address}/v1/models/{words[2]}")
     try:
         facts = next(_ready(described.json(), int(words[4]) if len(words) == 5 else None))
@@ -107,6 +112,8 @@ def _answered(client: httpx.Client, method: str, url: str, **what: Any) -> httpx
         answer = client.request(method, url, **what)
     except httpx.HTTPError as error:
         raise UnexpectedAnswerError(f"{url} does not answer ({error}).") from error
+    if answer.status_code == 401:
+        raise UnexpectedAnswerError(f"{url} wants an API key, or another one: set {VARIABLE}.")
     if answer.status_code != 200:
         raise UnexpectedAnswerError(f"{url} answered {answer.status_code}: {answer.text[:200]}")
     return answer

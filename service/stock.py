@@ -13,6 +13,7 @@ from export.manifest import MANIFEST
 from export.repository import version_dir, versions
 from service.catalog import BrokenVersion, Entry, ReadyVersion, load_version
 from service.plan import Plan, PlanError, read_plan
+from service.reasons import within
 from service.session import Placement
 from service.settings import Settings
 
@@ -75,11 +76,12 @@ class Stock:
 
     def _without_plan(self, name: str, known: Items, present: list[int], error: PlanError) -> dict[int, Item]:
         """A configuration that cannot be followed changes nothing of what serves."""
-        if not any(_word(item.entry) == error.message for item in known.values()):  # once, not at every look
+        reason = within(self._root, error.message)
+        if not any(_word(item.entry) == reason for item in known.values()):  # once, not at every look
             log.error("%s: %s", name, error.message)
-        found = {version: Item(BrokenVersion(name, version, error.message), (), None) for version in present}
+        found = {version: Item(BrokenVersion(name, version, reason), (), None) for version in present}
         return found | {
-            version: Item(replace(item.entry, remark=error.message), (), None)
+            version: Item(replace(item.entry, remark=reason), (), None)
             for version, item in known.items()
             if isinstance(item.entry, ReadyVersion)
         }

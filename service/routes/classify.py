@@ -1,6 +1,8 @@
 """POST .../classify: images in, labels out."""
 
+import asyncio
 import time
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,6 +13,7 @@ from starlette.responses import Response
 from service.bodies import read_images
 from service.buffers import Buffers
 from service.callers import caller_of
+from service.catalog import ReadyVersion
 from service.decode import Limits
 from service.engine import Engine
 from service.errors import ModelNotFound, RequestError, ServiceError
@@ -20,9 +23,10 @@ from service.routes.departure import Departed, unless_departed
 from service.routes.errors import service_error
 from service.routes.marks import marks
 from service.schemas import Classification, ErrorBody
-from service.visit import Outcome, Visit
+from service.visit import Outcome
 
 TOP_K = 5
+_INLINE_RANKS = 2048  # classes of all images together; more are written in a thread, so that the loop never computes
 _BODY: dict[str, Any] = {
     "required": True,
     "content": {
@@ -127,13 +131,14 @@ class _Classify:
             self._model, self._version = visit.entry.name, str(visit.entry.version)
             images = await read_images(request, self._limits, share)
             outcome = await unless_departed(request, visit.submit(images, caller=caller_of(request.scope), loan=share))
-            body = _body(visit, outcome, top_k, started)
+            write = partial(_body, visit.entry, outcome, top_k, started)
+            ranks = len(outcome.logits) * min(top_k, outcome.logits.shape[1])
+            body = write() if ranks <= _INLINE_RANKS else await asyncio.to_thread(write)
             visit.note(outcome, time.monotonic() - started)
         return Response(body, headers=marks(visit.entry), media_type="application/json")
 
 
-def _body(visit: Visit, outcome: Outcome, top_k: int, started: float) -> bytes:
-    entry = visit.entry
+def _body(entry: ReadyVersion, outcome: Outcome, top_k: int, started: float) -> bytes:
     ranked = predictions(outcome.logits, entry.manifest.classes, top_k)
     timing = {
         "decode": _ms(outcome.decode_s),

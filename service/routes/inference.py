@@ -5,6 +5,7 @@ Errors are `{"error": "message"}`; `service.routes.errors` sees to it by the pat
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -20,7 +21,7 @@ from service.decode import Limits
 from service.engine import Engine
 from service.errors import BodyTooLarge, RequestError, ServiceError
 from service.metrics import Metrics
-from service.protocol import InferenceRequest, memory_of_json, read_request, write_response
+from service.protocol import InferenceRequest, Wanted, memory_of_json, read_request, write_response
 from service.routes.departure import Departed, unless_departed
 from service.routes.errors import service_error
 from service.routes.marks import marks
@@ -29,6 +30,7 @@ from service.visit import Outcome, Visit
 
 HEAD_LENGTH = "Inference-Header-Content-Length"
 _INLINE_BYTES = 64 * 1024  # more JSON than this is read in a thread, so that the loop never computes
+_INLINE_LOGITS = 4096  # more of them are written as text in a thread, too
 _BODY: dict[str, Any] = {
     "required": True,
     "content": {
@@ -106,7 +108,9 @@ class _Infer:
             self._labels = (entry.name, str(entry.version))
             asked = await self._read(request, share, entry)
             outcome = await unless_departed(request, _submit(visit, asked, caller_of(request.scope), share))
-            body, head_bytes = write_response(asked, entry.name, entry.version, entry.manifest, outcome.logits)
+            write = partial(write_response, asked, entry.name, entry.version, entry.manifest, outcome.logits)
+            inline = outcome.logits.size <= _INLINE_LOGITS or asked.wanted == Wanted(True)
+            body, head_bytes = write() if inline else await asyncio.to_thread(write)
             visit.note(outcome, time.monotonic() - started)
         if head_bytes is None:
             return Response(body, headers=marks(entry), media_type="application/json")

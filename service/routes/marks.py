@@ -2,7 +2,9 @@
 
 from service.catalog import ReadyVersion
 
+NORM = "Harmonic-Norm"
+
 
 def marks(entry: ReadyVersion) -> dict[str, str]:
     """Headers of an answer: whether it depends on earlier traffic."""
-    return {"Harmonic-Norm": "adaptive"} if entry.adaptive else {}
+    return {NORM: "adaptive"} if entry.adaptive else {}
