@@ -1,7 +1,6 @@
-"""Rare classes: weights that make every class count the same, and the way back to the classes' true shares."""
+"""Rare classes: weights that make every class count the same. The way back to their true shares: `prior`."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,14 +16,6 @@ def class_weights(images: Images) -> NDArray[np.float64]:
     counts = np.bincount(images.labels, minlength=len(images.classes))
     present = int((counts > 0).sum())
     return np.divide(len(images), counts * present, out=np.zeros(len(counts)), where=counts > 0)
-
-
-@runtime_checkable
-class PriorCorrectable(Protocol):
-    """A network that can answer for other class shares than it was trained with."""
-
-    def correct_prior(self, shares: Tensor) -> None:
-        """Turn answers for equally frequent classes into answers for these shares."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ def draw_curves(log: Path, picture: Path, *, title: str) -> None:
     figure = Figure(figsize=(10, 4), layout="constrained")
     for panel, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         _draw_panel(panel, rows, what)
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)  # a data set may be called $5 or $10
     write_picture(figure, picture)
 
 

@@ -5,6 +5,7 @@ import gzip
 import struct
 import zlib
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from math import prod
 from pathlib import Path
 
@@ -129,6 +130,9 @@ class _ArrayOpener:
 
     def __call__(self, index: int) -> Image.Image:
         return Image.fromarray(np.ascontiguousarray(self.pixels[index])).convert("RGB")
+
+    def digest(self, index: int) -> bytes:
+        return blake2b(self.pixels[index].tobytes(), digest_size=16).digest()
 
 
 def _from_arrays(

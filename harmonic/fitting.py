@@ -44,7 +44,7 @@ def fitted(run: Run, where: Where) -> Fitted:
         trainer = _trainer(run, chosen, where)
         share = Share(trainer.global_rank, trainer.world_size)
         learning, choosing = loaders(run.recipe, run.learning, run.choosing, run.spec, share)
-        claim(run.recipe, run.images, run.out)
+        claim(run.recipe, run.given, run.out)
         _store_split(run.out / "split.json", run.learning, run.choosing, run.test)
         trainer.fit(module, learning, choosing, ckpt_path=chosen.resumable(), weights_only=True)
     if not trainer.is_global_zero:

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from hashlib import blake2b
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,22 @@ from harmonic.tracking import tracked
 
 Opener = Callable[[int], Image.Image]
 _CHUNK = 256  # Images decoded together.
+
+
+@runtime_checkable
+class Digesting(Protocol):
+    """An opener that can tell images apart without decoding them."""
+
+    def digest(self, index: int) -> bytes:
+        """A number of an image's content."""
+
+
+def content(opener: Opener, index: int) -> bytes:
+    """A number of an image's content: equal for equal images that the same opener opens."""
+    if isinstance(opener, Digesting):
+        return opener.digest(index)
+    image = opener(index)
+    return blake2b(image.tobytes(), digest_size=16, salt=f"{image.size}{image.mode}".encode()[:16]).digest()
 
 
 @dataclass(frozen=True)
@@ -162,6 +179,9 @@ class _Chosen:
     def __call__(self, index: int) -> Image.Image:
         return self.open(int(self.indices[index]))
 
+    def digest(self, index: int) -> bytes:
+        return content(self.open, int(self.indices[index]))
+
 
 @dataclass(frozen=True)
 class _Joined:
@@ -169,8 +189,16 @@ class _Joined:
     starts: NDArray[np.int64]
 
     def __call__(self, index: int) -> Image.Image:
+        part, inner = self._place(index)
+        return self.openers[part](inner)
+
+    def digest(self, index: int) -> bytes:
+        part, inner = self._place(index)
+        return content(self.openers[part], inner)
+
+    def _place(self, index: int) -> tuple[int, int]:
         part = int(np.searchsorted(self.starts, index, side="right")) - 1
-        return self.openers[part](index - int(self.starts[part]))
+        return part, index - int(self.starts[part])
 
 
 def _decoded(images: Images, spec: PixelSpec, title: str) -> Iterator[tuple[int, NDArray[Any], list[str]]]:

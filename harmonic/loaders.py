@@ -17,7 +17,7 @@ from harmonic.errors import DataError, DeviceError, RecipeError
 from harmonic.images import Images, check_all, prepare_all, split_by_group
 from harmonic.pixels import PixelSpec, prepare
 from harmonic.recipe import Recipe
-from harmonic.scaled import scaled_loaders
+from harmonic.scaled import SizeBatches, assigned_sizes, scaled_loaders
 
 _CACHED_BYTES = 4 << 30  # Prepared images up to this size are kept in memory.
 
@@ -64,6 +64,13 @@ def loaders(
         return scaled_loaders(recipe, learning, choosing, spec, recipe.data.sizes)
     training = _training_loader(recipe, learning, spec, share)
     return training, _choosing_loader(choosing, spec) if len(choosing) else None
+
+
+def steps(recipe: Recipe, images: int) -> int:
+    """Batches in an epoch of that many training images."""
+    if recipe.data.sizes is None:
+        return images // recipe.train.batch
+    return len(SizeBatches(assigned_sizes(images, recipe.data.sizes, 0), recipe.train.batch, 0, shuffled=True))
 
 
 def _limited(recipe: Recipe, images: Images) -> Images:

@@ -2,9 +2,11 @@
 
 import io
 import os
+import struct
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -32,7 +34,13 @@ class _FileOpener:
     members: tuple[str, ...]
 
     def __call__(self, index: int) -> Image.Image:
-        return _decoded((self.folder / self.members[index]).read_bytes())
+        return _decoded(self._bytes(index))
+
+    def digest(self, index: int) -> bytes:
+        return blake2b(self._bytes(index), digest_size=16).digest()
+
+    def _bytes(self, index: int) -> bytes:
+        return (self.folder / self.members[index]).read_bytes()
 
 
 @dataclass
@@ -48,6 +56,11 @@ class _ZipOpener:
 
     def __call__(self, index: int) -> Image.Image:
         return _decoded(self._archive().read(self.members[index]))
+
+    def digest(self, index: int) -> bytes:
+        """From the zip's own list, where the checksum of every file stands."""
+        member = self._archive().getinfo(self.members[index])
+        return struct.pack("<QL", member.file_size, member.CRC)
 
     def _archive(self) -> zipfile.ZipFile:
         reader = self._reader

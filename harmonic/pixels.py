@@ -151,3 +151,8 @@ def _covering_size(image: Image.Image | Upright, width: int, height: int) -> tup
     if image.width * height <= image.height * width:
         return width, width * image.height // image.width
     return height * image.width // image.height, height
+
+
+def resampling(spec: PixelSpec) -> Image.Resampling:
+    """Pillow's filter of a spec."""
+    return _FILTERS[spec.interpolation]

@@ -3,57 +3,57 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float
 
 from harmonic import bundle
-from harmonic.balance import PriorCorrectable
 from harmonic.checkpoint import Checkpoints
 from harmonic.curves import draw_curves
-from harmonic.evaluate import NetworkPredictor, evaluate
+from harmonic.evaluate import Evaluation, NetworkPredictor, evaluate
 from harmonic.fitting import Fitted
-from harmonic.run import Run
+from harmonic.prior import correct_prior
+from harmonic.run import Run, Shares
 
-Shares = Float[np.ndarray, " classes"]
 
+def published(run: Run, fitted: Fitted) -> tuple[Path, Evaluation | None]:
+    """Draw the curves, measure the chosen epoch's weights, and save them; the bundle's folder and what was measured.
 
-def published(run: Run, fitted: Fitted) -> Path:
-    """Draw the curves, measure the chosen epoch's weights on the test images, and save them; the bundle's folder.
-
-    The test runs on the device that trained. RunError if the chosen weights cannot be read, BundleError if the bundle
-    cannot be written.
+    Measured are the test images, which goes into the bundle, or else those that chose, which only tells whether the
+    network answers at all. It runs on the device that trained. RunError if the chosen weights cannot be read,
+    BundleError if the bundle cannot be written.
     """
     chosen = fitted.chosen
-    draw_curves(chosen.log_file, run.out / "curves.png", title=run.recipe.title)
+    draw_curves(
+        chosen.log_file, run.out / "curves.png", title=f"{run.recipe.model.architecture}, {run.given.images.source}"
+    )
     run.network.load_state_dict(chosen.weights())
-    shares = np.bincount(run.learning.labels, minlength=len(run.images.classes)) / len(run.learning)
-    if _balanced(run) and isinstance(run.network, PriorCorrectable):
-        run.network.correct_prior(torch.from_numpy(shares))
-    figures = {**_chosen_by(run, chosen), **_class_shares(run, shares), **_tested(run, shares, fitted.device)}
+    shares = run.shares()
+    if run.balanced:
+        correct_prior(run.network, run.spec, torch.from_numpy(shares))
+    measured = _measured(run, fitted.device)
+    figures = {**_chosen_by(run, chosen), **_class_shares(run, shares), **_tested(run, shares, measured)}
     bundle.save(bundle.Bundle(_card(run, figures), run.network), run.out / "bundle")
-    return run.out / "bundle"
+    return run.out / "bundle", measured
 
 
-def _balanced(run: Run) -> bool:
-    return run.recipe.data.balance != "none"
+def _measured(run: Run, device: torch.device) -> Evaluation | None:
+    images = run.test or run.choosing
+    return evaluate(NetworkPredictor(run.network.to(device), run.classes, run.spec), images) if len(images) else None
 
 
 def _chosen_by(run: Run, chosen: Checkpoints) -> dict[str, Any]:
     figures = {**chosen.figures, **chosen.choice.uncertainty(chosen.figures)}
-    return {"trained_on": run.images.source, "epoch": chosen.epoch + 1, "validation": figures}
+    return {"trained_on": run.given.images.source, "epoch": chosen.epoch + 1, "validation": figures}
 
 
 def _class_shares(run: Run, shares: Shares) -> dict[str, Any]:
     """The shares that the network expects, where they are not those of its training."""
-    return {"class_shares": dict(zip(run.images.classes, shares.tolist(), strict=True))} if _balanced(run) else {}
+    return {"class_shares": dict(zip(run.classes, shares.tolist(), strict=True))} if run.balanced else {}
 
 
-def _tested(run: Run, shares: Shares, device: torch.device) -> dict[str, Any]:
-    if not run.test:
+def _tested(run: Run, shares: Shares, measured: Evaluation | None) -> dict[str, Any]:
+    if not run.test or not measured:
         return {}
-    measured = evaluate(NetworkPredictor(run.network.to(device), run.images.classes, run.spec), run.test)
-    even = {"test_for_even_classes": measured.for_even_classes(shares).summary()} if _balanced(run) else {}
+    even = {"test_for_even_classes": measured.for_even_classes(shares).summary()} if run.balanced else {}
     return {"test": measured.summary(), **even}
 
 
@@ -62,7 +62,7 @@ def _card(run: Run, figures: dict[str, Any]) -> bundle.Card:
     return bundle.Card(
         architecture=recipe.model.architecture,
         arguments=recipe.model.arguments,
-        classes=run.images.classes,
+        classes=run.classes,
         pixels=run.spec,
         recipe=recipe.model_dump(mode="json"),
         metrics=figures,

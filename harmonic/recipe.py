@@ -61,7 +61,8 @@ class AugmentSection(_Section):
     """What is done to training images, in this order.
 
     random_resized_crop: smallest share of the area of a random crop, scaled to the model's size (1.0: off).
-    interpolation: how that crop is scaled; "random" takes bilinear or bicubic in turn, by chance.
+    interpolation: how that crop is scaled; "model" as images are when served; "random" takes bilinear or bicubic, by
+    chance.
     rotation: turn by up to this many degrees either way, on black.
     pad_crop: pixels of reflected border before a random crop of the model's size. flip: mirror half of the images.
     quarter_turns: turn by a random multiple of 90 degrees (square images only).
@@ -71,7 +72,7 @@ class AugmentSection(_Section):
     """
 
     random_resized_crop: Annotated[float, Field(gt=0, le=1)] = 1.0
-    interpolation: Literal["bilinear", "random"] = "bilinear"
+    interpolation: Literal["model", "random"] = "model"
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
     pad_crop: Annotated[int, Field(ge=0)] = 0
     flip: bool = False

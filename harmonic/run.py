@@ -7,33 +7,54 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import lightning as L
+import numpy as np
+from jaxtyping import Float
 from torch import nn
 
 from harmonic import bundle, zoo
-from harmonic.balance import PriorCorrectable
+from harmonic.claim import Given
 from harmonic.errors import RecipeError
 from harmonic.images import Images, check_all
 from harmonic.loaders import split
 from harmonic.pixels import PixelSpec
+from harmonic.prior import output_bias
 from harmonic.recipe import ModelSection, Recipe
+from harmonic.trainee import OwnTraining
+
+Shares = Float[np.ndarray, " classes"]
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """What a run needs, from its opening to its bundle.
 
-    images: all that the run was given to learn from, of which `learning` teach and `choosing` (none, maybe) choose the
-    epoch. test: measured once, at the end. network: trained in place.
+    given: all that the run was given; of it `learning` teach, `choosing` (none, maybe) choose the epoch, and `test` is
+    measured once, at the end. network: trained in place.
     """
 
     recipe: Recipe
-    images: Images
+    given: Given
     learning: Images
     choosing: Images
     test: Images | None
     spec: PixelSpec
     network: nn.Module
     out: Path
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the network answers, in its order."""
+        return self.given.images.classes
+
+    @property
+    def balanced(self) -> bool:
+        """Whether rare classes are made to count as much as frequent ones."""
+        return self.recipe.data.balance != "none"
+
+    def shares(self) -> Shares:
+        """Of every class among the images that teach; one without any counts as half an image: no share is 0."""
+        counts = np.maximum(np.bincount(self.learning.labels, minlength=len(self.classes)), 0.5)
+        return np.asarray(counts / counts.sum())
 
 
 def continued(recipe: Recipe, images: Images, start: bundle.Bundle | None) -> tuple[Recipe, Images]:
@@ -49,20 +70,19 @@ def continued(recipe: Recipe, images: Images, start: bundle.Bundle | None) -> tu
     return recipe.model_copy(update=changes), images.labelled_as(card.classes)
 
 
-def opened(
-    recipe: Recipe, images: Images, out: Path, val: Images | None, test: Images | None, start: bundle.Bundle | None
-) -> Run:
+def opened(recipe: Recipe, given: Given, out: Path, start: bundle.Bundle | None) -> Run:
     """Everything that can be told to be wrong before the first epoch is told here.
 
     RecipeError, ZooError or DataError for what cannot be trained, tested or corrected as the recipe asks.
     """
-    spec = _pixels(recipe)
-    val, test = (part.labelled_as(images.classes) if part else None for part in (val, test))
+    spec, images = _pixels(recipe), given.images
+    val, test = (part.labelled_as(images.classes) if part else None for part in (given.val, given.test))
     network = _network(recipe, images.classes, start)
+    _refuse_balance(recipe, network, spec, len(images.classes))
     if test:
         check_all(test, spec, title="Checking test images")
     learning, choosing = split(recipe, images, val)
-    return Run(recipe, images, learning, choosing, test, spec, network, out)
+    return Run(recipe, given, learning, choosing, test, spec, network, out)
 
 
 def _pixels(recipe: Recipe) -> PixelSpec:
@@ -81,6 +101,13 @@ def _network(recipe: Recipe, classes: tuple[str, ...], start: bundle.Bundle | No
     network = zoo.create(recipe.model.architecture, len(classes), **recipe.model.arguments)
     if start:
         network.load_state_dict(start.model.state_dict())
-    if recipe.data.balance != "none" and not isinstance(network, PriorCorrectable):
-        raise RecipeError(f"{recipe.model.architecture} cannot be corrected for true class shares; drop data.balance.")
     return network
+
+
+def _refuse_balance(recipe: Recipe, network: nn.Module, spec: PixelSpec, classes: int) -> None:
+    """RecipeError where rare classes cannot be made to count as much as the recipe asks."""
+    name = recipe.model.architecture
+    if recipe.data.balance == "loss" and isinstance(network, OwnTraining):
+        raise RecipeError(f'{name} brings a loss of its own, which knows no weights. Set data.balance to "sampling".')
+    if recipe.data.balance != "none" and output_bias(network, spec, classes) is None:
+        raise RecipeError(f"{name} cannot be corrected for true class shares; drop data.balance.")

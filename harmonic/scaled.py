@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from harmonic.augment import circular_shift, generator
+from harmonic.balance import class_weights
 from harmonic.images import Images, prepare_all
 from harmonic.pixels import PixelSpec
 from harmonic.recipe import Recipe
@@ -26,7 +27,9 @@ def scaled_loaders(
     """Loaders of the training and the validation images, at sizes from the first to the last of `sizes`."""
     batch, seed = recipe.train.batch, recipe.train.seed
     teaching = ScaledImages(learning, spec, sizes, seed, shift=recipe.augment.circular_shift)
-    train = DataLoader(teaching, batch_sampler=SizeBatches(teaching.sizes, batch, seed, shuffled=True))
+    draw = class_weights(learning)[learning.labels] if recipe.data.balance == "sampling" else None
+    batches = SizeBatches(teaching.sizes, batch, seed, shuffled=True, draw=draw)
+    train = DataLoader(teaching, batch_sampler=batches)
     if not len(choosing):
         return train, None
     checking = ScaledImages(choosing, spec, sizes, seed, shift=0.0)
@@ -43,8 +46,7 @@ class ScaledImages(Dataset[tuple[NDArray[np.float32], int]]):
     """Images at their own size r by (epoch, index): float32 (r, r, C + 1), the last plane holding r, and the label."""
 
     def __init__(self, images: Images, spec: PixelSpec, sizes: tuple[int, int], seed: int, *, shift: float) -> None:
-        whole = spec.model_copy(update={"fit": "squash"})
-        self.pixels = prepare_all(images, whole, title="Reading images")
+        self.pixels = prepare_all(images, spec, title="Reading images")[..., :-1]  # as served, without their own size
         self.labels, self.seed, self.shift = images.labels, seed, shift
         self.sizes = assigned_sizes(len(images), sizes, seed)
 
@@ -59,7 +61,7 @@ class ScaledImages(Dataset[tuple[NDArray[np.float32], int]]):
         return at_size(pixels, int(self.sizes[index])), int(self.labels[index])
 
 
-def at_size(pixels: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+def at_size(pixels: NDArray[Any], size: int) -> NDArray[np.float32]:
     """A square image (side, side, C) ideally resampled to size x size, with the plane that holds the size."""
     planes = resampler(pixels.shape[0], size)(pixels.transpose(2, 0, 1).astype(np.float64))
     own = np.full((1, size, size), size)
@@ -67,10 +69,21 @@ def at_size(pixels: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
 
 
 class SizeBatches(Sampler[list[Key]]):
-    """Batches of (epoch, index) whose images share a size, in nearly equal parts of each size's images."""
+    """Batches of (epoch, index) whose images share a size, in nearly equal parts of each size's images.
 
-    def __init__(self, sizes: NDArray[np.int64], batch: int, seed: int, *, shuffled: bool) -> None:
-        self.sizes, self.batch, self.seed, self.shuffled, self.epoch = sizes, batch, seed, shuffled, 0
+    draw: how often each image is drawn beside the others of its size, with replacement; None takes every one once.
+    """
+
+    def __init__(
+        self,
+        sizes: NDArray[np.int64],
+        batch: int,
+        seed: int,
+        *,
+        shuffled: bool,
+        draw: NDArray[np.float64] | None = None,
+    ) -> None:
+        self.sizes, self.batch, self.seed, self.shuffled, self.draw, self.epoch = sizes, batch, seed, shuffled, draw, 0
         self.sampler = self  # where Lightning looks for `set_epoch`
 
     def set_epoch(self, epoch: int) -> None:
@@ -85,10 +98,15 @@ class SizeBatches(Sampler[list[Key]]):
         batches: list[Sequence[int]] = []
         for size in np.unique(self.sizes):
             members = np.flatnonzero(self.sizes == size)
-            members = rng.permutation(members) if self.shuffled else members
+            members = self._order(members, rng) if self.shuffled else members
             batches += [members[start:end].tolist() for start, end in _cuts(len(members), self.batch)]
         order = rng.permutation(len(batches)) if self.shuffled else range(len(batches))
         return iter([(self.epoch, index) for index in batches[place]] for place in order)
+
+    def _order(self, members: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        if self.draw is None:
+            return rng.permutation(members)
+        return rng.choice(members, len(members), p=self.draw[members] / self.draw[members].sum())
 
 
 def _cuts(count: int, batch: int) -> list[tuple[int, int]]:

@@ -35,12 +35,15 @@ def evaluate(
     from harmonic.commands.values import print_json
     from harmonic.comparison import compare, comparison_table
     from harmonic.evaluate import evaluate as measure
+    from harmonic.images import told
     from harmonic.report import class_tables, evaluation_table
     from harmonic.shown import show
     from harmonic.testtime import open_resized
 
     predictors = [open_resized(name, size, test_time_pooling) for name in (target, against) if name]
     images = datasets.read(data, "test")
+    if images.left_out:
+        typer.echo(f"Left out of {images.source}: {told(images.left_out)}.", err=True)
     measured, *others = [measure(predictor, images) for predictor in predictors]
     other = others[0] if others else None
     if json:

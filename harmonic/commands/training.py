@@ -80,6 +80,7 @@ def train(
             test=datasets.read(held_out, "test") if held_out else None,
             where=Where(accelerator.value, devices or "auto"),
             start=bundle.load(start) if start else None,
+            tell=typer.echo,
         )
         following = f"harmonic export {shlex.quote(str(folder))} --repository models --name NAME"
         typer.echo(f"The bundle is {folder}. Next: {following}")

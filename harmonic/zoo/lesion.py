@@ -8,7 +8,6 @@ matters; global pooling replaces a first linear layer of 8.4 million weights.
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -47,14 +46,6 @@ class LesionNet(nn.Module):
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
         logits: Tensor = self.head(self.dropout(self.layers(x).mean(dim=(2, 3))))
         return logits
-
-    def correct_prior(self, shares: Float[Tensor, " classes"]) -> None:
-        """Turn answers for equally frequent classes into answers for classes of these shares (which sum to 1).
-
-        By Bayes' rule p(class | image) grows with its share: log share goes into the last layer's bias.
-        """
-        with torch.no_grad():
-            self.head.bias.add_(shares.log().to(self.head.bias))
 
 
 @register(

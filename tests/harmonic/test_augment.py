@@ -5,7 +5,8 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
 from harmonic.augment import augment, generator, random_resized_crop
-from harmonic.pixels import PixelSpec
+from harmonic.hair import HairRemoval
+from harmonic.pixels import PixelSpec, prepare
 from harmonic.recipe import AugmentSection
 
 CROP_8, CROP_25 = AugmentSection(random_resized_crop=0.08), AugmentSection(random_resized_crop=0.25)
@@ -147,3 +148,39 @@ def test_jitter_is_the_three_adjustments_of_torchvision_in_some_order():
         assert np.array_equal(view, np.asarray(picture))
         orders.add(order)
     assert len(orders) == 6
+
+
+# --- crops are cut from what the model is served ---
+
+ALL = AugmentSection(random_resized_crop=0.999)
+
+
+def test_crops_are_cut_from_the_hairless_image():
+    hairy = np.full((112, 112, 3), (200, 150, 140), dtype=np.uint8)
+    hairy[50] = hairy[:, 70] = (40, 30, 30)
+    spec = PixelSpec(height=56, width=56, fit="squash", hair=HairRemoval())
+    for index in range(10):
+        assert random_resized_crop(Image.fromarray(hairy), spec, CROP_25, generator(1, 1, index)).min() > 130
+
+
+def test_crops_for_a_squashed_input_are_squashed_alike():
+    """Cut from twice as wide an image, a box of nearly the whole area is twice as wide."""
+    wide = Image.fromarray(np.broadcast_to(np.arange(0, 240, dtype=np.uint8)[:, None], (120, 240, 3)).copy())
+    spec = PixelSpec(height=24, width=24, fit="squash")
+    spans = [np.ptp(random_resized_crop(wide, spec, ALL, generator(1, 1, index))) for index in range(20)]
+    assert min(spans) > 200
+
+
+def test_crops_for_an_input_that_is_not_square_keep_its_proportions():
+    wide = Image.fromarray(pixels(20, 40))
+    spec = PixelSpec(height=10, width=20)
+    wanted = prepare(wide, spec)
+    views = [random_resized_crop(wide, spec, ALL, generator(1, 1, index)) for index in range(100)]
+    assert any(np.array_equal(view, wanted) for view in views)
+
+
+@pytest.mark.parametrize("way", ["bilinear", "bicubic", "lanczos"])
+def test_crops_are_scaled_by_the_inputs_own_filter(way):
+    image, spec = Image.fromarray(pixels(40, 40)), PixelSpec(height=8, width=8, interpolation=way)
+    views = [random_resized_crop(image, spec, ALL, generator(1, 1, index)) for index in range(100)]
+    assert sum(np.array_equal(view, prepare(image, spec)) for view in views) > 50

@@ -12,6 +12,7 @@ from harmonic.data import Images
 from harmonic.errors import RecipeError
 from harmonic.loaders import EpochSampler
 from harmonic.recipe import Recipe
+from harmonic.scaled import SizeBatches, assigned_sizes
 from harmonic.train import Where, train
 
 CPU = Where("cpu", 1)
@@ -70,10 +71,20 @@ def test_class_weights_make_every_class_weigh_the_same():
     assert weights.mean() == pytest.approx(1)
 
 
+NETWORKS = {
+    "lesions": ("harm_lesion", {"width": 2}),
+    "photographs": ("wrn10_0.5", {}),
+    "layers": ("harm_wrn10_0.5", {}),
+}
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
 @pytest.mark.parametrize("balance", ["loss", "sampling"])
-def test_a_balanced_run_records_shares_split_licence_and_both_readings(balance, tmp_path):
+def test_a_balanced_run_records_shares_split_licence_and_both_readings(kind, balance, tmp_path):
     images = coloured((40, 12, 12))
-    plan = recipe(data={"validation": 0.25, "balance": balance})
+    architecture, arguments = NETWORKS[kind]
+    section = {"architecture": architecture, "arguments": arguments}
+    plan = recipe(data={"validation": 0.25, "balance": balance}, model=section)
 
     card = bundle.load(train(plan, images, tmp_path / "run", test=images, where=CPU)).card
 
@@ -86,7 +97,29 @@ def test_a_balanced_run_records_shares_split_licence_and_both_readings(balance, 
 
 
 def test_a_network_that_cannot_be_corrected_is_refused(tmp_path):
-    plan = recipe(model={"architecture": "wrn10_1"})
+    plan = recipe(model={"architecture": "torchvision/squeezenet1_1"}, pixels={"height": 32, "width": 32})
 
-    with pytest.raises(RecipeError, match=r"wrn10_1 cannot be corrected .* drop data.balance"):
+    with pytest.raises(RecipeError, match=r"squeezenet1_1 cannot be corrected .* drop data.balance"):
         train(plan, coloured((40, 12)), tmp_path / "run", where=CPU)
+
+
+def test_a_loss_of_its_own_cannot_be_weighed(tmp_path):
+    section = {"architecture": "fourier_mnist", "arguments": {"widths": [2], "hidden": 4}}
+    plan = recipe(model=section, data={"sizes": [8, 10], "balance": "loss"}, pixels=None)
+
+    with pytest.raises(RecipeError, match=r'knows no weights. Set data.balance to "sampling"'):
+        train(plan, coloured((40, 12)), tmp_path / "run", where=CPU)
+
+
+def test_batches_of_one_size_draw_every_class_equally_often():
+    images = coloured((400, 40, 20))
+    sizes = assigned_sizes(460, (8, 10), seed=0)
+    batches = SizeBatches(sizes, 20, 1, shuffled=True, draw=class_weights(images)[images.labels])
+
+    drawn = []
+    for epoch in range(30):
+        batches.set_epoch(epoch)
+        drawn += [index for batch in batches for _, index in batch]
+
+    assert len(drawn) == 30 * 460
+    assert (np.bincount(images.labels[drawn]) / len(drawn)).tolist() == pytest.approx([1 / 3] * 3, abs=0.02)

@@ -13,7 +13,7 @@ BARE = "epoch,train_loss,train_accuracy\n1,1.1,0.3\n"
 @pytest.mark.parametrize("text", [LOG, BARE])
 def test_a_log_becomes_a_picture(tmp_path, text):
     (tmp_path / "log.csv").write_text(text)
-    draw_curves(tmp_path / "log.csv", tmp_path / "curves.png", title="a $run_1 & more")
+    draw_curves(tmp_path / "log.csv", tmp_path / "curves.png", title="a $run_1 $& more")
     with Image.open(tmp_path / "curves.png") as picture:
         picture.load()
         assert picture.format == "PNG"

@@ -11,8 +11,10 @@ from harmonic import data
 from harmonic.errors import DataError
 from harmonic.images import prepare_all
 from harmonic.pixels import PixelSpec
+from tests.commands import harmonic
 from tests.harmonic.test_data import dot, members, read, source  # noqa: F401
 from tests.pictures import encoded, write_zip
+from tests.trained import saved
 
 CELLS = PixelSpec(height=4, width=4)
 
@@ -195,3 +197,11 @@ def test_only_the_services_formats_are_decoded(source, kind):  # noqa: F811
 def test_evaluation_tells_of_what_it_left_out_too(source):  # noqa: F811
     path = source({**members("cat/1.png", "dog/1.png"), "dog/2.heic": b"x"})
     assert data.read([path], "test").left_out == {".heic files": 1}
+
+
+def test_the_command_tells_what_evaluation_left_out(tmp_path):
+    folder = saved(tmp_path / "bundle", "wrn10_0.5", None)
+    path = write_zip(tmp_path / "p.zip", {**members("a/1.png", "b/1.png"), "b/2.heic": b"x"})
+    ended = harmonic("evaluate", folder, "--data", path, "--json")
+    assert ended.exit_code == 0, ended.output
+    assert "Left out of p.zip: 1 .heic files." in ended.stderr

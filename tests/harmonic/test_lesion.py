@@ -41,18 +41,6 @@ def test_the_bank_follows_the_network_and_stays_out_of_its_state():
     assert not any("bank" in name for name in network.state_dict())
 
 
-def test_a_corrected_prior_multiplies_the_odds_by_the_shares():
-    network, x = zoo.create("harm_lesion", 3, width=4).eval(), torch.randn(5, 3, 64, 64)
-    shares = torch.tensor([0.7, 0.2, 0.1])
-    with torch.no_grad():
-        even = network(x).softmax(1)
-
-        network.correct_prior(shares)
-
-        expected = even * shares / (even * shares).sum(1, keepdim=True)
-        torch.testing.assert_close(network(x).softmax(1), expected)
-
-
 @pytest.mark.parametrize("wrong", [{"width": 0}, {"width": 1.5}, {"dropout": 1.0}])
 def test_an_impossible_network_is_refused(wrong):
     with pytest.raises(ZooError):

@@ -10,7 +10,7 @@ from harmonic.errors import RecipeError, ZooError
 from harmonic.evaluate import NetworkPredictor, evaluate
 from harmonic.images import Images
 from harmonic.recipe import Recipe
-from harmonic.scaled import SizeBatches, assigned_sizes, at_size
+from harmonic.scaled import ScaledImages, SizeBatches, assigned_sizes, at_size
 from harmonic.train import Where, train
 from harmonic.zoo.fourier import MNIST
 from tests.harmonic.test_balance import pytestmark  # noqa: F401
@@ -112,3 +112,14 @@ def test_evaluation_at_a_size_is_the_networks_answer_to_images_of_that_size(size
 def test_a_size_that_the_network_does_not_read_is_refused(size):
     with pytest.raises(ZooError, match=f"reads images of 8 to 28 pixels, not of {size}"):
         testtime.at_size(narrow(), size)
+
+
+def test_training_images_of_many_sizes_are_cut_as_when_served():
+    """A wide image loses its sides, as it does in the service, and is not squashed."""
+    wide = np.zeros((28, 84), np.uint8)
+    wide[:, 28:56] = np.random.default_rng(0).integers(0, 256, (28, 28))
+    images = Images("wide", ("a",), np.zeros(1, np.int64), ["w"], lambda index: Image.fromarray(wide).convert("RGB"))
+
+    pixels, _ = ScaledImages(images, MNIST, (28, 28), 0, shift=0.0)[0, 0]
+
+    np.testing.assert_allclose(pixels[..., 0], wide[:, 28:56], atol=1e-3)
