@@ -7,6 +7,7 @@ from service.catalog import ReadyVersion
 from service.errors import DocumentNotFound
 
 CARD, SPECTRUM = "MODEL_CARD.md", "spectrum.json"
+DOCUMENTS = {"card": CARD, "spectrum": SPECTRUM}  # by the last word of their routes
 _BYTES = 4 * 2**20  # a spectrum of a thousand layers has a tenth of it
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from export.manifest import ParityReport
 from harmonic.pixels import PixelSpec
 from service.catalog import BrokenVersion, Catalog, Entry
+from service.documents import DOCUMENTS
 
 
 class ClassScore(BaseModel):
@@ -94,6 +95,9 @@ class VersionDetail(VersionSummary):
     labels: list[str] | None = Field(None, description="Class labels in the order of the logits.")
     parameters: int | None = None
     pixels: PixelSpec | None = Field(None, description="How the model's images are prepared.")
+    documents: list[Literal["card", "spectrum"]] | None = Field(
+        None, description="What there is to read under the version's own address."
+    )
     parity: ParityReport | None = Field(None, description="How well the exported graph gave the original's answers.")
     license: str | None = None
     notice: str | None = None
@@ -180,6 +184,7 @@ def _detail(entry: Entry) -> dict[str, Any]:
         "labels": list(manifest.classes),
         "parameters": manifest.parameters,
         "pixels": manifest.pixels,
+        "documents": [name for name, file in DOCUMENTS.items() if file in manifest.files],
         "parity": manifest.parity,
         "license": manifest.license,
         "notice": manifest.notice,

@@ -10,6 +10,7 @@ import { showSpectrum } from "./spectrum.js";
 const $ = (id) => document.getElementById(id);
 const chosen = { model: null, version: null, shown: null };
 const pictures = new Pictures(() => chosen);
+const SOME = 12; // classes that are named of many
 let turn = 0; // answers to an earlier choice are dropped
 
 async function start() {
@@ -56,9 +57,11 @@ async function chooseVersion() {
   chosen.shown = detail?.version ?? null;
   pictures.allow(Boolean(detail));
   showFacts(detail);
-  const parts = detail
-    ? await Promise.all([api.card(chosen.model, detail.version), api.spectrum(chosen.model, detail.version)].map(orNull))
-    : [null, null];
+  const brings = (name) => detail?.documents?.includes(name); // what is not there is not asked for
+  const parts = await Promise.all([
+    brings("card") ? orNull(api.card(chosen.model, detail.version)) : null,
+    brings("spectrum") ? orNull(api.spectrum(chosen.model, detail.version)) : null,
+  ]);
   if (mine !== turn) return;
   showCard($("card"), parts[0]);
   $("card-details").hidden = parts[0] === null;
@@ -77,8 +80,9 @@ function showFacts(detail) {
     ? {
         Architecture: detail.architecture,
         Parameters: detail.parameters?.toLocaleString("en"),
-        Classes: `${detail.classes}`,
-        Input: detail.input_shape?.join(" × "),
+        "Tells apart": classes(detail.labels ?? []),
+        "Trained on": detail.metrics?.trained_on,
+        Input: input(detail.pixels),
         "Runs on": detail.device === "cpu" ? "CPU" : `${detail.device}, ${detail.provider?.replace("ExecutionProvider", "")}`,
         "Largest batch": `${detail.policy?.max_size}`,
         Accuracy: accuracy(detail.metrics),
@@ -87,6 +91,18 @@ function showFacts(detail) {
     : {};
   const rows = Object.entries(facts).filter(([, value]) => value);
   $("facts").replaceChildren(...rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+}
+
+/** The classes by name, the first ones of many. */
+function classes(labels) {
+  const some = labels.slice(0, SOME).join(", ");
+  return labels.length > SOME ? `${some}, … (${labels.length} classes)` : some;
+}
+
+/** What a picture is made into before the model sees it. */
+function input(pixels) {
+  if (!pixels) return null;
+  return `${pixels.width} × ${pixels.height} pixels, ${pixels.mode === "L" ? "grey" : "colour"}; yours is made to fit`;
 }
 
 function accuracy(metrics) {

@@ -89,6 +89,26 @@ def test_a_bar_is_as_long_as_its_probability(page):
     assert bar["width"] / track["width"] == pytest.approx(share, abs=0.02)
 
 
+def test_a_figure_stays_on_one_line(page):
+    choose(page, PICTURES[:1])
+    figure = page.locator(".classes .top .figure")
+    figure.evaluate("node => node.textContent = '> 99.9 %'")
+    assert figure.evaluate("node => node.scrollWidth <= node.clientWidth")
+    assert figure.evaluate("node => node.clientHeight < 2 * parseFloat(getComputedStyle(node).fontSize)")
+
+
+def test_the_classes_and_the_input_of_a_model_are_told(page):
+    facts = page.locator("#facts").inner_text()
+    assert "red, green, blue" in facts
+    assert "8 × 8 pixels, colour" in facts
+
+
+def test_a_version_without_documents_is_asked_for_none(page):
+    page.select_option("#model", "other")  # a 404 in the console would fail the test
+    sync_api.expect(page.locator("#spectrum")).to_contain_text("brings no spectrum")
+    sync_api.expect(page.locator("#card-details")).to_be_hidden()
+
+
 @pytest.mark.parametrize("way", ["drop", "paste"])
 def test_pictures_are_dropped_or_pasted(page, way):
     page.evaluate(
@@ -123,7 +143,6 @@ def test_results_are_announced_once_settled(page):
     assert re.fullmatch(r"red\.png: red, [<> \d.]+ %", status.inner_text())
 
 
-@pytest.mark.complains("404")  # this model brings neither card nor spectrum
 def test_another_model_and_another_version_are_asked(page):
     assert page.locator("#model").input_value() == "colours"
     page.get_by_role("combobox", name="Version").select_option("1")
