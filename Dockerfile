@@ -33,8 +33,7 @@ COPY models /models
 USER 10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
-  CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ['HARMONIC_SERVE_PORT'] + '/readyz', timeout=2)"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "service.probe"]
 ENTRYPOINT ["harmonic"]
 CMD ["serve"]
 

@@ -71,6 +71,7 @@ class Catalog:
     ready: tuple[ReadyVersion, ...]
     broken: tuple[BrokenVersion, ...]
     default: str | None  # the setting, or the only name
+    advice: str = "put one into the repository with `harmonic export`"  # where there is no model at all
 
     def names(self) -> list[str]:
         """Names of the models, sorted."""
@@ -97,7 +98,7 @@ class Catalog:
 
     def _no_default(self) -> str:
         if not self.names():
-            raise NotReady("no model is ready; put one into the repository with `harmonic export`")
+            raise NotReady(f"no model is ready; {self.advice}")
         raise ModelNotFound(
             f"several models are served ({', '.join(self.names())}) and none is the default; "
             "name one: /v1/models/NAME/classify"

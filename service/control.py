@@ -15,6 +15,7 @@ from service.catalog import BrokenVersion, Catalog, Entry, ReadyVersion, assembl
 from service.errors import ControlRefused, Draining, ModelNotFound, NotReady, ServiceError
 from service.health import Health
 from service.metrics import Metrics
+from service.naming import check_names, default_model
 from service.settings import Settings
 from service.stock import Item, Stock
 from service.visit import Served
@@ -38,6 +39,7 @@ class Control:
         self._polling: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._stopped = False
+        self._default = settings.default_model
         self.catalog = Catalog((), (), settings.default_model)
         self.served: dict[tuple[str, int], Served] = {}
 
@@ -125,6 +127,9 @@ class Control:
 
     async def _first_names(self) -> list[str]:
         names = await asyncio.to_thread(model_names, self._settings.repository)
+        check_names(self._settings, names)
+        self._default = default_model(self._settings, names)
+        self._assemble()
         wanted = (self._settings.load_models or "").strip()
         if self._settings.model_control != "explicit" or wanted == "*":
             return names
@@ -192,7 +197,9 @@ class Control:
 
     def _assemble(self) -> None:
         entries = [item.entry for versions in self._items.values() for item in versions.values()]
-        self.catalog = assemble(map(self._as_it_is, entries), self._settings.default_model)
+        self.catalog = assemble(map(self._as_it_is, entries), self._default)
+        if self._settings.model_control == "explicit":
+            self.catalog = replace(self.catalog, advice="POST /v2/repository/models/NAME/load loads one")
 
     def _as_it_is(self, entry: Entry) -> Entry:
         """A version as it was loaded, or what its instances have made of it since."""
@@ -230,7 +237,7 @@ class Control:
                 self._metrics.changed(name, change)
                 log.info("%s version %d: %s %s", name, version, change, _reason(item.entry))
         for version in known.keys() - found.keys():
-            log.info("%s version %d: serves no longer", name, version)
+            log.info("%s version %d: %s", name, version, "serves no longer" if _serves(known[version]) else "is gone")
 
     def _check_explicit(self) -> None:
         mode = self._settings.model_control
@@ -252,6 +259,10 @@ def _listed(entry: Entry) -> dict[str, str]:
 
 def _reason(entry: Entry) -> str:
     return entry.reason if isinstance(entry, BrokenVersion) else entry.remark
+
+
+def _serves(item: Item) -> bool:
+    return isinstance(item.entry, ReadyVersion)
 
 
 def _without(items: dict[str, dict[int, Item]], name: str) -> dict[str, dict[int, Item]]:

@@ -315,7 +315,7 @@ def test_ready_is_503_without_a_model_and_alive_is_200(tmp_path):
 
 def test_ready_is_200_with_a_model(repository):
     assert got(repository, "/readyz").status_code == 200
-    assert got(repository, "/readyz", default_model="another").status_code == 503
+    assert got(repository, "/readyz", default_model="another", model_control="poll").status_code == 503
 
 
 def test_a_shutdown_answers_what_is_in_flight_and_refuses_the_rest(repository):

@@ -1,0 +1,28 @@
+"""The compose file, as text: what it passes on, and what it keeps to itself."""
+
+import re
+from pathlib import Path
+
+from service.settings import PREFIX, Settings
+
+COMPOSE = (Path(__file__).parents[2] / "docker-compose.yml").read_text(encoding="utf-8")
+
+
+def test_every_setting_of_the_environment_reaches_the_service():
+    passed = re.findall(rf"^ +- {PREFIX}([A-Z0-9_]+)$", COMPOSE, re.MULTILINE)
+    assert {name.lower() for name in passed} == Settings.model_fields.keys() - {"repository", "host", "port"}
+    assert len(passed) == len(set(passed))
+
+
+def test_nothing_is_published_beyond_this_machine_unless_asked_for():
+    published = re.findall(r'^ +- "(.*:\d+)"$', COMPOSE, re.MULTILINE)
+    assert len(published) == 3
+    assert all("127.0.0.1" in place for place in published)
+
+
+def test_no_volume_is_made_without_its_profile():
+    assert not re.search(r"^volumes:", COMPOSE, re.MULTILINE)
+
+
+def test_the_number_of_processes_is_bounded():
+    assert "pids_limit:" in COMPOSE

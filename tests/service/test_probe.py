@@ -1,0 +1,44 @@
+"""What a container's health check asks, and where."""
+
+import httpx
+import pytest
+import trustme
+
+from service.probe import address, ask, flags_of
+from service.settings import read_settings
+from tests.e2e.process import serving
+
+
+@pytest.mark.parametrize(
+    ("command", "url"),
+    [
+        ("harmonic serve", "http://127.0.0.1:8000"),
+        ("python /opt/harmonic/bin/harmonic serve --port 9000 --host 0.0.0.0", "http://127.0.0.1:9000"),
+        ("docker-init -- harmonic serve --port=9000 --host ::", "http://[::1]:9000"),
+        ("harmonic serve --tls-cert cert.pem --tls-key key.pem", "https://127.0.0.1:8000"),
+        ("/sbin/init splash", "http://127.0.0.1:8000"),
+    ],
+)
+def test_it_asks_where_the_service_listens(command, url):
+    assert address(read_settings(flags_of(command.split()))) == url
+
+
+def test_a_service_with_tls_is_asked_over_tls(repository, tmp_path):
+    certificate = trustme.CA().issue_cert("example.org")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    flags = ("--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem"))
+    with serving(repository, *flags) as (url, process):
+        ask(url)
+        process.kill()
+        process.wait()
+        with pytest.raises(OSError, match="refused"):
+            ask(url)
+
+
+def test_a_service_that_is_not_ready_is_not_healthy(tmp_path):
+    (tmp_path / "models").mkdir()
+    with serving(tmp_path / "models") as (url, _):
+        assert httpx.get(f"{url}/livez").status_code == 200
+        with pytest.raises(OSError, match="503"):
+            ask(url)
