@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from service.errors import DeadlineExceeded, Draining, NotReady, Overloaded, ServiceError, TooManyImages
 from service.health import CallLimits, Health, Pulse, examine
-from service.instance import Instance, Observe, Outcome, Run
+from service.instance import Instance, InstanceThread, Observe, Outcome, Run
 from service.policy import BatchPolicy
 from service.seats import Seats
 from service.tickets import Part, Rows, Ticket
@@ -73,8 +73,7 @@ class Batcher:
             instance = Instance(
                 f"{name}, instance {number}", run, sample, self, pulse, self._limits, self.policy.max_size
             )
-            thread = threading.Thread(target=instance.work, args=(observe,), name=f"batch-{name}-{number}", daemon=True)
-            self._threads.append(thread)
+            self._threads.append(InstanceThread(instance, observe, f"batch-{name}-{number}"))
 
     def start(self) -> None:
         """Start the instances; answers will be given on the running loop."""

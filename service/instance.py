@@ -7,6 +7,7 @@ and a device that gives nothing but errors does not swallow what another instanc
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -23,6 +24,26 @@ Run = Callable[[Rows], Rows]  # n rows in, n answers out; blocking; must not kee
 Observe = Callable[[int, float], None]  # images and seconds of one model call; called in the instance's thread
 Outcome = tuple[Ticket, Answer | ServiceError]
 _NO_NUMBER = "the model gave an answer that is no number"
+
+
+class InstanceThread(threading.Thread):
+    """The thread of one instance. A daemon: a call that never returns must not keep the process from ending."""
+
+    def __init__(self, instance: "Instance", observe: Observe | None, name: str) -> None:
+        super().__init__(target=instance.work, args=(observe,), name=name, daemon=True)
+
+
+def calls_linger(seconds: float) -> bool:
+    """True if a thread of an instance still runs after so many seconds, though every batcher was stopped.
+
+    Then the process must not end by the interpreter's own way: the runtime aborts when its call comes back to an
+    interpreter that is gone.
+    """
+    end = time.monotonic() + seconds
+    threads = [thread for thread in threading.enumerate() if isinstance(thread, InstanceThread)]
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+    return any(thread.is_alive() for thread in threads)
 
 
 class Source(Protocol):

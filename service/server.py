@@ -27,6 +27,7 @@ from service import logs
 from service.app import Service, assemble
 from service.connections import Crowd, make_room
 from service.engine import Engine
+from service.instance import calls_linger
 from service.kubernetes import injected_here
 from service.listening import check_tls, listen, port_of, url
 from service.settings import Settings
@@ -67,8 +68,8 @@ def run(settings: Settings) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.get_loop().set_default_executor(threads)
         runner.run(_serve(settings))
-        if threads.busy():
-            _end_now()  # a model is still being loaded, in native code that nothing can stop
+        if threads.busy() or calls_linger(_LAST_SECONDS):
+            _end_now()  # a model is still being loaded or computes, in native code that nothing can stop
 
 
 def _end_now() -> NoReturn:
