@@ -47,6 +47,17 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def test_every_file_of_the_examples_is_explained() -> None:
+    explained = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    suffixes = r"\b[a-z0-9_-]+\.(?:zip|th|pth|pt7)\b"
+    lines = [line for page in PAGES for line in page.read_text(encoding="utf-8").splitlines()]
+    used = {
+        name for line in lines if re.match(r"\s*(\$ )?(harmonic|python) ", line) for name in re.findall(suffixes, line)
+    }
+    assert "cifar10-test.zip" in used
+    assert {name for name in used if f"`{name}`" not in explained} == set()
+
+
 def _shape(value: object) -> object:
     """The keys and kinds of an answer, without its figures."""
     if isinstance(value, dict):
