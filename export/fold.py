@@ -5,7 +5,6 @@ Exact algebra, done in float64; the answers stay the same up to rounding, border
 changed.
 """
 
-import copy
 from collections import Counter
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from export.errors import FoldError
-from harmonic.convert import put
+from harmonic.convert import copied, put
 from harmonic.errors import SpectrumError
 
 
@@ -40,7 +39,10 @@ def fold(model: nn.Module) -> nn.Module:
     A layer that offers `as_conv2d()` is replaced by what it returns; a network that offers `for_export()` by that.
     Raises FoldError for a spectral layer without a plain form (a norm without running statistics).
     """
-    folded = copy.deepcopy(model).eval()
+    try:
+        folded = copied(model).eval()
+    except SpectrumError as error:
+        raise FoldError(str(error)) from error
     if isinstance(folded, Exportable):
         folded = folded.for_export().eval()
     _replace_spectral_layers(folded)

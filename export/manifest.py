@@ -4,6 +4,7 @@ Torch-free: the export writes it, the service trusts it only after checking ever
 """
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -148,16 +149,26 @@ def read_manifest(version_dir: Path) -> Manifest:
     """Read and validate a version's manifest, without looking at its other files."""
     path = version_dir / MANIFEST
     try:
-        manifest = Manifest.model_validate_json(path.read_bytes())
+        written = path.read_bytes()
+        _must_be_readable(path, written)
+        manifest = Manifest.model_validate_json(written)
     except OSError as error:
         raise ManifestError(f"{path}: cannot be read ({error.strerror}). Export the version again.") from error
     except ValidationError as error:
         raise ManifestError(f"{path}: {_first_problem(error)}. Export the version again.") from error
-    if manifest.schema_version != SCHEMA:
-        raise ManifestError(
-            f"{path}: schema {manifest.schema_version}; this build reads {SCHEMA}. Export the version again."
-        )
     return manifest
+
+
+def _must_be_readable(path: Path, written: bytes) -> None:
+    """ManifestError for another schema, asked first: what else a newer manifest says is no damage."""
+    try:
+        found = json.loads(written)
+    except ValueError:
+        return  # what is no JSON is told as damage
+    schema = found.get("schema_version", SCHEMA) if isinstance(found, dict) else SCHEMA
+    if isinstance(schema, int) and schema != SCHEMA:
+        advice = "A newer version of this package wrote it: update this one, or export" if schema > SCHEMA else "Export"
+        raise ManifestError(f"{path}: schema {schema}; this build reads {SCHEMA}. {advice} the version again.")
 
 
 def check_files(version_dir: Path, manifest: Manifest) -> None:

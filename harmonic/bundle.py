@@ -1,5 +1,6 @@
 """A trained classifier on disk: `weights.safetensors` and `bundle.json`. Loading is strict and never executes code."""
 
+import json
 import platform
 import shutil
 import tempfile
@@ -81,9 +82,11 @@ def library_versions() -> dict[str, str]:
 def save(bundle: Bundle, folder: Path) -> None:
     """Write a bundle as a new folder, whole or not at all.
 
-    It has its name only once it lies on the disk. BundleError if something is there already, or cannot be written.
+    It has its name only once it lies on the disk. BundleError if something is there already, or cannot be written, and
+    for a network that the card's architecture and arguments would not build again.
     """
     must_be_free(folder)
+    _must_be_built_again(bundle)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -112,7 +115,9 @@ def read_card(folder: Path) -> Card:
     """Read `bundle.json` alone."""
     path = folder / CARD
     try:
-        card = Card.model_validate_json(path.read_bytes())
+        written = path.read_bytes()
+        _must_be_readable(path, written)
+        card = Card.model_validate_json(written)
     except FileNotFoundError as error:
         raise BundleError(f"{folder} is no bundle: it has no {CARD}. `harmonic train` makes one.") from error
     except OSError as error:
@@ -122,9 +127,19 @@ def read_card(folder: Path) -> Card:
         raise BundleError(
             f"{path}: {'.'.join(map(str, problem['loc'])) or 'file'}: {problem['msg']}. Save it again."
         ) from error
-    if card.schema_version != SCHEMA:
-        raise BundleError(f"{path}: schema {card.schema_version}; this build reads {SCHEMA}. Save it again.")
     return card
+
+
+def _must_be_readable(path: Path, written: bytes) -> None:
+    """BundleError for another schema, asked first: what else a newer card says is no damage."""
+    try:
+        found = json.loads(written)
+    except ValueError:
+        return  # what is no JSON is told as damage
+    schema = found.get("schema_version", SCHEMA) if isinstance(found, dict) else SCHEMA
+    if isinstance(schema, int) and schema != SCHEMA:
+        advice = "It was saved by a newer version of this package: update it." if schema > SCHEMA else "Save it again."
+        raise BundleError(f"{path}: schema {schema}; this build reads {SCHEMA}. {advice}")
 
 
 def load_strictly(
@@ -134,7 +149,13 @@ def load_strictly(
 
     origins: what the source itself calls the state's tensors, where that is another name.
     """
-    wanted, own = model.state_dict(), origins or {}
+    problems = _problems(model.state_dict(), state, origins or {})
+    if problems:
+        raise BundleError(f"{source} does not fit the architecture: {problems}.")
+    model.load_state_dict(state, strict=True)
+
+
+def _problems(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor], own: Mapping[str, str]) -> str:
     both = [(own.get(name, name), state[name], wanted[name]) for name in wanted.keys() & state.keys()]
     problems = [
         _listing("missing", wanted.keys() - state.keys()),
@@ -147,14 +168,45 @@ def load_strictly(
             "of the wrong kind",
             (f"{name} {_kind(t)}, wanted {_kind(w)}" for name, t, w in both if not _may_become(t, w)),
         ),
+        _listing(
+            "with values that are not finite", (own.get(name, name) for name, t in state.items() if _is_spoilt(t))
+        ),
     ]
-    if any(problems):
-        raise BundleError(f"{source} does not fit the architecture: {'; '.join(filter(None, problems))}.")
-    model.load_state_dict(state, strict=True)
+    return "; ".join(filter(None, problems))
+
+
+def _must_be_built_again(bundle: Bundle) -> None:
+    card, state = bundle.card, bundle.model.state_dict()
+    advice = "Say in the card what builds it; an architecture of your own is registered with zoo.register first."
+    with torch.random.fork_rng(devices=[]):  # saving must not change what a training draws next
+        try:
+            again = zoo.create(card.architecture, len(card.classes), **card.arguments)
+        except (ZooError, SpectrumError) as error:
+            raise BundleError(f"this network could not be loaded again: {error} {advice}") from error
+    problems = _problems(again.state_dict(), state, {})
+    if not problems:
+        constants = {name: t for name, t in bundle.model.named_buffers() if name not in state}
+        fresh = {name: t for name, t in again.named_buffers() if name not in state}
+        differ = {n for n in constants.keys() & fresh.keys() if not _same(constants[n], fresh[n])}
+        problems = _listing("constants that differ", differ | (constants.keys() ^ fresh.keys()))
+    if problems:
+        raise BundleError(
+            f"{card.architecture} with the arguments {card.arguments} is another network, so this one could not be "
+            f"loaded again: {problems}. {advice}"
+        )
+
+
+def _same(constant: Tensor, fresh: Tensor) -> bool:
+    """Equal up to the rounding of the coarser dtype."""
+    if constant.shape != fresh.shape or constant.is_meta or fresh.is_meta or not constant.is_floating_point():
+        return constant.shape == fresh.shape
+    step = max(torch.finfo(constant.dtype).eps, torch.finfo(fresh.dtype).eps)
+    return bool(torch.allclose(constant.double().cpu(), fresh.double().cpu(), rtol=4 * step, atol=4 * step))
 
 
 def _write(bundle: Bundle, staging: Path) -> None:
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in bundle.model.state_dict().items()}
+    # Copies: a network may use one weight in two places, and safetensors refuses memory that is shared.
+    state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in bundle.model.state_dict().items()}
     (staging / WEIGHTS).write_bytes(serialised(state))
     (staging / CARD).write_text(bundle.card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     staging.chmod(0o755)
@@ -174,6 +226,11 @@ def _may_become(tensor: Tensor, wanted: Tensor) -> bool:
     """Whether a tensor can be copied to a wanted one with no more loss than rounding."""
     plain = tensor.layout is torch.strided and not (tensor.is_quantized or tensor.is_complex() or tensor.is_meta)
     return plain and (tensor.is_floating_point() or not wanted.is_floating_point())
+
+
+def _is_spoilt(tensor: Tensor) -> bool:
+    plain = tensor.layout is torch.strided and not (tensor.is_quantized or tensor.is_meta)
+    return plain and tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())
 
 
 def _kind(tensor: Tensor) -> str:

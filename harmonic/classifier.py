@@ -5,10 +5,11 @@ from jaxtyping import Float, Num
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from harmonic.constants import WithConstants
 from harmonic.pixels import PixelSpec
 
 
-class Classifier(nn.Module):
+class Classifier(WithConstants):
     """Normalise what `pixels.prepare` gives, then ask the network.
 
     Input: (N, H, W, C), uint8 or float32, as prepared. Output: float32 logits (N, classes).
@@ -20,12 +21,18 @@ class Classifier(nn.Module):
     def __init__(self, network: nn.Module, spec: PixelSpec) -> None:
         super().__init__()
         self.network, self.spec = network, spec
-        mean, std = (torch.tensor(figures, dtype=torch.float64).view(1, -1, 1, 1) for figures in (spec.mean, spec.std))
+        self.register_constants(torch.empty(0, dtype=torch.float32))
+
+    def constants(self) -> dict[str, Tensor]:
+        """What pixels are multiplied with, and what is added then."""
+        mean, std = (
+            torch.tensor(figures, dtype=torch.float64, device="cpu").view(1, -1, 1, 1)
+            for figures in (self.spec.mean, self.spec.std)
+        )
         # What comes after the colours (an image's own size) is no brightness and stays as it is.
-        extra = spec.shape[2] - spec.channels
-        scale = F.pad(1 / (255 * std), (0, 0, 0, 0, 0, extra), value=1.0)
-        self.register_buffer("scale", scale.float(), persistent=False)
-        self.register_buffer("shift", F.pad(-mean / std, (0, 0, 0, 0, 0, extra)).float(), persistent=False)
+        extra = (0, 0, 0, 0, 0, self.spec.shape[2] - self.spec.channels)
+        scale = F.pad(1 / (255 * std), extra, value=1.0)
+        return {"scale": scale.float(), "shift": F.pad(-mean / std, extra).float()}
 
     def forward(self, images: Num[Tensor, "n h w c"]) -> Float[Tensor, "n classes"]:
         logits: Tensor = self.network(self.normalised(images))

@@ -14,6 +14,14 @@ def read_classes(source: str | None, count: int) -> tuple[str, ...]:
     """
     if source is None:
         return tuple(str(number) for number in range(count))
+    names = named_classes(source)
+    if len(names) != count:
+        raise DataError(f"{source} has {len(names)} class names; the network answers {count}.")
+    return names
+
+
+def named_classes(source: str) -> tuple[str, ...]:
+    """As many as there are in the file."""
     path = Path(source)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()  # spreadsheets write a mark of byte order
@@ -21,10 +29,7 @@ def read_classes(source: str | None, count: int) -> tuple[str, ...]:
             lines = _column(list(csv.DictReader(lines)))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{source}: cannot be read as class names ({error}).") from error
-    names = tuple(line.strip() for line in lines if line.strip())
-    if len(names) != count:
-        raise DataError(f"{source} has {len(names)} class names; the network answers {count}.")
-    names = each_once(names)
+    names = each_once(tuple(line.strip() for line in lines if line.strip()))
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"{source}: {twice!r} stands more than once. Give each class a name of its own.")

@@ -1,6 +1,6 @@
 """From a network's name and weights to a bundle, converted or as it is: what `harmonic convert` and `import` do."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,13 @@ from torch import Tensor
 from harmonic import bundle, zoo
 from harmonic.bundle import Bundle, Card, library_versions
 from harmonic.classifier import Classifier
-from harmonic.classnames import read_classes
+from harmonic.classnames import named_classes, read_classes
 from harmonic.convert import Conversion, convert
 from harmonic.data import read
 from harmonic.errors import BundleError, ZooError
 from harmonic.images import prepare_all, stratified_split
 from harmonic.layers import SpectralConv2d
-from harmonic.reference import import_reference, read_state
+from harmonic.reference import has_head, import_reference, read_state
 from harmonic.selection import plan_from_json, spatial_layers
 
 _STATISTICS = 256  # images for the statistics of an inner norm
@@ -40,9 +40,23 @@ def open_network(name: str, weights: Path | None, classes: str | None, arguments
     return Bundle(_card(name, arguments, _class_names(name, classes, _answered(model, name))), model.eval())
 
 
-def imported(file: Path, architecture: str, classes: str | None, arguments: dict[str, Any]) -> Bundle:
-    """A checkpoint as a bundle, loaded strictly."""
-    model = import_reference(read_state(file), architecture, **arguments)
+def imported(
+    file: Path,
+    architecture: str,
+    classes: str | None,
+    arguments: dict[str, Any],
+    tell: Callable[[str], None] = lambda _: None,
+) -> Bundle:
+    """A checkpoint as a bundle, loaded strictly.
+
+    One without a last layer gets an untrained one if `classes` names its classes, and `tell` is told so.
+    """
+    state = read_state(file)
+    model = import_reference(
+        state, architecture, new_head=None if classes is None else len(named_classes(classes)), **arguments
+    )
+    if not has_head(state):
+        tell(f"{file} has no last layer: the network's last layer is untrained.")
     return Bundle(
         _card(architecture, arguments, _class_names(architecture, classes, _answered(model, architecture))), model
     )

@@ -98,7 +98,7 @@ def convert(model: nn.Module, *, images: Iterable[Images] = (), projected: bool 
     batches = list(images)
     if batches:
         plans = {name: replace(plan, bias=plan.norm) for name, plan in plans.items()}
-    converted = apply(copy.deepcopy(model), plans, projected=projected)
+    converted = apply(copied(model), plans, projected=projected)
     if batches:
         _measure_norms(converted, [name for name, plan in plans.items() if plan.norm], batches)
     return Conversion(converted, tuple(_report(model, converted, plans)), skipped(model, choices.get("bank")))
@@ -107,12 +107,48 @@ def convert(model: nn.Module, *, images: Iterable[Images] = (), projected: bool 
 def apply(model: nn.Module, plans: Mapping[str, LayerPlan], *, projected: bool = True) -> nn.Module:
     """Carry plans out in the given network itself and return it; SpectrumError for a layer that cannot follow its plan.
 
-    A layer that stands in several places is replaced in all of them by one.
+    A layer that stands in several places is replaced in all of them by one. Layers that share one weight go on sharing
+    it, and so must have one plan.
     """
+    shared = _shared_weights(model)
+    first: dict[int, nn.Module] = {}
     for name, plan in plans.items():
         old = _layer(model, name)
-        put(model, old, _planned(name, old, plan, projected))
+        names = shared.get(id(old.weight), [])
+        if any(plans.get(other) != plan for other in names):
+            raise SpectrumError(
+                f"layers {', '.join(names)} share one weight; all of them become harmonic, alike, or none."
+            )
+        new = _planned(name, old, plan, projected)
+        if names:
+            _spectral(new).weight = _spectral(first.setdefault(id(old.weight), new)).weight
+        put(model, old, new)
     return model
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """A deep copy; SpectrumError for a network with weights that are computed, which PyTorch cannot copy."""
+    try:
+        return copy.deepcopy(model)
+    except RuntimeError as error:
+        raise SpectrumError(
+            "the network cannot be copied: a weight of it is computed and no parameter (a weight norm, for example). "
+            f"Remove that first, with torch.nn.utils.remove_weight_norm(layer). PyTorch says: {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _shared_weights(model: nn.Module) -> dict[int, list[str]]:
+    """Names of the layers that have one weight between them, by that weight's identity."""
+    owners: dict[int, list[str]] = {}
+    for name, layer in model.named_modules():
+        weight = getattr(layer, "weight", None)
+        if isinstance(weight, nn.Parameter):
+            owners.setdefault(id(weight), []).append(name)
+    return {weight: names for weight, names in owners.items() if len(names) > 1}
 
 
 def put(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
@@ -126,7 +162,7 @@ def put(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
 def as_plain(model: nn.Module) -> nn.Module:
     """The inverse: a new network in evaluation mode with a plain convolution, of the same answers, for every harmonic
     layer."""
-    plain = copy.deepcopy(model).eval()
+    plain = copied(model).eval()
     for layer in list(plain.modules()):
         if isinstance(layer, SpectralConv2d):
             put(plain, layer, layer.as_conv2d())

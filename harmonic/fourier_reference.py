@@ -7,7 +7,7 @@ Source: checkpoints of the code of Rahman, Yeh, NeurIPS 2023, for MNIST-scale.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -36,6 +36,11 @@ def import_reference(source: Path | Mapping[str, Tensor], network: FourierNet) -
             translated.update(_translated(key, tensor, network))
     load_strictly(network, translated, source=source if isinstance(source, Path) else "the state")
     return network
+
+
+def is_original(names: Iterable[str]) -> bool:
+    """Whether a checkpoint's names are the original's."""
+    return any(re.fullmatch(r"L\d+\.L", name) for name in names)
 
 
 def real_kernel(spectrum: Tensor) -> Tensor:

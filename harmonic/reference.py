@@ -1,7 +1,7 @@
 """Checkpoints of the original harmonic-networks code (and of torchvision and timm) become networks of this package.
 
-Only names and shapes differ: banks are left out, since they are computed, bit for bit the same; a spectral layer's
-weight may have four or five dimensions, in one order of elements. What does not fit is an error that says so.
+Only names and shapes differ: banks and windows are left out, since they are computed, bit for bit the same; a spectral
+layer's weight may have four or five dimensions, in one order of elements. What does not fit is an error that says so.
 """
 
 import re
@@ -13,15 +13,19 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from harmonic import zoo
+from harmonic import fourier_reference, zoo
 from harmonic.bundle import load_strictly
 from harmonic.errors import BundleError
+from harmonic.hamming import HammingConv2d
 from harmonic.layers import BandNormConv2d, HarmonicConv2d
+from harmonic.scale_net import FourierNet
 from harmonic.zoo.hubs import WITH_AUXILIARY_HEADS
 from harmonic.zoo.wrn import WideResNet
 
 State = Mapping[str, Tensor]
 _WRAPPERS = ("params", "state_dict", "model", "model_state_dict")
+_PREFIXES = ("module.", "model.")
+_HEADS = r"(fc|head|linear|classifier)"
 _AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
 _WRN_NAMES = (
     (r"^(harmonic0\.conv|conv0)$", "root.weight"),
@@ -59,11 +63,15 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return dict(found)
 
 
-def import_reference(state_dict: State, architecture: str, /, **arguments: Any) -> nn.Module:
+def import_reference(
+    state_dict: State, architecture: str, /, *, new_head: int | None = None, **arguments: Any
+) -> nn.Module:
     """A network with a checkpoint's weights, in evaluation mode.
 
-    state_dict: the original code's names (with or without `module.` and banks), or those of the architecture itself.
+    state_dict: the original code's names (with or without `module.`, banks and windows; the scale-equivariant code's
+    complex ones too), or those of the architecture itself.
     architecture, arguments: as `zoo.create`; the number of classes is that of the last layer's weight.
+    new_head: classes of an untrained last layer, for a checkpoint that has none.
     Raises BundleError with all that is missing, and under the checkpoint's own names all that is left over, of the
     wrong shape, or meant for one place.
     """
@@ -71,11 +79,22 @@ def import_reference(state_dict: State, architecture: str, /, **arguments: Any) 
     own_names = _without_prefix(state_dict)
     if architecture.removeprefix("torchvision/") in WITH_AUXILIARY_HEADS:  # built without them
         own_names = {name: own for name, own in own_names.items() if not name.startswith(_AUXILIARY)}
-    model = zoo.create(architecture, _classes(state_dict, source), **arguments)
+    model = zoo.create(architecture, _classes(state_dict, source, new_head), **arguments)
+    if isinstance(model, FourierNet) and fourier_reference.is_original(own_names):
+        state = {name: state_dict[own] for name, own in own_names.items()}
+        return fourier_reference.import_reference(state, model).eval()
     origins = _origins(own_names, model, source)
     state = _reshaped({name: state_dict[own] for name, own in origins.items()}, model)
+    _check_windows({name: state_dict[own] for name, own in own_names.items()}, model, source)
+    if not has_head(state_dict):
+        state = {name: t for name, t in model.state_dict().items() if re.match(rf"{_HEADS}\.", name)} | state
     load_strictly(model, state, source=source, origins=origins)
     return model.eval()
+
+
+def has_head(state: State) -> bool:
+    """Whether a checkpoint has the weight of a last layer, and so a number of classes."""
+    return _head(state) is not None
 
 
 def _torch_file(path: Path) -> Any:
@@ -88,20 +107,30 @@ def _is_named_tensor(item: tuple[object, object]) -> bool:
 
 def _without_prefix(state: State) -> dict[str, str]:
     """The checkpoint's own names, each under what it is without the prefix that all of them may have."""
-    wrapped = all(name.startswith("module.") for name in state)
-    return {name.removeprefix("module.") if wrapped else name: name for name in state}
+    prefix = next((prefix for prefix in _PREFIXES if all(name.startswith(prefix) for name in state)), "")
+    return {name.removeprefix(prefix): name for name in state}
 
 
-def _classes(state: State, source: str) -> int:
-    last = next((tensor for name, tensor in reversed(list(state.items())) if _is_head(name, tensor)), None)
-    if last is None:
-        raise BundleError(f"{source} has no last layer's weight, so no number of classes.")
-    return int(last.shape[0])
+def _classes(state: State, source: str, new_head: int | None) -> int:
+    last = _head(state)
+    if last is not None:
+        return int(last.shape[0])
+    if new_head is None:
+        raise BundleError(
+            f"{source} has no last layer's weight, so no number of classes. Give their names, and the network gets "
+            "an untrained last layer: --classes FILE."
+        )
+    return new_head
+
+
+def _head(state: State) -> Tensor | None:
+    return next((tensor for name, tensor in reversed(list(state.items())) if _is_head(name, tensor)), None)
 
 
 def _is_head(name: str, tensor: Tensor) -> bool:
     """A linear layer's weight, or the 1x1 convolution that some networks end with."""
-    ends = re.search(r"(^|\.)(fc|head|linear|classifier(\.\d+)?|head\.fc)\.weight$", name) is not None
+    known = r"(^|\.)(fc|head|linear|classifier(\.\d+)?|head\.fc|head\.mlp\.5|res_dict\.6)\.weight$"
+    ends = re.search(known, name) is not None
     return ends and tensor.ndim in (2, 4)
 
 
@@ -110,7 +139,7 @@ def _origins(own_names: Mapping[str, str], model: nn.Module, source: str) -> dic
     rules = _WRN_NAMES if isinstance(model, WideResNet) else _LAYER_NAMES
     found: dict[str, list[str]] = {}
     for name, own in own_names.items():
-        if not _is_bank(name):
+        if not _is_bank(name) and not _is_window(name, model):
             found.setdefault(_inner_norm(_renamed(name, rules), model), []).append(own)
     shared = [f"{' and '.join(sorted(own))} for {name}" for name, own in sorted(found.items()) if len(own) > 1]
     if shared:
@@ -123,6 +152,22 @@ def _origins(own_names: Mapping[str, str], model: nn.Module, source: str) -> dic
 
 def _is_bank(name: str) -> bool:
     return re.search(r"(^|\.)dct[^.]*$", name) is not None
+
+
+def _is_window(name: str, model: nn.Module) -> bool:
+    """Only where the network has the window: elsewhere it would be lost, so there it is left over."""
+    layer, _, last = name.rpartition(".")
+    return last == "hamming2d" and isinstance(_submodule(model, layer), HammingConv2d)
+
+
+def _check_windows(state: State, model: nn.Module, source: str) -> None:
+    """BundleError for a window other than the network's: its weights would mean something else."""
+    for name, tensor in state.items():
+        layer = _submodule(model, name.removesuffix(".hamming2d")) if _is_window(name, model) else None
+        if isinstance(layer, HammingConv2d) and not (
+            tensor.shape == layer.window.shape and torch.allclose(tensor.float(), layer.window, atol=1e-5)
+        ):
+            raise BundleError(f"{source}: the window {name} has other values than this network's. Import its own kind.")
 
 
 def _renamed(name: str, rules: tuple[tuple[str, str], ...]) -> str:

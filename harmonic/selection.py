@@ -122,6 +122,8 @@ def refusal(layer: nn.Module, bank: Bank | None = None) -> str | None:
         return None
     if type(layer) is not nn.Conv2d:
         return f"{type(layer).__name__} computes something else than a plain convolution with its weight"
+    if layer.weight.is_complex():
+        return "its weight is complex"
     if layer._forward_pre_hooks or layer._forward_hooks:
         return "hooks act on it (a weight norm, for example); remove them first"
     return None

@@ -86,14 +86,14 @@ def import_(
     argument: Arguments = None,
     json: Json = False,
 ) -> None:
-    """Turn a checkpoint of the original harmonic-networks code into a bundle, strictly."""
+    """Turn a checkpoint of the original code (harmonic, windowed, scale-equivariant) into a bundle, strictly."""
     must_be_free(out)
     from harmonic import conversion
     from harmonic.commands.values import parse_arguments
     from harmonic.shown import for_people
 
     with for_people(aside=json):
-        made = conversion.imported(file, architecture, classes, parse_arguments(argument or []))
+        made = conversion.imported(file, architecture, classes, parse_arguments(argument or []), typer.echo)
         conversion.save(made, out)
         _tell(made, out, named=classes is not None)
     if json:

@@ -4,7 +4,7 @@ Importing this package registers the families; each has a file of its own.
 """
 
 from harmonic.zoo import cifar_resnet, fourier, hamming, hubs, lesion, resnet, seresnext, vgg, wrn
-from harmonic.zoo.registry import Architecture, create, families, find, listed_names, native_pixels
+from harmonic.zoo.registry import Architecture, create, families, find, listed_names, native_pixels, register
 
 __all__ = [
     "Architecture",
@@ -18,6 +18,7 @@ __all__ = [
     "lesion",
     "listed_names",
     "native_pixels",
+    "register",
     "resnet",
     "seresnext",
     "vgg",

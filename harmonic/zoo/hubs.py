@@ -15,6 +15,7 @@ from harmonic.classnames import each_once
 from harmonic.errors import ZooError
 from harmonic.near import near
 from harmonic.pixels import PixelSpec
+from harmonic.zoo import options as hub_options
 from harmonic.zoo.registry import register
 from harmonic.zoo.resnet import IMAGENET
 
@@ -101,13 +102,14 @@ def timm_pixels(name: str) -> PixelSpec:
 )
 def torchvision_network(name: str, classes: int, options: dict[str, Any] | None = None) -> nn.Module:
     """A classifier of torchvision; `options` go to its constructor."""
+    given = hub_options.checked(f"torchvision/{name}", options, hub_options.TORCHVISION)
     _must_know("torchvision", name)
     if name in (
         "googlenet",
         "inception_v3",
     ):  # their own initialisation takes minutes, and the auxiliary heads are unused
-        options = {"init_weights": False, "aux_logits": False, **(options or {})}
-    model: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes, **(options or {}))
+        given = {"init_weights": False, "aux_logits": False, **given}
+    model: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes, **given)
     return model
 
 
@@ -122,8 +124,9 @@ def torchvision_network(name: str, classes: int, options: dict[str, Any] | None 
 )
 def timm_network(name: str, classes: int, options: dict[str, Any] | None = None) -> nn.Module:
     """A classifier of timm; `options` go to its constructor."""
+    given = hub_options.checked(f"timm/{name}", options, hub_options.TIMM)
     _must_know("timm", name)
-    model: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes, **(options or {}))
+    model: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes, **given)
     return model
 
 

@@ -29,6 +29,9 @@ _PARTS: dict[str, tuple[str, Callable[[str], Any]]] = {
 }
 
 
+_LARGEST = {"depth": 2000, "cardinality": 512, "base": 512, "width": 64}  # beyond those that anybody published
+
+
 @dataclass(frozen=True, slots=True)
 class Architecture:
     """A family of networks.
@@ -150,8 +153,12 @@ def create(
         raise ZooError(f"{name} does not take {sorted(unknown)}; it takes {taken}.")
     if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
         raise ZooError(f"classes must be a whole number from 2, not {classes!r}.")
+    numbers = family.match(name) or {}
+    for part, largest in _LARGEST.items():
+        if numbers.get(part, 0) > largest:
+            raise ZooError(f"{name}: a {part} of {numbers[part]} is too large to build; the largest is {largest}.")
     with _telling(name, arguments):
-        model = family.build(**(family.match(name) or {}), classes=classes, **arguments)
+        model = family.build(**numbers, classes=classes, **arguments)
     if bank:
         with _telling(name, {"bank": bank}):
             _set_bank(model, bank, name)

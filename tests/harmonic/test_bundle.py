@@ -117,13 +117,17 @@ def test_a_folder_that_exists_is_never_overwritten(made, folder):
     assert (folder / "bundle.json").read_bytes() == before
 
 
-def test_a_failed_save_leaves_nothing_behind(made, tmp_path):
-    shared = torch.zeros(4)
-    made.model.register_buffer("one", shared)
-    made.model.register_buffer("two", shared)  # safetensors refuses memory that is shared
-    with pytest.raises(Exception, match="share"):
-        bundle.save(made, tmp_path / "bundle")
-    assert list(tmp_path.iterdir()) == []
+def test_weights_that_are_not_finite_are_refused(made):
+    state = {name: tensor.clone() for name, tensor in made.model.state_dict().items()}
+    state["head.bias"][1] = float("inf")
+    with pytest.raises(BundleError, match=r"1 with values that are not finite: head\.bias"):
+        bundle.load_strictly(made.model, state, source="here")
+
+
+def test_a_newer_bundle_is_called_newer_and_not_damaged(folder):
+    edit(folder, schema_version=2, colour="blue")
+    with pytest.raises(BundleError, match=r"schema 2; this build reads 1\. It was saved by a newer version"):
+        bundle.load(folder)
 
 
 @pytest.mark.parametrize("name", ["bundle.json", "weights.safetensors"])
