@@ -15,12 +15,13 @@ from harmonic.choosing import Choice
 from harmonic.claim import claim
 from harmonic.disk import renewed
 from harmonic.errors import DeviceError
-from harmonic.hardware import Machine, Where, precision
+from harmonic.hardware import Machine, Where, on_gpu, precision
 from harmonic.images import Images
-from harmonic.loaders import Share, loaders
+from harmonic.loaders import loaders
 from harmonic.progress import EpochBar
 from harmonic.quiet import quiet_lightning
 from harmonic.run import Run
+from harmonic.sharing import sharing
 from harmonic.trainee import Trainee
 
 
@@ -40,30 +41,34 @@ def fitted(run: Run, where: Where) -> Fitted:
     module = Trainee(run.recipe, run.network, run.spec, Balance.of(run.recipe, run.learning, run.choosing))
     choice = Choice.of(run.recipe, run.choosing)
     chosen = Checkpoints(module.judged.network, run.out, choice, every=run.recipe.train.validate_every)
+    machine = Machine.found()
     with quiet_lightning():
-        trainer = _trainer(run, chosen, where)
-        share = Share(trainer.global_rank, trainer.world_size)
-        learning, choosing = loaders(run.recipe, run.learning, run.choosing, run.spec, share)
-        claim(run.recipe, run.given, run.out)
-        _store_split(run.out / "split.json", run.learning, run.choosing, run.test)
-        trainer.fit(module, learning, choosing, ckpt_path=chosen.resumable(), weights_only=True)
+        trainer = _trainer(run, chosen, where, machine)
+        busy = on_gpu(where, machine)
+        with sharing(run.out, trainer.global_rank, trainer.world_size, busy=busy) as share:
+            learning, choosing = loaders(run.recipe, run.learning, run.choosing, run.spec, share)
+            if share.rank == 0:
+                claim(run.recipe, run.given, run.out)
+                _store_split(run.out / "split.json", run.learning, run.choosing, run.test)
+            trainer.fit(module, learning, choosing, ckpt_path=chosen.resumable(), weights_only=True)
     if not trainer.is_global_zero:
         raise SystemExit  # A helper process of a distributed run: the first one does the rest.
     chosen.write_log()  # A run that was killed after its last checkpoint has no epoch left that would write it.
     return Fitted(chosen, trainer.strategy.root_device)
 
 
-def _trainer(run: Run, chosen: Checkpoints, where: Where) -> L.Trainer:
+def _trainer(run: Run, chosen: Checkpoints, where: Where, machine: Machine) -> L.Trainer:
     plan = run.recipe.train
     try:
         return L.Trainer(
             accelerator=where.accelerator,
             devices=where.devices,
             max_epochs=plan.epochs,
-            precision=precision(plan.precision, where, Machine.found()),
+            precision=precision(plan.precision, where, machine),
             logger=TensorBoardLogger(str(run.out), name="", version="tensorboard"),
             callbacks=[chosen, EpochBar(chosen)],
             plugins=[WholeFiles()],
+            sync_batchnorm=on_gpu(where, machine),  # Several GPUs share a batch; PyTorch cannot do so on CPUs.
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,

@@ -34,12 +34,17 @@ class Machine:
         )
 
 
+def on_gpu(where: Where, machine: Machine) -> bool:
+    """Whether a run with this wish trains on NVIDIA or AMD GPUs."""
+    return where.accelerator in ("auto", "gpu", "cuda") and bool(machine.gpus)
+
+
 def precision(wish: str, where: Where, machine: Machine) -> Literal["32-true", "bf16-mixed"]:
     """Lightning's word for the precision that a recipe wishes for: "auto", "fp32" or "bf16".
 
     "auto" is bfloat16 where the hardware that trains has units for it: all GPUs, since any of them may be taken.
     """
     if wish == "auto":
-        on_gpu = where.accelerator in ("auto", "gpu", "cuda") and machine.gpus
-        wish = "bf16" if (min(machine.gpus) >= _AMPERE if on_gpu else machine.cpu_has_bf16) else "fp32"
+        units = min(machine.gpus) >= _AMPERE if on_gpu(where, machine) else machine.cpu_has_bf16
+        wish = "bf16" if units else "fp32"
     return "bf16-mixed" if wish == "bf16" else "32-true"

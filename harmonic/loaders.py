@@ -1,8 +1,7 @@
 """Batches for training: random views of images in a random order, both drawn from (seed, epoch) alone."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,16 +17,9 @@ from harmonic.images import Images, check_all, prepare_all, split_by_group
 from harmonic.pixels import PixelSpec, prepare
 from harmonic.recipe import Recipe
 from harmonic.scaled import SizeBatches, assigned_sizes, scaled_loaders
+from harmonic.sharing import ALONE, Share
 
 _CACHED_BYTES = 4 << 30  # Prepared images up to this size are kept in memory.
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """Which process of a distributed run this is."""
-
-    rank: int = 0
-    world: int = 1
 
 
 def split(recipe: Recipe, images: Images, val: Images | None = None) -> tuple[Images, Images]:
@@ -47,12 +39,12 @@ def split(recipe: Recipe, images: Images, val: Images | None = None) -> tuple[Im
 
 
 def loaders(
-    recipe: Recipe, learning: Images, choosing: Images, spec: PixelSpec, share: Share = Share()
+    recipe: Recipe, learning: Images, choosing: Images, spec: PixelSpec, share: Share = ALONE
 ) -> tuple[DataLoader[Any], DataLoader[Any] | None]:
     """Loaders of the training images and, where there are any, of the validation images.
 
-    Every image is decoded here once, so that unreadable ones are told before the first epoch. A batch of the recipe
-    is split among the processes of a distributed run.
+    Every image is decoded here once, so that unreadable ones are told before the first epoch; in a distributed run by
+    the first process, for all. A batch of the recipe is split among the processes, and so are the validation images.
     """
     if recipe.train.batch % share.world or recipe.train.batch < 2 * share.world:
         raise DeviceError(f"a batch of {recipe.train.batch} cannot be shared by {share.world} devices. Change either.")
@@ -61,9 +53,9 @@ def loaders(
     if recipe.data.sizes is not None:
         if share.world > 1:
             raise DeviceError("batches of one size are made by a single process. Train on one device.")
-        return scaled_loaders(recipe, learning, choosing, spec, recipe.data.sizes)
+        return scaled_loaders(recipe, learning, choosing, spec, recipe.data.sizes, workers=_workers(True, share))
     training = _training_loader(recipe, learning, spec, share)
-    return training, _choosing_loader(choosing, spec) if len(choosing) else None
+    return training, _choosing_loader(choosing, spec, share) if len(choosing) else None
 
 
 def steps(recipe: Recipe, images: int) -> int:
@@ -81,34 +73,48 @@ def _limited(recipe: Recipe, images: Images) -> Images:
 
 
 def _training_loader(recipe: Recipe, images: Images, spec: PixelSpec, share: Share) -> DataLoader[Any]:
-    dataset = _Views(images, spec, recipe, _kept(images, spec, recipe.augment.random_resized_crop == 1, "training"))
+    whole = recipe.augment.random_resized_crop == 1
+    dataset = _Views(images, spec, recipe, _kept(images, spec, share, whole, "training"))
     draw = class_weights(images)[images.labels] / len(images) if recipe.data.balance == "sampling" else None
     sampler = EpochSampler(len(images), recipe.train.batch, recipe.train.seed, draw, share)
-    return _loader(dataset, recipe.train.batch // share.world, dataset.prepared is not None, sampler=sampler)
+    workers = _workers(dataset.prepared is not None, share)
+    return _loader(dataset, recipe.train.batch // share.world, sampler, workers, drop_last=True)
 
 
-def _choosing_loader(images: Images, spec: PixelSpec) -> DataLoader[Any]:
-    dataset = _Prepared(images, spec, _kept(images, spec, True, "validation"))
-    return _loader(dataset, 256, dataset.prepared is not None)
+def _choosing_loader(images: Images, spec: PixelSpec, share: Share) -> DataLoader[Any]:
+    dataset = _Prepared(images, spec, _kept(images, spec, share, True, "validation"))
+    # A process without images would have no figures to add to those of the others, who would wait for them.
+    mine = range(share.rank, len(images), share.world) if len(images) >= share.world else range(len(images))
+    return _loader(dataset, 256, mine, _workers(dataset.prepared is not None, share), drop_last=False)
 
 
-def _kept(images: Images, spec: PixelSpec, wanted: bool, what: str) -> NDArray[Any] | None:
+def _kept(images: Images, spec: PixelSpec, share: Share, wanted: bool, what: str) -> NDArray[Any] | None:
     """The prepared images, where that is wanted and they are few enough to be kept; the others are checked."""
-    if wanted and len(images) * math.prod(spec.shape) * spec.dtype.itemsize <= _CACHED_BYTES:
-        return prepare_all(images, spec, title=f"Reading {what} images")
+    keep = wanted and len(images) * math.prod(spec.shape) * spec.dtype.itemsize <= _CACHED_BYTES
+    if share.helps:
+        return share.taken_over(what) if keep else None
+    if keep:
+        return share.hand_over(what, prepare_all(images, spec, title=f"Reading {what} images"))
     check_all(images, spec, title=f"Checking {what} images")
     return None
 
 
-def _loader(dataset: Dataset[Any], batch: int, in_memory: bool, sampler: Sampler[Any] | None = None) -> DataLoader[Any]:
-    workers = 0 if in_memory else usable_cores()
+def _workers(in_memory: bool, share: Share) -> int:
+    """Processes that make batches: none where the images are in memory and the CPU has the arithmetic to do, which
+    they would only slow down; else this process's part of the cores."""
+    return 0 if in_memory and not share.busy else max(usable_cores() // share.world, 1)
+
+
+def _loader(
+    dataset: Dataset[Any], batch: int, sampler: Sampler[Any] | Iterable[int], workers: int, *, drop_last: bool
+) -> DataLoader[Any]:
     return DataLoader(
         dataset,
         batch,
         sampler=sampler,
         num_workers=workers,
         persistent_workers=workers > 0,
-        drop_last=sampler is not None,
+        drop_last=drop_last,
         pin_memory=torch.cuda.is_available(),
     )
 
@@ -164,7 +170,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
         batch: int,
         seed: int,
         draw: NDArray[np.float64] | None = None,
-        share: Share = Share(),
+        share: Share = ALONE,
     ) -> None:
         self.count, self.batch, self.seed, self.draw, self.share, self.epoch = count, batch, seed, draw, share, 0
 

@@ -1,6 +1,7 @@
 """Figures for unbalanced classes, as pure functions of labels, probabilities and decisions.
 
-Knows nothing of networks or files. A class without images gives NaN, and means leave it out.
+Knows nothing of networks or files. A class without images gives NaN, and means leave it out. (torchmetrics, with which
+these agree where every class occurs, counts such a class as 0, which no macro figure survives.)
 """
 
 from collections.abc import Callable, Mapping

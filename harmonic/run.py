@@ -9,6 +9,7 @@ from pathlib import Path
 import lightning as L
 import numpy as np
 from jaxtyping import Float
+from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from harmonic import bundle, zoo
@@ -80,9 +81,15 @@ def opened(recipe: Recipe, given: Given, out: Path, start: bundle.Bundle | None)
     network = _network(recipe, images.classes, start)
     _refuse_balance(recipe, network, spec, len(images.classes))
     if test:
-        check_all(test, spec, title="Checking test images")
+        _check(test, spec)
     learning, choosing = split(recipe, images, val)
     return Run(recipe, given, learning, choosing, test, spec, network, out)
+
+
+@rank_zero_only
+def _check(test: Images, spec: PixelSpec) -> None:
+    """By the first process, for its helpers too."""
+    check_all(test, spec, title="Checking test images")
 
 
 def _pixels(recipe: Recipe) -> PixelSpec:

@@ -53,7 +53,7 @@ def train(
     """
     recipe, images = continued(recipe, images, start)
     given, tell = Given(images, val, test), rank_zero_only(tell)
-    refuse_another_run(recipe, given, out)
+    rank_zero_only(refuse_another_run)(recipe, given, out)  # It reads every image; helpers begin after that.
     if (out / "bundle").exists():
         tell(f"{out} holds this run already, finished: nothing was trained.")
         return out / "bundle"

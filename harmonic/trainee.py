@@ -58,9 +58,8 @@ class Trainee(L.LightningModule):
         pixels, labels = batch
         loss, logits = self._loss(pixels, labels)
         accuracy = (logits.detach().argmax(1) == labels).float().mean()
-        self.log_dict(
-            {"train_loss": loss, "train_accuracy": accuracy}, on_epoch=True, on_step=False, batch_size=len(labels)
-        )
+        figures = {"train_loss": loss, "train_accuracy": accuracy}
+        self.log_dict(figures, on_epoch=True, on_step=False, sync_dist=True, batch_size=len(labels))
         return {"loss": loss, "accuracy": accuracy}
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -5,9 +7,10 @@ from PIL import Image
 from harmonic import loaders as module
 from harmonic.errors import DataError, DeviceError
 from harmonic.images import Images
-from harmonic.loaders import EpochSampler, Share, loaders, split
+from harmonic.loaders import EpochSampler, loaders, split
 from harmonic.pixels import PixelSpec, prepare
 from harmonic.recipe import Recipe
+from harmonic.sharing import Share, sharing
 
 SPEC = PixelSpec(height=6, width=6)
 
@@ -104,3 +107,63 @@ def test_too_few_images_are_refused():
 def test_a_batch_that_devices_cannot_share_is_refused(world):
     with pytest.raises(DeviceError, match=f"a batch of 8 cannot be shared by {world} devices"):
         loaders(recipe(), images(), images(4), SPEC, Share(0, world))
+
+
+class Counting:
+    """Opens ramps and remembers which; a helper has none to open."""
+
+    def __init__(self):
+        self.opened = []
+
+    def __call__(self, index):
+        self.opened.append(index)
+        return ramp(index)
+
+
+def test_every_image_is_decoded_once_whatever_the_number_of_processes(tmp_path):
+    """And the processes' shares together are what one process has."""
+    pictures = Counting()
+    plan, counted = recipe(), replace(images(), open=pictures)
+    learning, choosing = split(plan, counted)
+    found = ([], [])
+    for rank in range(2):
+        place = tmp_path / "handed"
+        place.mkdir(exist_ok=True)
+        for views_of, loader in zip(found, loaders(plan, learning, choosing, SPEC, Share(rank, 2, place)), strict=True):
+            views_of.append(views(loader))
+    assert sorted(pictures.opened) == list(range(40))
+    training, validation = loaders(plan, learning, choosing, SPEC)
+    assert found[0][0] | found[0][1] == views(training)
+    assert not found[0][0] & found[0][1]
+    assert found[1][0] | found[1][1] == views(validation)
+    assert not found[1][0] & found[1][1]
+
+
+def test_with_fewer_validation_images_than_processes_each_sees_all():
+    alone = views(loaders(recipe(), images(), images(2), SPEC)[1])
+    assert len(alone) == 2
+    for rank in range(4):
+        assert views(loaders(recipe(), images(), images(2), SPEC, Share(rank, 4))[1]) == alone
+
+
+def test_what_is_handed_over_is_gone_in_the_end_and_so_is_what_a_killed_run_left(tmp_path):
+    (tmp_path / ".prepared.1").mkdir()
+    with sharing(tmp_path, 0, 2, busy=False) as share:
+        assert list(tmp_path.iterdir()) == [share.handed]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_something_else_started_reads_for_itself(tmp_path):
+    with sharing(tmp_path, 1, 2, busy=False) as share:
+        assert not share.helps
+        learning, _ = loaders(recipe(), images(), images(4), SPEC, share)
+        assert len(views(learning)) == 20
+
+
+@pytest.mark.parametrize("limit", [4 << 30, 0])
+def test_batches_are_made_beside_the_arithmetic_only_where_that_helps(monkeypatch, limit):
+    """On a GPU always; on the CPU where images must be decoded in every epoch."""
+    monkeypatch.setattr(module, "_CACHED_BYTES", limit)
+    on_cpu, on_gpu = (loaders(recipe(), images(), images(4), SPEC, Share(busy=busy))[0] for busy in (False, True))
+    assert (on_cpu.num_workers > 0) == (limit == 0)
+    assert on_gpu.num_workers > 0

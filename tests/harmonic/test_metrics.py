@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from torchmetrics.functional import classification as reference
 
 from harmonic import metrics
 
@@ -35,6 +37,21 @@ def test_auc_counts_ordered_pairs_and_halves_ties():
     found = metrics.auc(labels, np.stack([1 - scores, scores], axis=1))
 
     assert found.tolist() == pytest.approx([3.5 / 4, 3.5 / 4])
+
+
+def test_where_every_class_occurs_the_figures_are_those_of_torchmetrics():
+    rng = np.random.default_rng(0)
+    labels = np.concatenate([np.arange(4), rng.integers(0, 4, 200)])
+    probabilities = rng.dirichlet(np.ones(4), len(labels)).round(2)  # with ties
+    confusion = reference.multiclass_confusion_matrix(*map(torch.from_numpy, (probabilities, labels)), 4).numpy()
+    for own, theirs in (
+        (metrics.recall(confusion), reference.multiclass_recall),
+        (metrics.precision(confusion), reference.multiclass_precision),
+        (metrics.f1(confusion), reference.multiclass_f1_score),
+        (metrics.auc(labels, probabilities), reference.multiclass_auroc),
+    ):
+        wanted = theirs(torch.from_numpy(probabilities), torch.from_numpy(labels), 4, average="none")
+        assert own.tolist() == pytest.approx(wanted.tolist(), rel=1e-6)
 
 
 def test_sensitivity_is_taken_where_the_specificity_is_kept():
