@@ -208,7 +208,8 @@ def test_a_models_own_file_is_followed_and_a_wrong_one_changes_nothing(root):
         await until(client, lambda found: "config.toml" in found["colours", "1"][1])
         assert (await described(client))["policy"]["max_size"] == 3
         assert await classified(client) == 1
-        (root / "colours" / "config.toml").write_text("max_size = 5")
+        (root.parent / "right.toml").write_text("max_size = 5")
+        (root.parent / "right.toml").rename(root / "colours" / "config.toml")  # a look must not find it half written
         await until(client, lambda found: found["colours", "1"] == ("READY", ""))
         assert (await described(client))["policy"]["max_size"] == 5
 
