@@ -92,7 +92,7 @@ print(torch.equal(bundle.load(Path(sys.argv[1])).model(x), network(x)))
 def test_an_architecture_from_outside_is_saved_and_loaded(tmp_path):
     """In a process of its own, since a name is taken for good."""
     found = subprocess.run(
-        [sys.executable, "-c", OUTSIDE, tmp_path / "new"], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", OUTSIDE, tmp_path / "new"], capture_output=True, text=True, timeout=600, check=False
     )
     assert found.stdout.strip() == "True", found.stderr
     with pytest.raises(BundleError, match="no architecture 'mine2'"):
