@@ -11,7 +11,7 @@ RUNTIME = $(if $(findstring cuda,$(DEVICE)),gpu,cpu)
 OTHER_WHEEL = $(if $(findstring cuda,$(DEVICE)),onnxruntime,onnxruntime-gpu)
 TORCH_BUILD = $(if $(TORCH),$(VENV)/.torch-$(TORCH))
 
-.PHONY: help install serve test lint types unit test-all check format bench docs image clean
+.PHONY: help install serve test lint types unit test-all check format bench docs tree image clean
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -46,6 +46,9 @@ bench: $(VENV)/.dev ## Throughput and latency of the service, beside the bare ru
 
 docs: $(VENV)/.dev ## Check that the documentation names everything and that its commands run
 	$(VENV)/bin/pytest tests/test_docs.py tests/test_readme.py
+
+tree: $(VENV)/.dev ## Write the tree of docs/architecture.md from the rules
+	$(VENV)/bin/python -m tests.support.house
 
 image: ## Build the CPU container
 	docker build --target cpu --tag harmonic:cpu .

@@ -27,7 +27,7 @@ from tempfile import TemporaryFile
 
 from benchmarks import load
 from benchmarks.peers import FOLDER, SERVERS, Server
-from service.cpus import usable_cpus
+from service.runtime import usable_cpus
 
 CALLERS = (1, 8, 64)
 _START_SECONDS = 120

@@ -20,15 +20,14 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from harmonic import bundle, data, recipe, zoo
-from harmonic.bundle import Bundle, Card
-from harmonic.compress import Bench, calibration, compressed, levels_for, losses, whole, with_levels
-from harmonic.images import prepare_all
+from harmonic import data, zoo
+from harmonic.bundles import Bundle, Card, bundle, import_reference, read_state
+from harmonic.compression import Bench, calibration, compressed, levels_for, losses, whole, with_levels
+from harmonic.conversion import harmonic_layers
+from harmonic.data import prepare_all
+from harmonic.graph import parameters, stages, trace
 from harmonic.pixels import prepare, upright_rgb
-from harmonic.reference import import_reference, read_state
-from harmonic.selection import harmonic_layers
-from harmonic.trace import parameters, stages, trace
-from harmonic.train import Where, train
+from harmonic.training import Where, recipe, train
 
 STAGED = {"uniform 3": (3, 3, 3), "progressive": (None, 3, 2), "uniform 2": (2, 2, 2)}
 

@@ -18,9 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from export.runtime import ort
-from harmonic import bundle
-from harmonic.classifier import Classifier
-from harmonic.shells import ShellActivation, resolutions
+from harmonic.bundles import Classifier, bundle
+from harmonic.layers import ShellActivation, resolutions
 from harmonic.zoo.fourier import MNIST
 
 

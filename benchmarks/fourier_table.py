@@ -17,15 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harmonic import bundle, data, recipe, train
-from harmonic.classifier import Classifier
-from harmonic.images import Images, prepare_all
-from harmonic.pixels import with_own_size
-from harmonic.resampling import Resampler, low_pass
-from harmonic.scale_net import FourierNet
-from harmonic.scaled import assigned_sizes, at_size
-from harmonic.shells import Matrices
+from harmonic import data
+from harmonic.bundles import Classifier, bundle
+from harmonic.data import Images, prepare_all
+from harmonic.layers import Matrices
+from harmonic.pixels import Resampler, low_pass, with_own_size
+from harmonic.training import assigned_sizes, at_size, recipe, train
 from harmonic.zoo.fourier import MNIST
+from harmonic.zoo.scale_net import FourierNet
 
 SIZES = range(8, 29)
 NETWORKS = {"Fourier": None, "plain CNN": "scale_cnn"}
@@ -45,7 +44,7 @@ def main() -> None:
     measured = {}
     for name, architecture in NETWORKS.items():
         plan = planned(recipe.read(asked.recipe), architecture)
-        folder = train.train(plan, images, asked.out / name.replace(" ", "-").lower(), test=test)
+        folder = train(plan, images, asked.out / name.replace(" ", "-").lower(), test=test)
         loaded = bundle.load(folder)
         classifier = Classifier(loaded.model, MNIST).eval()
         figures = {

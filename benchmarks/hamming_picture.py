@@ -10,8 +10,8 @@ import matplotlib.pyplot as plt
 import torch
 from torch import Tensor, nn
 
-from harmonic import bundle
-from harmonic.hamming import HammingConv2d
+from harmonic.bundles import bundle
+from harmonic.layers import HammingConv2d
 
 _SHOWN = 6
 _GRID = 64

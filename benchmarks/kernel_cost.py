@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 
 from harmonic import zoo
-from harmonic.convert import as_plain
+from harmonic.conversion import as_plain
 
 NETWORKS = (("harm_resnet50", 224), ("harm_wrn16_4", 32))
 ROUNDS = 9

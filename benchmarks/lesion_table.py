@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from harmonic import bundle, data, metrics, recipe, train
-from harmonic.evaluate import Evaluation, bundle_predictor, evaluate
-from harmonic.hair import HairRemoval
+from harmonic import data
+from harmonic.bundles import bundle
+from harmonic.evaluation import Evaluation, bundle_predictor, evaluate, metrics
+from harmonic.pixels import HairRemoval
+from harmonic.training import recipe, train
 from harmonic.zoo.lesion import LESION
 
 NETWORKS = {"harmonic": "harm_lesion", "plain": "plain_lesion"}
@@ -39,7 +41,7 @@ def main() -> None:
     for seed, network, hair in sorted(product(asked.seeds, NETWORKS, HAIR), key=least_interesting):
         plan = plan_for(recipe.read(asked.recipe), network, hair, seed, asked.epochs)
         folder = asked.out / f"{network}-{hair.replace(' ', '-')}-{seed}"
-        found = answers(train.train(plan, images, folder, test=None), test)
+        found = answers(train(plan, images, folder, test=None), test)
         measured.setdefault((network, hair), {})[seed] = found
         print(f"{network}, {hair}, seed {seed}: {figures(found)}", flush=True)
     chosen = median_run(measured["harmonic", "as it is"])

@@ -27,7 +27,7 @@ from export.manifest import read_manifest
 from export.repository import version_dir, versions
 from export.runtime import ort
 from export.verify import synthetic_images
-from service.cpus import usable_cpus
+from service.runtime import usable_cpus
 
 CALLERS = (1, 8, 64)
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 
-from harmonic import bundle, data, recipe, train, zoo
+from harmonic import data, zoo
+from harmonic.bundles import bundle
+from harmonic.training import recipe, train
 
 Variants = Mapping[str, tuple[str, dict[str, Any]]]  # name in the table -> architecture and its arguments
 
@@ -31,7 +33,7 @@ def main(description: str, variants: Variants, default_recipe: str) -> None:
             model = plan.model.model_copy(update={"architecture": architecture, "arguments": arguments})
             schooling = plan.train.model_copy(update={"seed": seed})
             own = plan.model_copy(update={"model": model, "train": schooling})
-            done = train.train(own, images, asked.out / f"{name.replace(' ', '-').lower()}-{seed}", test=test)
+            done = train(own, images, asked.out / f"{name.replace(' ', '-').lower()}-{seed}", test=test)
             measured[name][seed] = bundle.read_card(done).metrics["test"]["top1"]
             print(f"{name}, seed {seed}: {measured[name][seed]:.4f}", flush=True)
     (asked.out / "table.json").write_text(json.dumps(measured, indent=2) + "\n")

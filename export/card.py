@@ -1,6 +1,6 @@
 """A model card for a bundle that brings none: what the model is, what it was measured on, what nobody checked."""
 
-from harmonic.bundle import Bundle
+from harmonic.bundles import Bundle
 
 
 def model_card(name: str, bundle: Bundle) -> str:

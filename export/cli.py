@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harmonic.commands.options import Json
+from harmonic.commands import Json
 
 
 class _Stem(StrEnum):
@@ -57,8 +57,8 @@ def export(
 
     from export.pipeline import Order
     from export.pipeline import export as run
-    from harmonic.bundle import load
-    from harmonic.commands.values import print_json
+    from harmonic.bundles import load
+    from harmonic.commands import print_json
     from harmonic.shown import for_people
 
     text = _card_text(card) if card else None

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from export.errors import ExportError
 from export.manifest import FEATURES
-from harmonic.classifier import Classifier
+from harmonic.bundles import Classifier
 from harmonic.pixels import PixelSpec
 
 # 18 is the oldest opset that PyTorch's exporter writes without conversion: every ONNX Runtime since 1.14, TensorRT 8.6

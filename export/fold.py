@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from export.errors import FoldError
-from harmonic.convert import copied, put
+from harmonic.conversion import copied, put
 from harmonic.errors import SpectrumError
 
 

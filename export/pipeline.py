@@ -32,9 +32,9 @@ from export.manifest import (
 from export.repository import publishing
 from export.variants import StemOrder, write_variants
 from export.verify import reference_logits, synthetic_images
-from harmonic.bundle import Bundle
+from harmonic.bundles import Bundle
+from harmonic.conversion import spectrum
 from harmonic.pixels import PixelSpec, prepare, upright_rgb
-from harmonic.spectrum import spectrum
 
 CARD, SPECTRUM = "MODEL_CARD.md", "spectrum.json"
 _SYNTHETIC_GOLDENS = 8

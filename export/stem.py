@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from export.errors import ExportError
 from export.fold import Exportable, fold
 from export.manifest import NormMode, Stem
-from harmonic.classifier import Classifier
-from harmonic.convert import put
+from harmonic.bundles import Classifier
+from harmonic.conversion import put
 from harmonic.errors import SpectrumError
+from harmonic.graph import root, trace
 from harmonic.layers import BandNormConv2d
 from harmonic.pixels import PixelSpec
-from harmonic.trace import root, trace
 
 
 @dataclass(frozen=True)

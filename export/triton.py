@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from export.emit import INPUT, OUTPUT
-from harmonic.bundle import Card
+from harmonic.bundles import Card
 
 _LABELS = "classes.txt"
 

@@ -13,7 +13,7 @@ from export.emit import INPUT, OUTPUT
 from export.errors import ParityError
 from export.manifest import FEATURES, ParityReport
 from export.runtime import ort
-from harmonic.classifier import Classifier
+from harmonic.bundles import Classifier
 from harmonic.pixels import PixelSpec
 
 Run = Callable[[Num[ndarray, "n h w c"]], Float[ndarray, "n classes"]]

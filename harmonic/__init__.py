@@ -13,14 +13,14 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Backbone": "harmonic.features",
+    "Backbone": "harmonic.graph.backbone",
     "BandNormConv2d": "harmonic.layers",
-    "Bundle": "harmonic.bundle",
+    "Bundle": "harmonic.bundles.bundle",
     "HarmonicConv2d": "harmonic.layers",
     "PixelSpec": "harmonic.pixels",
     "create": "harmonic.zoo",
     "dct_bank": "harmonic.basis",
-    "features_only": "harmonic.features",
+    "features_only": "harmonic.graph.backbone",
 }
 
 __all__ = [

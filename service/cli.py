@@ -78,8 +78,8 @@ def serve(
 
     Every option is also an environment variable (--max-batch is HARMONIC_SERVE_MAX_BATCH); an option wins.
     """
-    from service.server import run
-    from service.settings import read_settings
+    from service.config import read_settings
+    from service.http import run
 
     flags = {
         "repository": repository,
@@ -154,8 +154,8 @@ def key(
     """
     from pydantic import ValidationError
 
+    from service.config import entry, make
     from service.errors import StartError
-    from service.keys import entry, make
 
     try:
         secret, made = make(name, scope or ["inference"])

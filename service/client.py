@@ -14,12 +14,12 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harmonic.shown import plain, show
+from service.config import read_settings
 from service.credential import VARIABLE, authorization
 from service.engine import Engine
 from service.errors import RequestError, ServiceError
-from service.metrics import Metrics
 from service.ranking import predictions
-from service.settings import read_settings
+from service.telemetry import Metrics
 
 _Classes = list[dict[str, Any]]  # label, index, probability; the likeliest first
 _Ask = Callable[[bytes], Awaitable[_Classes]]

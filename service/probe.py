@@ -15,8 +15,8 @@ from typing import Any
 import typer.main
 
 from service.cli import serve
-from service.listening import address_of
-from service.settings import Settings, read_settings
+from service.config import Settings, read_settings
+from service.http import address_of
 
 _SECONDS = 4
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - to ask, not to listen

@@ -1,79 +1,131 @@
-"""What must hold of the house: imports point one way, serving loads no torch, commands load nothing before they run."""
+"""What must hold of the house: floors, doors, libraries, names, tests; serving loads no torch; commands are light.
 
-import ast
+The table and the rules are in tests/support/house.py. Every rule is tried on a fault that is planted first.
+"""
+
 import subprocess
 import sys
-from collections.abc import Iterator
-from importlib.metadata import entry_points, packages_distributions, requires
-from pathlib import Path
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points, packages_distributions
 
 import pytest
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parents[1]
-LOWER = {"harmonic": set(), "export": {"harmonic"}, "service": {"harmonic", "export"}}
-TORCH_FREE = {
-    "export.manifest",
-    "export.repository",
-    "export.runtime",
-    "export.errors",
-    "harmonic.pixels",
-    "harmonic.errors",
-    "harmonic.shown",
-    "harmonic",
-}
-MAY_LOAD_TORCH = {"service/native.py", "service/norms.py"}  # imported only for a version that asks for PyTorch
+from tests.support import house
+from tests.support.coverage import COVERED_BY
+from tests.support.distributions import packages_of
+
 HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "PIL", "fastapi", "uvicorn", "lightning", "matplotlib", "httpx")
+RULES: tuple[Callable[[house.House], list[str]], ...] = (
+    house.imports_go_down,
+    house.others_come_through_the_door,
+    house.every_room_has_a_door,
+    house.libraries_stay_in_their_rooms,
+    house.no_circles,
+    house.no_module_uses_its_own_door,
+    house.no_public_name_twice,
+    house.no_long_files,
+)
 
 
-def modules(package: str) -> list[Path]:
-    return sorted((ROOT / package).rglob("*.py"))
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_house_keeps(rule):
+    assert rule(house.read_house()) == []
 
 
-def imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-            yield from (f"{node.module}.{name.name}" for name in node.names)
+PLANTED = [
+    (house.imports_go_down, "harmonic.layers.planted", "from harmonic.zoo import create"),
+    (house.imports_go_down, "harmonic.layers.planted", "def late():\n    import harmonic.zoo.registry"),
+    (house.imports_go_down, "harmonic.layers.planted", "from harmonic import zoo"),
+    (house.imports_go_down, "harmonic.layers.planted", "from harmonic import create"),
+    (house.imports_go_down, "harmonic.data.planted", "from harmonic.zoo import create"),
+    (house.imports_go_down, "harmonic.layers.planted", "from . import banks"),
+    (house.imports_go_down, "harmonic.layers.planted", "from harmonic.basis import dct_bank"),
+    (house.imports_go_down, "harmonic.planted.module", "from harmonic.errors import HarmonicError"),
+    (house.imports_go_down, "harmonic.commands.planted", "from export.pipeline import export"),
+    (house.imports_go_down, "export.planted", "from service.config import Settings"),
+    (house.imports_go_down, "service.engine.planted", "import harmonic.training.train"),
+    (house.imports_go_down, "service.engine.planted", "from harmonic import layers"),
+    (house.imports_go_down, "service.engine.planted", "from export.pipeline import export"),
+    (house.imports_go_down, "service.batching.planted", "from service.runtime import Session"),
+    (house.others_come_through_the_door, "harmonic.zoo.planted", "from harmonic.layers.banks import _checked"),
+    (house.others_come_through_the_door, "service.http.planted", "from service.engine.control import Control"),
+    (house.others_come_through_the_door, "service.http.planted", "from service.engine import Control"),
+    (house.every_room_has_a_door, "harmonic.layers", '"""Layers, and no list of what others may use."""'),
+    (house.every_room_has_a_door, "harmonic.layers.planted", "x = 1"),
+    (house.libraries_stay_in_their_rooms, "service.engine.planted", "import fastapi"),
+    (house.libraries_stay_in_their_rooms, "service.engine.planted", "from onnxruntime import InferenceSession"),
+    (house.libraries_stay_in_their_rooms, "service.runtime.session", "def late():\n    import torch"),
+    (house.libraries_stay_in_their_rooms, "service.http.planted", "from PIL import Image"),
+    (house.libraries_stay_in_their_rooms, "harmonic.layers.planted", "import matplotlib.pyplot as plt"),
+    (house.no_module_uses_its_own_door, "harmonic.layers.planted", "from harmonic.layers import dct_bank"),
+    (house.no_public_name_twice, "harmonic.zoo.planted", "class HarmonicConv2d:\n    pass"),
+    (house.no_long_files, "harmonic.layers.planted", "x = 1\n" * 301),
+]
 
 
-@pytest.mark.parametrize("package", LOWER)
-def test_imports_point_one_way(package):
-    higher = LOWER.keys() - LOWER[package] - {package}
-    wrong = [f"{path}: {name}" for path in modules(package) for name in imported(path) if name.split(".")[0] in higher]
-    assert not wrong
+@pytest.mark.parametrize(("rule", "module", "source"), PLANTED)
+def test_a_planted_fault_is_caught(rule, module, source):
+    doc = "" if rule is house.every_room_has_a_door else '"""Planted."""\n'
+    before = set(rule(house.read_house()))
+    found = set(rule({**house.read_house(), module: doc + source})) - before
+    assert found
+    assert all("planted" in line or module in line for line in found)
 
 
-def test_the_service_imports_only_what_is_free_of_torch():
-    allowed = tuple(TORCH_FREE)
-    for path in modules("service"):
-        if str(path.relative_to(ROOT)) in MAY_LOAD_TORCH:
-            continue
-        for name in imported(path):
-            top = name.split(".")[0]
-            assert top != "torch", f"{path} imports {name}"
-            if top in {"harmonic", "export"}:
-                known = name in allowed or name.rpartition(".")[0] in allowed
-                assert known, f"{path} imports {name}"
+def test_a_planted_circle_is_caught():
+    circle = {
+        "harmonic.layers.one": '"""One."""\nfrom harmonic.layers.two import two',
+        "harmonic.layers.two": '"""Two."""\nfrom harmonic.layers import one',
+    }
+    assert house.no_circles({**house.read_house(), **circle}) == [
+        "harmonic.layers.one -> harmonic.layers.two -> harmonic.layers.one"
+    ]
 
 
-def test_onnx_runtime_is_imported_where_its_telemetry_is_off():
-    """Once it is imported, it has told its maker; benchmarks of other servers run where there is no package of ours."""
-    files = [path for folder in (*LOWER, "tests", "benchmarks") for path in modules(folder)]
-    found = {str(path.relative_to(ROOT)) for path in files if "onnxruntime" in imported(path)}
-    assert found == {"export/runtime.py", "benchmarks/peers/classifier.py"}
+def test_every_module_has_its_tests():
+    assert house.every_module_has_its_tests(house.read_house(), house.read_tests(), COVERED_BY) == []
+
+
+@pytest.mark.parametrize(
+    ("planted", "covered_by", "complaint"),
+    [
+        ({"harmonic.layers.planted": ""}, {}, "no tests/harmonic/layers/test_planted.py"),
+        (
+            {"harmonic.layers.planted": ""},
+            {"harmonic.layers.planted": "harmonic/test_gone.py"},
+            "test_gone.py is not there",
+        ),
+        ({}, {"harmonic.layers.banks": "test_docs.py"}, "so that its line may go"),
+        ({}, {"harmonic.layers.gone": "test_docs.py"}, "covered, but not there"),
+    ],
+)
+def test_a_module_without_tests_is_caught(planted, covered_by, complaint):
+    found = house.every_module_has_its_tests(
+        {**house.read_house(), **planted}, house.read_tests(), {**COVERED_BY, **covered_by}
+    )
+    assert len(found) == 1
+    assert complaint in found[0]
+
+
+def test_no_test_file_is_long():
+    assert house.no_long_files(house.read_tests()) == []
+
+
+def test_the_documented_tree_is_the_one_that_stands():
+    page = house.PAGE.read_text(encoding="utf-8")
+    assert house.BEGIN in page
+    assert house.with_tree(page, house.read_house()) == page, "make tree renews it"
 
 
 def loaded_by(statement: str) -> set[str]:
     code = f"import sys\n{statement}\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=house.ROOT)
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["service.app", "service.server", "service.client"])
+@pytest.mark.parametrize("module", ["service.http.app", "service.http.server", "service.client"])
 def test_serving_loads_no_torch(module):
     assert not {"torch", "onnx", "lightning", "matplotlib"} & loaded_by(f"import {module}")
 
@@ -89,29 +141,26 @@ def test_no_command_loads_anything_heavy_before_it_runs():
     assert not set(HEAVY) & loaded_by("import harmonic.cli\nimport " + ", ".join(names))
 
 
-def packages_of(*extras: str) -> set[str]:
-    """Distributions that the project asks for with these extras, and what those ask for in turn."""
-    wanted = [("harmonic-inference", extra) for extra in ("", *extras)]
-    found: set[str] = set()
-    while wanted:
-        name, extra = wanted.pop()
-        for line in requires(name) or ():
-            requirement = Requirement(line)
-            key = canonicalize_name(requirement.name)
-            if key not in found and (not requirement.marker or requirement.marker.evaluate({"extra": extra})):
-                found.add(key)
-                wanted += [(key, inner) for inner in ("", *requirement.extras)]
-    return found
-
-
 # What libraries of the serving image take up where it happens to be installed, and do without.
 TAKEN_UP = {"_brotli", "brotli", "_distutils_hack", "zstandard"}
 
 
 def test_serving_loads_only_what_its_extras_install():
-    modules = loaded_by("import service.app, service.server, service.client, service.cli")
+    modules = loaded_by("import service.http.app, service.http.server, service.client, service.cli")
     homes = packages_distributions()
     bring = packages_of("serve", "cpu") | {"harmonic-inference"}
     tops = {name.split(".")[0] for name in modules} & homes.keys() - TAKEN_UP
     assert "numpy" in tops
     assert not {name for name in tops if not {canonicalize_name(home) for home in homes[name]} & bring}
+
+
+@pytest.mark.parametrize(
+    ("former", "name", "home"),
+    [
+        ("harmonic.basis", "dct_bank", "harmonic.layers"),
+        ("harmonic.convert", "harmonise", "harmonic.conversion"),
+        ("harmonic.reference", "import_reference", "harmonic.bundles"),
+    ],
+)
+def test_a_former_path_still_leads_to_the_name(former, name, home):
+    assert getattr(import_module(former), name) is getattr(import_module(home), name)

@@ -10,11 +10,12 @@ from prometheus_client import CollectorRegistry
 
 from harmonic.cli import build_app
 from service import cli, errors
-from service.app import create_app
+from service.config import Settings
 from service.engine import Engine
-from service.metrics import Metrics, State
-from service.routes.errors import FRAMEWORK_CODES
-from service.settings import Settings
+from service.engine.collector import State, StateCollector
+from service.http.app import create_app
+from service.http.errors import FRAMEWORK_CODES
+from service.telemetry import Metrics
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SETTINGS, API, OBSERVABILITY = (
@@ -115,7 +116,7 @@ def test_every_metric_is_documented():
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     engine = Engine(Settings(), metrics)
-    metrics.watch(lambda: State(engine.describe(), engine.statistics(), engine.in_flight))
+    metrics.watch(StateCollector(lambda: State(engine.describe(), engine.statistics(), engine.in_flight)))
     names = {metric.name + ("_total" if metric.type == "counter" else "") for metric in registry.collect()}
     ours = {name for name in names if name.startswith("harmonic_")}
     assert len(ours) >= 12

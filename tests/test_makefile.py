@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
-from tests.test_architecture import LOWER, imported, modules, packages_of
+from tests.support.distributions import packages_of
+from tests.support.house import every_import, read_house
 
 ROOT = Path(__file__).resolve().parents[1]
 OTHER_EXTRAS = {"opentelemetry"}  # asked for by a setting, and told what to install
@@ -47,7 +48,7 @@ def test_install_brings_every_package_that_the_commands_import(tmp_path: Path, d
     assert runtime in extras
     bring = packages_of(*(extra for extra in extras if extra != "gpu"), "cpu") | {"harmonic-inference"}
     homes = packages_distributions()
-    tops = {name.split(".")[0] for package in LOWER for path in modules(package) for name in imported(path)}
+    tops = {one.source.split(".")[0] for one in every_import(read_house())}
     missing = {top for top in tops & homes.keys() if not {canonicalize_name(home) for home in homes[top]} & bring}
     assert {"torch", "onnx", "onnxruntime", "fastapi", "matplotlib"} <= tops
     assert missing - OTHER_EXTRAS == set()

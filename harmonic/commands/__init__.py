@@ -5,7 +5,21 @@ from harmonic.commands.conversion import convert, import_, pull
 from harmonic.commands.evaluation import evaluate
 from harmonic.commands.inspection import spectrum
 from harmonic.commands.listing import models
+from harmonic.commands.options import Json
 from harmonic.commands.tradeoffs import tradeoff
 from harmonic.commands.training import train
+from harmonic.commands.values import print_json
 
-__all__ = ["compress", "convert", "evaluate", "import_", "models", "pull", "spectrum", "tradeoff", "train"]
+__all__ = [
+    "Json",
+    "compress",
+    "convert",
+    "evaluate",
+    "import_",
+    "models",
+    "print_json",
+    "pull",
+    "spectrum",
+    "tradeoff",
+    "train",
+]

@@ -64,14 +64,14 @@ def architectures(incomplete: str) -> list[str]:
 
 def recipes(incomplete: str) -> list[str]:
     """Recipes of this package that begin so; where none does, the shell offers files."""
-    from harmonic.recipe import shipped
+    from harmonic.training import shipped
 
     return _beginning(incomplete, shipped())
 
 
 def releases(incomplete: str) -> list[str]:
     """Released networks that begin so."""
-    from harmonic.pull import RELEASES
+    from harmonic.bundles import RELEASES
 
     return _beginning(incomplete, RELEASES)
 

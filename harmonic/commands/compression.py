@@ -29,10 +29,9 @@ def compress(
     Fine-tune the result with: harmonic train RECIPE --from OUT --data TRAINING_IMAGES.
     """
     must_be_free(out)
-    from harmonic import bundle
+    from harmonic.bundles import bundle
     from harmonic.commands.values import print_json
-    from harmonic.compress import calibration, compress_bundle, parse_budget
-    from harmonic.report import compression_figures, compression_tables
+    from harmonic.compression import calibration, compress_bundle, compression_figures, compression_tables, parse_budget
     from harmonic.shown import for_people, show
 
     wanted = parse_budget(budget)
@@ -49,7 +48,7 @@ def compress(
 
 
 def _watched(steps: Iterable[tuple[str, int]]) -> Iterable[tuple[str, int]]:
-    from harmonic.tracking import tracked
+    from harmonic.data import tracked
 
     steps = list(steps)
     return tracked(steps, "Measuring layers", len(steps))

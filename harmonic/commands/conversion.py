@@ -10,8 +10,7 @@ from harmonic.commands.options import Architecture, Json, Network
 from harmonic.disk import must_be_free
 
 if TYPE_CHECKING:
-    from harmonic.bundle import Bundle
-    from harmonic.pull import Release
+    from harmonic.bundles import Bundle, Release
 
 Out = Annotated[Path, typer.Option(help="The new bundle's folder.")]
 Classes = Annotated[
@@ -53,14 +52,14 @@ def convert(
 ) -> None:
     """Make a network harmonic: exactly with the full band, the least-squares fit with fewer frequencies."""
     must_be_free(out)
-    from harmonic import conversion
+    from harmonic.bundles import adopt
     from harmonic.commands.values import parse_arguments, parse_levels
-    from harmonic.report import conversion_figures, conversion_table
+    from harmonic.conversion import conversion_figures, conversion_table
     from harmonic.shown import for_people, show
 
     with for_people(aside=json):
-        start = conversion.open_network(network, weights, classes, parse_arguments(argument or []))
-        made, report = conversion.converted(
+        start = adopt.open_network(network, weights, classes, parse_arguments(argument or []))
+        made, report = adopt.converted(
             start,
             levels=parse_levels(levels),
             root_level=root_level,
@@ -69,7 +68,7 @@ def convert(
             bank=bank,
             data=data or [],
         )
-        conversion.save(made, out)
+        adopt.save(made, out)
         show(conversion_table(report))
         for name, reason in report.skipped.items():
             typer.echo(f"{name} stays as it is: {reason}.")
@@ -88,13 +87,13 @@ def import_(
 ) -> None:
     """Turn a checkpoint of the original code (harmonic, windowed, scale-equivariant) into a bundle, strictly."""
     must_be_free(out)
-    from harmonic import conversion
+    from harmonic.bundles import adopt
     from harmonic.commands.values import parse_arguments
     from harmonic.shown import for_people
 
     with for_people(aside=json):
-        made = conversion.imported(file, architecture, classes, parse_arguments(argument or []), typer.echo)
-        conversion.save(made, out)
+        made = adopt.imported(file, architecture, classes, parse_arguments(argument or []), typer.echo)
+        adopt.save(made, out)
         _tell(made, out, named=classes is not None)
     if json:
         _print_result({}, made, out)
@@ -112,9 +111,9 @@ def pull(
 
     The release states no licence for them. The cache is $HARMONIC_CACHE, or harmonic/ in the user's cache folder.
     """
+    from harmonic.bundles import RELEASES
     from harmonic.errors import DownloadError
     from harmonic.near import near
-    from harmonic.pull import RELEASES
     from harmonic.shown import for_people
 
     if name not in RELEASES:
@@ -135,7 +134,7 @@ def _downloaded(release: "Release") -> Path:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    from harmonic.pull import cache_folder, download
+    from harmonic.bundles import cache_folder, download
 
     columns = (
         TextColumn("{task.description}"),
@@ -154,10 +153,10 @@ def _downloaded(release: "Release") -> Path:
 
 
 def _bundled(path: Path, release: "Release", classes: str | None, out: Path) -> "Bundle":
-    from harmonic import conversion
+    from harmonic.bundles import adopt
 
-    made = conversion.imported(path, release.architecture, classes, release.arguments)
-    conversion.save(made, out)
+    made = adopt.imported(path, release.architecture, classes, release.arguments)
+    adopt.save(made, out)
     _tell(made, out, named=classes is not None)
     return made
 
@@ -172,7 +171,7 @@ def _tell(made: "Bundle", out: Path, *, named: bool) -> None:
 
 def _print_result(figures: dict[str, Any], made: "Bundle | None", out: Path | None) -> None:
     from harmonic.commands.values import print_json
-    from harmonic.trace import parameters
+    from harmonic.graph import parameters
 
     card = made and made.card
     about = (

@@ -33,12 +33,10 @@ def evaluate(
 
     from harmonic import data as datasets
     from harmonic.commands.values import print_json
-    from harmonic.comparison import compare, comparison_table
-    from harmonic.evaluate import evaluate as measure
-    from harmonic.images import told
-    from harmonic.report import class_tables, evaluation_table
+    from harmonic.data import told
+    from harmonic.evaluation import class_tables, compare, comparison_table, evaluation_table, open_resized
+    from harmonic.evaluation import evaluate as measure
     from harmonic.shown import show
-    from harmonic.testtime import open_resized
 
     predictors = [open_resized(name, size, test_time_pooling) for name in (target, against) if name]
     images = datasets.read(data, "test")

@@ -17,12 +17,12 @@ def spectrum(
 ) -> None:
     """Show the weight that a network gives to each frequency in each layer."""
 
-    from harmonic import bundle
+    from harmonic.analysis import draw_spectrum
+    from harmonic.bundles import bundle
     from harmonic.commands.values import print_json
+    from harmonic.conversion import spectrum as measure
+    from harmonic.conversion import spectrum_table
     from harmonic.shown import show
-    from harmonic.spectrum import spectrum as measure
-    from harmonic.spectrum import spectrum_table
-    from harmonic.spectrum_picture import draw_spectrum
 
     layers = measure(bundle.load(Path(target)).model)
     if json:

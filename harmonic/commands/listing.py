@@ -15,9 +15,9 @@ def models(
 
     from harmonic import zoo
     from harmonic.commands.values import print_json
-    from harmonic.report import architecture_rows, architecture_tables
+    from harmonic.data import tracked
     from harmonic.shown import show
-    from harmonic.tracking import tracked
+    from harmonic.zoo import architecture_rows, architecture_tables
 
     rows = list(tracked(architecture_rows(), "Counting", len(zoo.listed_names())))
     if json:

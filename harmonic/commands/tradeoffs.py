@@ -26,12 +26,10 @@ def tradeoff(
     A line is a family of networks on one data set; runs that differ by their seed alone are one point, at their median.
     """
 
+    from harmonic.analysis import draw_tradeoff, read_points, tradeoff_rows, tradeoff_tables
     from harmonic.commands.values import print_json
     from harmonic.picture import must_be_picture
     from harmonic.shown import show
-    from harmonic.tradeoff import read_points
-    from harmonic.tradeoff_picture import draw_tradeoff
-    from harmonic.tradeoff_table import tradeoff_rows, tradeoff_tables
 
     for picture in out or []:
         must_be_picture(picture)

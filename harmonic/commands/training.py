@@ -55,13 +55,12 @@ def train(
     """
     import torch
 
-    from harmonic import bundle
     from harmonic import data as datasets
+    from harmonic.bundles import bundle
     from harmonic.commands.values import print_json
-    from harmonic.recipe import read
     from harmonic.shown import for_people
-    from harmonic.train import Where
-    from harmonic.train import train as run
+    from harmonic.training import Where, read
+    from harmonic.training import train as run
 
     if threads:
         torch.set_num_threads(threads)

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from torch import nn
 
 from harmonic.errors import ZooError
+from harmonic.layers import ShellActivation
 from harmonic.pixels import PixelSpec
-from harmonic.scale_net import FourierNet, Residual, ScaleCnn, ScaleHead, Stage
-from harmonic.shells import ShellActivation
 from harmonic.zoo.registry import register
+from harmonic.zoo.scale_net import FourierNet, Residual, ScaleCnn, ScaleHead, Stage
 
 MNIST = PixelSpec(height=28, width=28, mode="L", fit="spectral", smallest=8, mean=(0.0607,), std=(0.2161,))
 STL10 = PixelSpec(

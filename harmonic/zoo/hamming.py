@@ -13,7 +13,7 @@ from torch import nn
 from torchvision.models import resnet18
 
 from harmonic.errors import ZooError
-from harmonic.hamming import FactorisedConv2d, HammingConv2d
+from harmonic.layers import FactorisedConv2d, HammingConv2d
 from harmonic.zoo.registry import register
 from harmonic.zoo.wrn import CIFAR10
 

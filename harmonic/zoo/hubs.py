@@ -11,7 +11,7 @@ import torchvision
 from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
 from torch import nn
 
-from harmonic.classnames import each_once
+from harmonic.data import each_once
 from harmonic.errors import ZooError
 from harmonic.near import near
 from harmonic.pixels import PixelSpec

@@ -12,13 +12,11 @@ from typing import Any
 
 from torch import nn
 
-from harmonic.basis import Bank
-from harmonic.convert import apply, put
+from harmonic.conversion import apply, harmonic_layers, in_bank, plan_from_json, put
 from harmonic.errors import HarmonicError, SpectrumError, ZooError
+from harmonic.layers import Bank
 from harmonic.near import near, told
 from harmonic.pixels import PixelSpec
-from harmonic.projection import in_bank
-from harmonic.selection import harmonic_layers, plan_from_json
 
 _PARTS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "depth": (r"\d+", int),

@@ -10,10 +10,9 @@ from typing import Literal
 import torchvision
 from torch import nn
 
-from harmonic.convert import apply
+from harmonic.conversion import LayerPlan, Level, apply, spatial_layers
 from harmonic.errors import ZooError
 from harmonic.pixels import PixelSpec
-from harmonic.selection import LayerPlan, Level, spatial_layers
 from harmonic.zoo.registry import register
 
 Pool = Literal["none", "avg", "max"]

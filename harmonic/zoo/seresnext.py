@@ -12,9 +12,8 @@ from timm.layers.drop import DropPath
 from timm.models.resnet import Bottleneck, ResNet
 from torch import nn
 
-from harmonic.convert import apply
+from harmonic.conversion import LayerPlan, Level, apply, spatial_layers
 from harmonic.errors import ZooError
-from harmonic.selection import LayerPlan, Level, spatial_layers
 from harmonic.zoo.registry import register
 from harmonic.zoo.resnet import IMAGENET, Pool, Root, levels_of_stages, root_plan, set_root
 

@@ -10,10 +10,9 @@ import torch
 import torchvision
 from torch import nn
 
-from harmonic.convert import apply
+from harmonic.conversion import LayerPlan, apply, harmonic_layers, spatial_layers
 from harmonic.errors import ZooError
 from harmonic.layers import Init
-from harmonic.selection import LayerPlan, harmonic_layers, spatial_layers
 from harmonic.zoo.registry import register
 from harmonic.zoo.resnet import IMAGENET, Root, root_plan
 

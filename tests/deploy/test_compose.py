@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from service.settings import PREFIX, Settings
+from service.config.settings import PREFIX, Settings
 
 COMPOSE = (Path(__file__).parents[2] / "docker-compose.yml").read_text(encoding="utf-8")
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.process import free_port, serving
 from tests.service.conftest import publish_colours
-from tests.service.images import plain
+from tests.support.images import plain
+from tests.support.process import free_port, serving
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -13,13 +13,12 @@ from PIL import Image
 from export.manifest import read_manifest
 from harmonic.data import read
 from harmonic.pixels import prepare
-from service.catalog import ReadyVersion, load_version
-from service.policy import BatchPolicy
-from service.running import Running
-from service.session import Placement
-from tests.e2e.process import PATIENCE_S, run, serving
-from tests.service.images import encoded
-from tests.textures import write_textures
+from service.batching import BatchPolicy
+from service.engine.catalog import ReadyVersion, load_version
+from service.runtime import Placement, Running
+from tests.support.images import encoded
+from tests.support.process import PATIENCE_S, run, serving
+from tests.support.textures import write_textures
 
 RECIPE = """
 title = "The smallest harmonic network, briefly"

@@ -16,9 +16,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.errors import RepositoryError
 from export.repository import versions
-from tests.e2e.process import HARMONIC, PATIENCE_S, environment, free_port, serving
 from tests.service.conftest import publish_colours
-from tests.service.images import encoded, noise, plain
+from tests.support.images import encoded, noise, plain
+from tests.support.process import HARMONIC, PATIENCE_S, environment, free_port, serving
 
 CLASSIFY = "/v1/classify"
 

@@ -12,9 +12,9 @@ import httpx
 import pytest
 import trustme
 
-from tests.e2e.process import PATIENCE_S, memory_bytes, run, serving
 from tests.service.conftest import publish_colours
-from tests.service.images import encoded, noise, plain
+from tests.support.images import encoded, noise, plain
+from tests.support.process import PATIENCE_S, memory_bytes, run, serving
 
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LIMITS = {

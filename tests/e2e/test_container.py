@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.process import free_port
 from tests.service.conftest import publish_colours
-from tests.service.images import plain
+from tests.support.images import plain
+from tests.support.process import free_port
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = [shutil.which("docker-compose")] if shutil.which("docker-compose") else ["docker", "compose"]

@@ -10,9 +10,9 @@ from schemathesis.checks import load_all_checks
 from schemathesis.schemas import APIOperation, BaseSchema
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from service.keys import make
-from tests.e2e.process import PATIENCE_S, serving
+from service.config import make
 from tests.service.conftest import publish_colours
+from tests.support.process import PATIENCE_S, serving
 
 load_all_checks()
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:schemathesis|jsonschema_rs|hypothesis_graphql")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from service.keys import make
-from tests.e2e.process import PATIENCE_S, serving
+from service.config import make
 from tests.service.conftest import publish_colours
+from tests.support.process import PATIENCE_S, serving
 
 _, KEY = make("someone", ["inference"])
 LARGE = 24 * 2**20  # far more than the sockets of both sides hold

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from export.manifest import check_files, read_manifest
-from harmonic.data import Images, read
-from harmonic.evaluate import evaluate, open_predictor
-from tests.e2e.process import serving
+from harmonic.data.sources import Images, read
+from harmonic.evaluation.evaluate import evaluate, open_predictor
+from tests.support.process import serving
 
 MODELS = Path(__file__).parents[2] / "models"
 VERSION = MODELS / "cifar10" / "1"

@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 
 from export.pipeline import Order, export
-from harmonic import bundle, data, zoo
-from harmonic.evaluate import evaluate, open_predictor
-from harmonic.hair import HairRemoval
-from harmonic.pixels import PixelSpec
+from harmonic import data, zoo
+from harmonic.bundles import bundle
+from harmonic.evaluation.evaluate import evaluate, open_predictor
+from harmonic.pixels import HairRemoval, PixelSpec
 from harmonic.zoo.fourier import MNIST
-from tests.e2e.process import serving
-from tests.laws import randomised
+from tests.support.laws import randomised
+from tests.support.process import serving
 
 CLASSES = ("first", "second", "third")
 MODELS: dict[str, tuple[str, dict[str, object], PixelSpec]] = {

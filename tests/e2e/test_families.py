@@ -11,14 +11,13 @@ import torch
 from PIL import Image
 
 from export.pipeline import Order, export
-from harmonic import bundle, zoo
-from harmonic.classifier import Classifier
-from harmonic.hair import HairRemoval
-from harmonic.pixels import PixelSpec, prepare
+from harmonic import zoo
+from harmonic.bundles import Classifier, bundle
+from harmonic.pixels import HairRemoval, PixelSpec, prepare
 from harmonic.zoo.fourier import MNIST
 from harmonic.zoo.lesion import LESION
 from harmonic.zoo.wrn import CIFAR10
-from tests.e2e.process import serving
+from tests.support.process import serving
 
 CLASSES = ("first", "second", "third")
 FAMILIES: dict[str, tuple[str, dict[str, object], PixelSpec]] = {

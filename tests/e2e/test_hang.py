@@ -6,10 +6,10 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.process import PATIENCE_S, serving
 from tests.service.conftest import publish_colours
-from tests.service.faults import FOR_EVER, hangs_on_red
-from tests.service.images import plain
+from tests.support.faults import FOR_EVER, hangs_on_red
+from tests.support.images import plain
+from tests.support.process import PATIENCE_S, serving
 
 
 def test_sigterm_ends_a_process_whose_model_hangs_and_its_caller_is_told(tmp_path: Path):

@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e import hostile
-from tests.e2e.hostile import Hostile
-from tests.e2e.process import PATIENCE_S, memory_bytes, serving
 from tests.service.conftest import publish_colours
-from tests.service.images import plain
+from tests.support import hostile
+from tests.support.hostile import Hostile
+from tests.support.images import plain
+from tests.support.process import PATIENCE_S, memory_bytes, serving
 
 CALLERS = 8
 INFER, CLASSIFY = "/v2/models/colours/infer", "/v1/classify"

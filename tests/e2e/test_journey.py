@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harmonic.data import Images, read
-from harmonic.evaluate import open_predictor
+from harmonic.data.sources import Images, read
+from harmonic.evaluation.evaluate import open_predictor
 from harmonic.pixels import prepare
-from tests.e2e.process import run, serving
-from tests.textures import write_textures
+from tests.support.process import run, serving
+from tests.support.textures import write_textures
 
 RECIPE = """
 title = "The smallest harmonic network, briefly"

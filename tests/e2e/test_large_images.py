@@ -11,9 +11,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.e2e.process import PATIENCE_S, memory_bytes, serving
 from tests.service.conftest import publish_colours
-from tests.service.images import COLOURS, encoded, plain
+from tests.support.images import COLOURS, encoded, plain
+from tests.support.process import PATIENCE_S, memory_bytes, serving
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 MIB = 2**20

@@ -14,9 +14,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from export.manifest import MANIFEST, WHOLE_NET, sha256
-from tests.e2e.process import PATIENCE_S, bound, free_port, run, serving, starting
 from tests.service.conftest import publish_colours
-from tests.service.images import encoded, noise, plain
+from tests.support.images import encoded, noise, plain
+from tests.support.process import PATIENCE_S, bound, free_port, run, serving, starting
 
 
 @pytest.fixture

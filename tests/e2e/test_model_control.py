@@ -10,9 +10,9 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.e2e.process import PATIENCE_S, run, serving
 from tests.service.conftest import publish_colours
-from tests.service.images import plain
+from tests.support.images import plain
+from tests.support.process import PATIENCE_S, run, serving
 
 triton = pytest.importorskip("tritonclient.http")
 from tritonclient.utils import InferenceServerException  # noqa: E402

@@ -12,7 +12,7 @@ import torchvision
 from PIL import Image
 from torchvision import transforms
 
-from tests.e2e.process import run, serving
+from tests.support.process import run, serving
 
 DATA = Path(os.environ.get("HARMONIC_DATA", "/nonexistent"))
 WEIGHTS, PHOTOGRAPHS = DATA / "weights" / "squeezenet1_0.pth", DATA / "imagenet-sample-100.zip"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.e2e.process import free_port, run
+from tests.support.process import free_port, run
 
 FILE = "harm_resnet50-eec30392.pth"
 HOME, STORE = "github.com", "store.example"

@@ -7,12 +7,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from harmonic.bundle import Card
+from harmonic.bundles import Card
 from harmonic.pixels import PixelSpec
-from tests.commands import refused
-from tests.e2e.process import PATIENCE_S, run, serving
 from tests.service.conftest import publish_colours
-from tests.service.images import plain
+from tests.support.commands import refused
+from tests.support.images import plain
+from tests.support.process import PATIENCE_S, run, serving
 
 
 def answering(url: str, version: int) -> None:

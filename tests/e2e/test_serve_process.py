@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.process import PATIENCE_S, free_port, run, serving
 from tests.service.conftest import publish_colours
-from tests.service.images import plain
+from tests.support.images import plain
+from tests.support.process import PATIENCE_S, free_port, run, serving
 
 
 @pytest.fixture

@@ -19,12 +19,12 @@ import torch
 
 from export.runtime import ort
 from harmonic import zoo
-from harmonic.bundle import Bundle, Card, save
+from harmonic.bundles.bundle import Bundle, Card, save
 from harmonic.pixels import PixelSpec
-from tests.e2e import sealed
-from tests.e2e.process import HARMONIC, PATIENCE_S, address, environment
 from tests.service.conftest import publish_colours
-from tests.service.images import plain
+from tests.support import sealed
+from tests.support.images import plain
+from tests.support.process import HARMONIC, PATIENCE_S, address, environment
 
 SEAL = [sys.executable, str(Path(sealed.__file__))]
 ENDED = -signal.SIGSYS

@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e import hostile
-from tests.e2e.process import PATIENCE_S, memory_bytes, serving
 from tests.service.conftest import publish_colours
-from tests.service.images import encoded, noise, plain
+from tests.support import hostile
+from tests.support.images import encoded, noise, plain
+from tests.support.process import PATIENCE_S, memory_bytes, serving
 
 GROWTH = 48 * 2**20
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.process import PATIENCE_S, free_port, serving
 from tests.service.conftest import publish_colours
-from tests.service.images import plain
+from tests.support.images import plain
+from tests.support.process import PATIENCE_S, free_port, serving
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_every_line_of_a_json_log_is_an_object(repository):
         lines = [json.loads(line) for line in process.communicate(timeout=PATIENCE_S)[1].splitlines()]
     assert process.returncode == 0
     assert {"time", "level", "logger", "message"} <= set.intersection(*(set(line) for line in lines))
-    (access,) = [line for line in lines if line["logger"] == "service.access"]
+    (access,) = [line for line in lines if line["logger"] == "service.http.access"]
     assert (access["request_id"], access["status"], access["model"]) == ("r1", 200, "colours")
     assert any(line["message"].startswith("shutting down") for line in lines)
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.e2e.process import serving
 from tests.service.conftest import CLASSES, publish_colours
-from tests.service.images import COLOURS, plain
+from tests.support.images import COLOURS, plain
+from tests.support.process import serving
 
 triton = pytest.importorskip("tritonclient.http")
 from tritonclient.utils import InferenceServerException  # noqa: E402

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from harmonic import zoo
-from harmonic.bundle import Bundle, Card, save
+from harmonic.bundles.bundle import Bundle, Card, save
 from harmonic.pixels import PixelSpec
-from tests.commands import done, refused
+from tests.support.commands import done, refused
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from export.runtime import ort
 from export.verify import synthetic_images, verify
 from harmonic import zoo
 from harmonic.pixels import PixelSpec
-from tests.laws import randomised, small_pixels, stand_in, stand_in_names
+from tests.support.laws import randomised, small_pixels, stand_in, stand_in_names
 
 SMALL = PixelSpec(height=8, width=6)
 

@@ -9,9 +9,9 @@ from torch import nn
 from export.errors import FoldError
 from export.fold import SpectralLayer, fold
 from harmonic import zoo
-from harmonic.features import features_only
+from harmonic.graph.backbone import features_only
 from harmonic.layers import BandNormConv2d, HarmonicConv2d
-from tests.laws import assert_same_function, images, randomised, small_pixels, stand_in, stand_in_names
+from tests.support.laws import assert_same_function, images, randomised, small_pixels, stand_in, stand_in_names
 
 
 @pytest.mark.parametrize("name", stand_in_names())

@@ -14,10 +14,10 @@ from export.pipeline import Order, export
 from export.predictor import version_predictor
 from export.repository import versions
 from harmonic import zoo
-from harmonic.bundle import Bundle, Card
-from harmonic.evaluate import NetworkPredictor
+from harmonic.bundles import Bundle, Card
+from harmonic.evaluation import NetworkPredictor
 from harmonic.pixels import prepare
-from tests.laws import randomised
+from tests.support.laws import randomised
 
 
 @pytest.fixture

@@ -15,11 +15,10 @@ from export.pipeline import Order, export
 from export.stem import split
 from export.verify import synthetic_images
 from harmonic import zoo
-from harmonic.bundle import Bundle, Card
-from harmonic.classifier import Classifier
+from harmonic.bundles import Bundle, Card, Classifier
 from harmonic.layers import BandNormConv2d
 from harmonic.pixels import PixelSpec
-from tests.laws import assert_same_function, images, randomised, small_pixels, stand_in, stand_in_names
+from tests.support.laws import assert_same_function, images, randomised, small_pixels, stand_in, stand_in_names
 
 SPEC = PixelSpec(height=12, width=10)
 

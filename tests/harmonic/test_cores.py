@@ -3,10 +3,10 @@ import os
 import numpy as np
 
 from harmonic.cores import usable_cores
-from harmonic.images import Images, prepare_all
+from harmonic.data import Images, prepare_all
 from harmonic.pixels import PixelSpec
-from service.cpus import usable_cpus
-from tests.pictures import texture
+from service.runtime import usable_cpus
+from tests.support.pictures import texture
 
 
 def test_at_least_one_core_can_be_used():

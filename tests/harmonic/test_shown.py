@@ -8,9 +8,9 @@ import sys
 import pytest
 from rich.table import Column, Table
 
-from harmonic.report import ArchitectureRow, architecture_tables
 from harmonic.shown import plain, show
-from tests.commands import done
+from harmonic.zoo.listing import ArchitectureRow, architecture_tables
+from tests.support.commands import done
 
 LONG = "harm_" + "se_" * 60 + "resnet"
 FOREIGN = ["[red]stop[/red]", "[/]", "a:smile:b", "tab\tbed", "\x1b[31mred", "ねこ"]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from export.manifest import MANIFEST, Manifest, sha256
-from service.documents import CARD, SPECTRUM
-from tests.e2e.process import PATIENCE_S, serving
+from service.engine import CARD, SPECTRUM
 from tests.service.conftest import publish_colours
+from tests.support.process import PATIENCE_S, serving
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 MARKDOWN = """# colours

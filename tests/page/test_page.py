@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from tests.e2e.process import serving
 from tests.page.conftest import LAYERS
 from tests.service.conftest import publish_colours
-from tests.service.images import plain
+from tests.support.images import plain
+from tests.support.process import serving
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}

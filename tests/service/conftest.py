@@ -89,8 +89,8 @@ def native_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from export.pipeline import Order, export
     from harmonic import zoo
-    from harmonic.bundle import Bundle, Card
-    from tests.laws import randomised
+    from harmonic.bundles import Bundle, Card
+    from tests.support.laws import randomised
 
     torch.manual_seed(0)
     card = Card(architecture="harm_wrn10_1", classes=("cat", "dog", "eel"), pixels=PixelSpec(height=32, width=32))

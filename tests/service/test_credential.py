@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harmonic.evaluate import open_predictor
+from harmonic.evaluation.evaluate import open_predictor
+from service.config import make
 from service.credential import VARIABLE, authorization
 from service.errors import RequestError
-from service.keys import make
 from service.predictor import UnexpectedAnswerError
-from tests.e2e.process import run, serving
 from tests.service.conftest import publish_colours
-from tests.service.images import plain
+from tests.support.images import plain
+from tests.support.process import run, serving
 
 SECRET, KEY = make("command-line", ["inference"])
 

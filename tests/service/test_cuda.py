@@ -8,12 +8,11 @@ import pytest
 
 from export.manifest import read_manifest
 from export.runtime import ort
-from service.catalog import ReadyVersion, load_version
+from service.batching import BatchPolicy
+from service.engine.catalog import ReadyVersion, load_version
 from service.errors import StartError
-from service.policy import BatchPolicy
-from service.providers import CUDA, GpuOptions
-from service.running import Running
-from service.session import Placement, Session, place
+from service.runtime import Placement, Running, Session, place
+from service.runtime.providers import CUDA, GpuOptions
 
 pytestmark = pytest.mark.gpu
 CPU, GPU = Placement("cpu", 1), Placement("cuda:0", 1)

@@ -4,9 +4,9 @@ import httpx
 import pytest
 import trustme
 
+from service.config import read_settings
 from service.probe import address, ask, flags_of
-from service.settings import read_settings
-from tests.e2e.process import serving
+from tests.support.process import serving
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,27 @@
+"""Trained classifiers on disk, and how networks from elsewhere become one.
+
+A bundle is weights with everything needed to use them. Knows the zoo and conversion; no training, no ONNX.
+"""
+
+from harmonic.bundles import adopt, bundle
+from harmonic.bundles.bundle import CARD, Bundle, Card, load, read_card
+from harmonic.bundles.checkpoints import import_reference, read_state
+from harmonic.bundles.classifier import Classifier
+from harmonic.bundles.releases import RELEASES, Release, cache_folder, download
+
+__all__ = [
+    "CARD",
+    "RELEASES",
+    "Bundle",
+    "Card",
+    "Classifier",
+    "Release",
+    "adopt",
+    "bundle",
+    "cache_folder",
+    "download",
+    "import_reference",
+    "load",
+    "read_card",
+    "read_state",
+]

@@ -1,0 +1,127 @@
+"""From a network's name and weights to a bundle, converted or as it is: what `harmonic convert` and `import` do."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harmonic import zoo
+from harmonic.bundles import bundle
+from harmonic.bundles.bundle import Bundle, Card, library_versions
+from harmonic.bundles.checkpoints import has_head, import_reference, read_state
+from harmonic.bundles.classifier import Classifier
+from harmonic.conversion import Conversion, convert, plan_from_json, spatial_layers
+from harmonic.data import named_classes, prepare_all, read, read_classes, stratified_split
+from harmonic.errors import BundleError, ZooError
+from harmonic.layers import SpectralConv2d
+
+_STATISTICS = 256  # images for the statistics of an inner norm
+
+
+def open_network(name: str, weights: Path | None, classes: str | None, arguments: dict[str, Any]) -> Bundle:
+    """A trained network: a bundle's folder, or an architecture with a file of weights or its hub's.
+
+    Raises BundleError for a name that is neither, or that needs weights.
+    """
+    if (Path(name) / bundle.CARD).is_file():
+        return bundle.load(Path(name))
+    if weights is not None:
+        return imported(weights, name, classes, arguments)
+    if not name.startswith(("torchvision/", "timm/")):
+        _must_be_architecture(name)
+        raise BundleError(f"{name} comes without weights. Give a file: --weights FILE.")
+    model, options = zoo.hubs.pretrained(name)
+    arguments = {**arguments, **({"options": options} if options else {})}
+    return Bundle(_card(name, arguments, _class_names(name, classes, _answered(model, name))), model.eval())
+
+
+def imported(
+    file: Path,
+    architecture: str,
+    classes: str | None,
+    arguments: dict[str, Any],
+    tell: Callable[[str], None] = lambda _: None,
+) -> Bundle:
+    """A checkpoint as a bundle, loaded strictly.
+
+    One without a last layer gets an untrained one if `classes` names its classes, and `tell` is told so.
+    """
+    state = read_state(file)
+    model = import_reference(
+        state, architecture, new_head=None if classes is None else len(named_classes(classes)), **arguments
+    )
+    if not has_head(state):
+        tell(f"{file} has no last layer: the network's last layer is untrained.")
+    return Bundle(
+        _card(architecture, arguments, _class_names(architecture, classes, _answered(model, architecture))), model
+    )
+
+
+def _must_be_architecture(name: str) -> None:
+    """ZooError, or BundleError for what looks like a path, if there is no architecture of that name."""
+    try:
+        zoo.find(name)
+    except ZooError as error:
+        if not any(sign in name for sign in "/\\."):
+            raise
+        raise BundleError(f"{name!r} is neither a bundle's folder nor an architecture: {error}") from error
+
+
+def _answered(model: torch.nn.Module, architecture: str) -> int:
+    """How many classes a network answers."""
+    spec = zoo.native_pixels(architecture)
+    with torch.inference_mode():
+        logits = Classifier(model, spec).eval()(torch.zeros(1, *spec.shape, dtype=torch.uint8))
+    return int(logits.shape[1])
+
+
+def _class_names(architecture: str, classes: str | None, count: int) -> tuple[str, ...]:
+    """The names in a file, else what the network's hub calls its classes, else numbers."""
+    known = zoo.hubs.class_names(architecture, count) if classes is None else None
+    return known or read_classes(classes, count)
+
+
+def converted(start: Bundle, *, data: Sequence[Path] = (), **choices: Any) -> tuple[Bundle, Conversion]:
+    """A harmonic bundle with its report. data: for an inner norm's statistics; choices: as `selection.choose`."""
+    spec = start.card.pixels
+    images = _normalised(data, start) if data else []
+    conversion = convert(start.model, images=images, size=(spec.channels, spec.height, spec.width), **choices)
+    spectrum = dict(start.card.arguments.get("spectrum") or {})
+    native = {name for name, layer in spatial_layers(start.model).items() if isinstance(layer, SpectralConv2d)}
+    for layer in conversion.layers:
+        plan = layer.plan
+        if layer.name in native and layer.name in spectrum:  # It was made from the architecture's own layer: keep how.
+            known = plan_from_json(layer.name, spectrum[layer.name])
+            plan = replace(known, level=plan.level, bank=plan.bank or known.bank)
+        spectrum[layer.name] = plan.as_json()
+    card = start.card.model_copy(update={"arguments": {**start.card.arguments, "spectrum": spectrum}, "metrics": {}})
+    return Bundle(card, conversion.model.eval()), conversion
+
+
+def save(made: Bundle, out: Path) -> None:
+    """Write a bundle and read it back, so that what lies on disk is known to be whole."""
+    bundle.save(made, out)
+    bundle.load(out)
+
+
+def _normalised(data: Sequence[Path], start: Bundle) -> list[Tensor]:
+    """Calibration images as the network itself takes them, in batches."""
+    images = read(data, "train")
+    share = min(1.0, _STATISTICS / len(images))
+    few = images.subset(stratified_split(images.labels, share, seed=1)[1]) if share < 1 else images
+    normalise = Classifier(torch.nn.Identity(), start.card.pixels)
+    pixels = torch.from_numpy(prepare_all(few, start.card.pixels, title="Reading images"))
+    return [normalise(batch) for batch in torch.split(pixels, 32)]
+
+
+def _card(architecture: str, arguments: dict[str, Any], classes: tuple[str, ...]) -> Card:
+    return Card(
+        architecture=architecture,
+        arguments=arguments,
+        classes=classes,
+        pixels=zoo.native_pixels(architecture),
+        libraries=library_versions(),
+    )

@@ -1,0 +1,33 @@
+"""Fewer frequencies for a budget: what each layer loses at each level, and the levels that lose least.
+
+Knows bundles, conversion and images; no training.
+"""
+
+from harmonic.compression.compress import (
+    Bench,
+    Outcome,
+    calibration,
+    compress_bundle,
+    compressed,
+    levels_for,
+    losses,
+    parse_budget,
+    whole,
+    with_levels,
+)
+from harmonic.compression.table import compression_figures, compression_tables
+
+__all__ = [
+    "Bench",
+    "Outcome",
+    "calibration",
+    "compress_bundle",
+    "compressed",
+    "compression_figures",
+    "compression_tables",
+    "levels_for",
+    "losses",
+    "parse_budget",
+    "whole",
+    "with_levels",
+]

@@ -1,0 +1,42 @@
+"""What compression chose and what it cost, as tables and as figures."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.table import Table
+
+from harmonic.compression.compress import Outcome
+from harmonic.conversion import layer_column
+from harmonic.shown import plain
+
+
+def compression_figures(outcome: Outcome) -> dict[str, Any]:
+    """What a compression cost, as JSON; pairs are before and after."""
+    return {
+        "levels": outcome.levels,
+        "losses": outcome.losses,
+        "calibration_images": outcome.images,
+        "parameters": list(outcome.parameters),
+        "accuracy": list(outcome.accuracy),
+        "agreement": outcome.agreement,
+        "divergence": outcome.divergence,
+    }
+
+
+def compression_tables(outcome: Outcome) -> Iterator[Table]:
+    """The chosen level of every layer, then what they cost on the calibration images."""
+    layers = Table(layer_column(), "level", "filters", "loss alone, nats", title="Chosen levels")
+    for name, level in outcome.levels.items():
+        kept, of = outcome.filters[name]
+        layers.add_row(
+            plain(name), "full" if level is None else str(level), f"{kept}/{of}", f"{outcome.losses[name]:.4f}"
+        )
+    yield layers
+    (before, after), (right, still) = outcome.parameters, outcome.accuracy
+    figures = Table(title=f"On {outcome.images:,} calibration images", show_header=False)
+    figures.add_row("parameters", f"{before:,} -> {after:,} ({after / before:.1%})")
+    figures.add_row("same answer as before", f"{outcome.agreement:.2%}")
+    figures.add_row("divergence", f"{outcome.divergence:.4f} nats")
+    if right is not None and still is not None:
+        figures.add_row("top-1", f"{right:.2%} -> {still:.2%}")
+    yield figures

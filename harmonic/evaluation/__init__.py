@@ -1,0 +1,23 @@
+"""What a classifier achieves: figures of any predictor on labelled images, and comparisons.
+
+Knows bundles and data; no training, no ONNX, no HTTP.
+"""
+
+from harmonic.evaluation import metrics
+from harmonic.evaluation.comparison import compare, comparison_table
+from harmonic.evaluation.evaluate import Evaluation, NetworkPredictor, bundle_predictor, evaluate
+from harmonic.evaluation.larger_images import open_resized
+from harmonic.evaluation.tables import class_tables, evaluation_table
+
+__all__ = [
+    "Evaluation",
+    "NetworkPredictor",
+    "bundle_predictor",
+    "class_tables",
+    "compare",
+    "comparison_table",
+    "evaluate",
+    "evaluation_table",
+    "metrics",
+    "open_resized",
+]

@@ -1,0 +1,8 @@
+"""What a network does with an image: its layers in order, its operations, its feature maps; backbones.
+
+Knows the layers by their protocol; changes no network.
+"""
+
+from harmonic.graph.calls import ImageSize, is_spatial, macs, parameters, root, stages, trace
+
+__all__ = ["ImageSize", "is_spatial", "macs", "parameters", "root", "stages", "trace"]

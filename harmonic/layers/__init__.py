@@ -1,0 +1,34 @@
+"""Spectral layers: convolutions whose kernels are learned combinations of fixed filters; and the filters.
+
+Knows torch; no whole network, no weights from elsewhere.
+"""
+
+from harmonic.layers.banks import Bank, checked_level, dct_bank, waves
+from harmonic.layers.constants import WithConstants
+from harmonic.layers.fourier import FourierConv2d
+from harmonic.layers.hamming import FactorisedConv2d, HammingConv2d
+from harmonic.layers.padding import SamePadding2d
+from harmonic.layers.shells import Map, Matrices, ShellActivation, resolutions, shared_matrices
+from harmonic.layers.spectral import BandNormConv2d, HarmonicConv2d, Init, SpectralConv2d, synthesise
+
+__all__ = [
+    "BandNormConv2d",
+    "Bank",
+    "FactorisedConv2d",
+    "FourierConv2d",
+    "HammingConv2d",
+    "HarmonicConv2d",
+    "Init",
+    "Map",
+    "Matrices",
+    "SamePadding2d",
+    "ShellActivation",
+    "SpectralConv2d",
+    "WithConstants",
+    "checked_level",
+    "dct_bank",
+    "resolutions",
+    "shared_matrices",
+    "synthesise",
+    "waves",
+]

@@ -1,0 +1,34 @@
+"""Any image becomes the array that a model takes: mode conversion, orientation, resize, crop, hair removal.
+
+The same for training, evaluation and serving. Knows numpy and Pillow; no torch, no files, no HTTP.
+"""
+
+from harmonic.pixels.hair import HairRemoval, remove_hair
+from harmonic.pixels.prepare import (
+    FORMATS,
+    PixelSpec,
+    Upright,
+    check_range,
+    prepare,
+    resampling,
+    upright_rgb,
+    with_own_size,
+)
+from harmonic.pixels.resampling import Resampler, low_pass, resampler, shift
+
+__all__ = [
+    "FORMATS",
+    "HairRemoval",
+    "PixelSpec",
+    "Resampler",
+    "Upright",
+    "check_range",
+    "low_pass",
+    "prepare",
+    "remove_hair",
+    "resampler",
+    "resampling",
+    "shift",
+    "upright_rgb",
+    "with_own_size",
+]

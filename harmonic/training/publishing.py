@@ -1,0 +1,72 @@
+"""What a run leaves behind: the curves, the figures of the test images, and the bundle."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harmonic.bundles import bundle
+from harmonic.evaluation import Evaluation, NetworkPredictor, evaluate
+from harmonic.training.checkpoint import Checkpoints
+from harmonic.training.curves import draw_curves
+from harmonic.training.fitting import Fitted
+from harmonic.training.prior import correct_prior
+from harmonic.training.run import Run, Shares
+
+
+def published(run: Run, fitted: Fitted) -> tuple[Path, Evaluation | None]:
+    """Draw the curves, measure the chosen epoch's weights, and save them; the bundle's folder and what was measured.
+
+    Measured are the test images, which goes into the bundle, or else those that chose, which only tells whether the
+    network answers at all. It runs on the device that trained. RunError if the chosen weights cannot be read,
+    BundleError if the bundle cannot be written.
+    """
+    chosen = fitted.chosen
+    draw_curves(
+        chosen.log_file, run.out / "curves.png", title=f"{run.recipe.model.architecture}, {run.given.images.source}"
+    )
+    run.network.load_state_dict(chosen.weights())
+    shares = run.shares()
+    if run.balanced:
+        correct_prior(run.network, run.spec, torch.from_numpy(shares))
+    measured = _measured(run, fitted.device)
+    figures = {**_chosen_by(run, chosen), **_class_shares(run, shares), **_tested(run, shares, measured)}
+    bundle.save(bundle.Bundle(_card(run, figures), run.network), run.out / "bundle")
+    return run.out / "bundle", measured
+
+
+def _measured(run: Run, device: torch.device) -> Evaluation | None:
+    images = run.test or run.choosing
+    return evaluate(NetworkPredictor(run.network.to(device), run.classes, run.spec), images) if len(images) else None
+
+
+def _chosen_by(run: Run, chosen: Checkpoints) -> dict[str, Any]:
+    figures = {**chosen.figures, **chosen.choice.uncertainty(chosen.figures)}
+    return {"trained_on": run.given.images.source, "epoch": chosen.epoch + 1, "validation": figures}
+
+
+def _class_shares(run: Run, shares: Shares) -> dict[str, Any]:
+    """The shares that the network expects, where they are not those of its training."""
+    return {"class_shares": dict(zip(run.classes, shares.tolist(), strict=True))} if run.balanced else {}
+
+
+def _tested(run: Run, shares: Shares, measured: Evaluation | None) -> dict[str, Any]:
+    if not run.test or not measured:
+        return {}
+    even = {"test_for_even_classes": measured.for_even_classes(shares).summary()} if run.balanced else {}
+    return {"test": measured.summary(), **even}
+
+
+def _card(run: Run, figures: dict[str, Any]) -> bundle.Card:
+    recipe = run.recipe
+    return bundle.Card(
+        architecture=recipe.model.architecture,
+        arguments=recipe.model.arguments,
+        classes=run.classes,
+        pixels=run.spec,
+        recipe=recipe.model_dump(mode="json"),
+        metrics=figures,
+        libraries=bundle.library_versions(),
+        license=recipe.license,
+        notice=recipe.notice,
+    )

@@ -1,0 +1,12 @@
+"""Many callers, one model call: the queue, its tickets, and the instances that empty it.
+
+Knows numpy arrays; no HTTP, no images, no ONNX.
+"""
+
+from service.batching.batcher import Batcher, BatchStatistics
+from service.batching.health import CallLimits, Health
+from service.batching.instance import calls_linger
+from service.batching.policy import BatchPolicy
+from service.batching.ticket import Answer, Ticket
+
+__all__ = ["Answer", "BatchPolicy", "BatchStatistics", "Batcher", "CallLimits", "Health", "Ticket", "calls_linger"]

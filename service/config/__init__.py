@@ -1,0 +1,30 @@
+"""Every setting of the service, and what one model has of its own: read once, frozen, handed on in small parts.
+
+Knows no running thing.
+"""
+
+from service.config.keys import Holder, Keyring, Scope, entry, make
+from service.config.kubernetes import injected_here
+from service.config.limits import ConnectionLimits, Limits
+from service.config.model_config import Plan, PlanError, read_plan
+from service.config.naming import check_names, default_model
+from service.config.reading import read_settings
+from service.config.settings import Settings
+
+__all__ = [
+    "ConnectionLimits",
+    "Holder",
+    "Keyring",
+    "Limits",
+    "Plan",
+    "PlanError",
+    "Scope",
+    "Settings",
+    "check_names",
+    "default_model",
+    "entry",
+    "injected_here",
+    "make",
+    "read_plan",
+    "read_settings",
+]

@@ -1,0 +1,55 @@
+"""The settings of this process: environment and flags, read once, refused where they are impossible together."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from service.config.kubernetes import injected
+from service.config.settings import PREFIX, Settings
+from service.errors import StartError
+
+
+def read_settings(flags: Mapping[str, Any] | None = None) -> Settings:
+    """Settings from the environment, overridden by the flags that are not None.
+
+    Raises StartError for a value that is wrong, and for a HARMONIC_SERVE_ variable that does not exist.
+    """
+    unknown = [
+        name
+        for name, value in os.environ.items()
+        if name.startswith(PREFIX)
+        and name.removeprefix(PREFIX).lower() not in Settings.model_fields
+        and not injected(name, value)
+    ]
+    if unknown:
+        raise StartError(
+            f"unknown setting {', '.join(sorted(unknown))}. docs/settings.md lists them; unset it or correct its name."
+        )
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = str(problem["loc"][0]) if problem["loc"] else "?"
+        found = "" if name == "keys" else f", not {problem['input']!r}"  # what stands there may be a key
+        raise StartError(f"setting {name} ({PREFIX}{name.upper()}): {problem['msg']}{found}") from None
+    except ValueError as error:  # a JSON setting that is no JSON
+        raise StartError(f"{error}. It wants JSON, as in docs/settings.md.") from None
+    for model in ("", *settings.policies):
+        settings.policy(model)
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise StartError("TLS wants both tls_cert and tls_key, or neither.")
+    _check_control(settings)
+    return settings
+
+
+def _check_control(settings: Settings) -> None:
+    """Refuse to let everybody on a network load and unload models."""
+    if settings.model_control != "explicit" or settings.private() or settings.keyring().allows("control"):
+        return
+    raise StartError(
+        f"model_control is explicit and the service listens on {settings.host}: without an API key of the scope "
+        "control, anybody who reaches it could unload its models. Make one: `harmonic key --name NAME --scope control`."
+    )

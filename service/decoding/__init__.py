@@ -1,0 +1,10 @@
+"""Encoded images become a ticket's rows, under limits, in threads of their own.
+
+Knows Pillow and tickets; no HTTP, no ONNX.
+"""
+
+from service.decoding.pillow import quiet_pillow
+from service.decoding.pool import Pool
+from service.decoding.preparation import Loan, Preparation
+
+__all__ = ["Loan", "Pool", "Preparation", "quiet_pillow"]

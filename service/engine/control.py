@@ -1,0 +1,268 @@
+"""Model control: brings what serves in line with the repository, one change at a time, without losing a request.
+
+What is new is loaded and tried in a thread while the old serves; then requests go to the new; then the old is emptied
+and forgotten. Knows nothing of HTTP.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+
+from export.errors import ExportError
+from export.repository import model_names
+from service.batching import Health
+from service.config import Settings, check_names, default_model
+from service.engine.catalog import BrokenVersion, Catalog, Entry, ReadyVersion, assemble
+from service.engine.survey import Item, Stock
+from service.engine.visit import Served
+from service.errors import ControlRefused, Draining, ModelNotFound, NotReady, ServiceError
+from service.telemetry import Metrics
+
+log = logging.getLogger(__name__)
+_LOOK_SECONDS = 1.0  # from one look at the instances to the next; probes look for themselves
+
+
+class Control:
+    """The versions in service. `catalog` and `served` are always those of one moment, and are swapped between turns of
+    the loop, never within one."""
+
+    def __init__(self, settings: Settings, stock: Stock, metrics: Metrics) -> None:
+        self._settings = settings
+        self._stock = stock
+        self._metrics = metrics
+        self._items: dict[str, dict[int, Item]] = {}
+        self._one_at_a_time = asyncio.Lock()
+        self._leaving: dict[asyncio.Task[None], Served] = {}
+        self._healths: dict[tuple[str, int], Health] = {}
+        self._polling: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._stopped = False
+        self._default = settings.default_model
+        self.catalog = Catalog((), (), settings.default_model)
+        self.served: dict[tuple[str, int], Served] = {}
+
+    async def start(self) -> None:
+        """Load what is to serve from the start. Raises RepositoryError, StartError, ModelNotFound."""
+        await self._bring(await self._first_names())
+        self._watching = asyncio.create_task(self._watch())
+        if self._settings.model_control == "poll":
+            self._polling = asyncio.create_task(self._poll())
+
+    async def load(self, name: str) -> None:
+        """Load what is new of a model of the repository; what was broken is tried again.
+
+        Raises ModelNotFound, and ControlRefused where that is not allowed or the newest version is not sound. What
+        serves stays.
+        """
+        self._check_explicit()
+        if name not in await self._names():
+            raise ModelNotFound(f"the repository has no model {name[:100]!r}")
+        await self._bring([name], again=True)
+        entries = self.catalog.versions(name)
+        if not entries:
+            raise ControlRefused(f"model {name!r} has no versions")
+        if reason := _reason(entries[-1]):
+            raise ControlRefused(reason)
+
+    async def unload(self, name: str) -> None:
+        """Let nobody in to a model any more, answer those who are in, forget it. Raises as `load` does."""
+        self._check_explicit()
+        if name not in self._items:
+            raise ModelNotFound(f"model {name[:100]!r} is not loaded")
+        async with self._one_at_a_time:
+            leaving = self._swap({other: items for other, items in self._items.items() if other != name})
+        await asyncio.gather(*(asyncio.shield(task) for task in leaving))
+
+    async def reset(self, name: str) -> None:
+        """Forget what the norms of a model took from its traffic. Raises ControlRefused, ModelNotFound."""
+        self._check_explicit()
+        sessions = [each for one in self.served.values() if one.entry.name == name for each in one.entry.sessions]
+        if not sessions:
+            raise ModelNotFound(f"no version of a model {name[:100]!r} serves")
+        for session in sessions:
+            await asyncio.to_thread(session.reset)
+
+    async def index(self) -> list[dict[str, str]]:
+        """Every version as the model repository extension lists it; under explicit control what is not loaded too."""
+        names: set[str] = set()
+        if self._settings.model_control == "explicit":
+            names = set(await self._names())
+        listed = [_listed(entry) for name in self.catalog.names() for entry in self.catalog.versions(name)]
+        return listed + [
+            {"name": name, "version": "", "state": "UNAVAILABLE", "reason": "not loaded"}
+            for name in sorted(names - self._items.keys())
+        ]
+
+    def look(self) -> None:
+        """Take out of the catalog what does not answer now, and back into it what does again."""
+        before = self._healths
+        self._healths = {key: served.batcher.health() for key, served in self.served.items()}
+        if self._healths == before:
+            return
+        for key, health in self._healths.items():
+            _tell(key, before.get(key, health), health)
+        self._assemble()
+
+    def alive(self) -> bool:
+        """False once something is broken that only a new process may mend."""
+        self.look()
+        fatal = any(entry.fatal for entry in self.catalog.broken)
+        return not fatal and all(health.alive for health in self._healths.values())
+
+    def close(self) -> None:
+        """Follow no more changes."""
+        if self._polling:
+            self._polling.cancel()
+
+    def stop(self) -> None:
+        """End every batcher now; what waits is answered with Draining."""
+        self.close()
+        if self._watching:
+            self._watching.cancel()
+        self._stopped = True
+        for served in (*self.served.values(), *self._leaving.values()):
+            served.batcher.stop()
+
+    async def _first_names(self) -> list[str]:
+        names = await asyncio.to_thread(model_names, self._settings.repository)
+        check_names(self._settings, names)
+        self._default = default_model(self._settings, names)
+        self._assemble()
+        wanted = (self._settings.load_models or "").strip()
+        if self._settings.model_control != "explicit" or wanted == "*":
+            return names
+        chosen = [name.strip() for name in wanted.split(",") if name.strip()]
+        if unknown := sorted(set(chosen) - set(names)):
+            raise ModelNotFound(f"load_models names {', '.join(unknown)}; the repository has {', '.join(names)}")
+        return chosen
+
+    async def _names(self) -> list[str]:
+        try:
+            return await asyncio.to_thread(model_names, self._settings.repository)
+        except (ExportError, OSError) as error:
+            log.warning("the repository cannot be read: %s", error)
+            raise NotReady("the repository cannot be read; the service's log says why") from error
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.poll_seconds)
+            try:
+                names = await self._names()
+                await self._bring([*names, *(self._items.keys() - set(names))])
+            except ServiceError as error:  # the repository is away for a while; what serves, serves
+                log.warning("looking at the repository: %s", error)
+            except Exception:  # the edge of the task: the next look may go better
+                log.exception("looking at the repository")
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                self.look()
+            except Exception:  # the edge of the task: the next look may go better
+                log.exception("looking at the instances")
+
+    async def _bring(self, names: Iterable[str], again: bool = False) -> None:
+        """Survey these models one after the other, and let each serve as it was found."""
+        async with self._one_at_a_time:
+            for name in names:
+                known = self._items.get(name, {})
+                found = await asyncio.to_thread(self._stock.survey, name, self._as_they_are(known, again), again)
+                if self._stopped:
+                    raise Draining("the service is shutting down")
+                if found != known or name not in self._items:
+                    self._note(name, known, found)
+                    gone = not found and self._settings.model_control == "poll"
+                    self._swap({**self._items, name: found} if not gone else _without(self._items, name))
+
+    def _swap(self, items: dict[str, dict[int, Item]]) -> list[asyncio.Task[None]]:
+        """Serve these from now on. Returns the tasks that see out what is served no longer."""
+        entries = [item.entry for versions in items.values() for item in versions.values()]
+        before = self.served
+        served: dict[tuple[str, int], Served] = {}
+        for entry in entries:
+            if isinstance(entry, ReadyVersion):
+                key = (entry.name, entry.version)
+                old = before.get(key)
+                same = old is not None and old.entry.sessions is entry.sessions
+                limits = self._settings.call_limits()
+                served[key] = old if old is not None and same else Served(entry, self._metrics, limits)
+        self._items, self.served = items, served
+        self._healths = {key: one.batcher.health() for key, one in served.items()}
+        self._assemble()
+        staying = set(map(id, served.values()))
+        return [self._see_out(old) for old in before.values() if id(old) not in staying]
+
+    def _assemble(self) -> None:
+        entries = [item.entry for versions in self._items.values() for item in versions.values()]
+        self.catalog = assemble(map(self._as_it_is, entries), self._default)
+        if self._settings.model_control == "explicit":
+            self.catalog = replace(self.catalog, advice="POST /v2/repository/models/NAME/load loads one")
+
+    def _as_it_is(self, entry: Entry) -> Entry:
+        """A version as it was loaded, or what its instances have made of it since."""
+        health = self._healths.get((entry.name, entry.version))
+        if isinstance(entry, BrokenVersion) or health is None or health.sound == health.instances:
+            return entry
+        if not health.sound:
+            return BrokenVersion(entry.name, entry.version, health.trouble, not health.alive)
+        remark = f"{health.sound} of {health.instances} instances take work: {health.trouble}"
+        return replace(entry, remark=f"{entry.remark}; {remark}" if entry.remark else remark)
+
+    def _as_they_are(self, items: dict[int, Item], again: bool) -> dict[int, Item]:
+        """What a survey shall start from: asked to load again, it also tries anew what was sound and is not now."""
+        if not again:
+            return items
+        return {version: replace(item, entry=self._as_it_is(item.entry)) for version, item in items.items()}
+
+    def _see_out(self, served: Served) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._retire(served))
+        self._leaving[task] = served
+        task.add_done_callback(self._leaving.pop)
+        self._metrics.changed(served.entry.name, "retired")
+        return task
+
+    async def _retire(self, served: Served) -> None:
+        await served.retire()
+        name, version = served.entry.name, served.entry.version
+        if (name, version) not in self.served:  # else what took its place counts on
+            self._metrics.forget(name, version)
+
+    def _note(self, name: str, known: dict[int, Item], found: dict[int, Item]) -> None:
+        for version, item in found.items():
+            if version not in known or known[version].entry != item.entry:
+                change = "loaded" if not _reason(item.entry) else "refused"
+                self._metrics.changed(name, change)
+                log.info("%s version %d: %s %s", name, version, change, _reason(item.entry))
+        for version in known.keys() - found.keys():
+            log.info("%s version %d: %s", name, version, "serves no longer" if _serves(known[version]) else "is gone")
+
+    def _check_explicit(self) -> None:
+        mode = self._settings.model_control
+        if mode != "explicit":
+            raise ControlRefused(f"model control is {mode!r}; load and unload want --model-control explicit")
+
+
+def _tell(key: tuple[str, int], before: Health, now: Health) -> None:
+    if now.trouble and now != before:
+        log.error("%s version %d: %d of %d instances take work: %s", *key, now.sound, now.instances, now.trouble)
+    elif before.trouble:
+        log.warning("%s version %d answers again", *key)
+
+
+def _listed(entry: Entry) -> dict[str, str]:
+    state = "UNAVAILABLE" if isinstance(entry, BrokenVersion) else "READY"
+    return {"name": entry.name, "version": str(entry.version), "state": state, "reason": _reason(entry)}
+
+
+def _reason(entry: Entry) -> str:
+    return entry.reason if isinstance(entry, BrokenVersion) else entry.remark
+
+
+def _serves(item: Item) -> bool:
+    return isinstance(item.entry, ReadyVersion)
+
+
+def _without(items: dict[str, dict[int, Item]], name: str) -> dict[str, dict[int, Item]]:
+    return {other: versions for other, versions in items.items() if other != name}

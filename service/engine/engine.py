@@ -1,0 +1,220 @@
+"""The routes' only door: submit, describe, control, statistics.
+
+Whatever stands behind it, batchers in this process now, takes encoded images and gives logits. Knows nothing of HTTP.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from export.errors import ExportError
+from export.manifest import read_manifest
+from export.repository import model_names, version_dir, versions
+from service.batching import BatchStatistics
+from service.config import Settings
+from service.decoding import Pool, Preparation
+from service.engine.catalog import Catalog, ReadyVersion
+from service.engine.collector import State, StateCollector
+from service.engine.control import Control
+from service.engine.documents import read_document
+from service.engine.survey import Stock
+from service.engine.visit import Visit
+from service.errors import Draining, ModelNotFound, NotReady
+from service.runtime import Placement, check_installation, place, usable_cpus
+from service.telemetry import Figures, Metrics
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """The models of one repository, in this process."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._limits = settings.limits()
+        self._control: Control | None = None
+        pool = Pool(settings.decode_threads or usable_cpus(), "decode", self._limits.decoded_bytes)
+        self._preparation = Preparation(pool, self._limits)
+        self._visits = 0
+        self._state = "starting"
+        self._leaving = False
+
+    async def start(self) -> None:
+        """Load and check every model, once; returns when all that can serve do.
+
+        Raises StartError for a device or an installation that will not do, RepositoryError without a repository.
+        """
+        if self._state != "starting":
+            return
+        self._idle = asyncio.Event()
+        self._idle.set()
+        started = time.monotonic()
+        placement = await asyncio.to_thread(self._place)
+        self._control = Control(self._settings, Stock(self._settings, placement), self._metrics)
+        await self._control.start()
+        self._tell(placement, time.monotonic() - started)
+        self._metrics.watch(StateCollector(lambda: State(self.describe(), self.statistics(), self._visits)))
+        self._state = "serving"
+
+    def ready(self) -> bool:
+        """True while requests for the default model, or without one for every model, would be let in.
+
+        False from the first moment of a shutdown, though requests are still let in for a while.
+        """
+        if self._leaving:
+            return False
+        try:
+            self._open_control().look()
+            if self.describe().default is not None:
+                self.describe().find(None, None)
+        except (NotReady, ModelNotFound):
+            return False
+        return bool(self.describe().ready)
+
+    def alive(self) -> bool:
+        """False once an instance or its device is broken in a way that only a new process may mend."""
+        return self._control is None or self._control.alive()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that were let in and are not yet answered."""
+        return self._visits
+
+    def describe(self) -> Catalog:
+        """Every version there is, ready or broken."""
+        return self._control.catalog if self._control else Catalog((), (), self._settings.default_model)
+
+    def find(self, model: str | None, version: int | None) -> ReadyVersion:
+        """The version that a request would be answered with. Raises what `visit` raises, but Overloaded."""
+        return self._open_control().catalog.find(model, version)
+
+    async def index(self) -> list[dict[str, str]]:
+        """Every version, as the model repository extension lists it. Raises NotReady."""
+        return await self._open_control().index()
+
+    async def load_model(self, name: str) -> None:
+        """Load what is new of a model; returns when it serves. Raises ControlRefused, ModelNotFound, NotReady."""
+        await self._open_control().load(name)
+
+    async def unload_model(self, name: str) -> None:
+        """Take a model out of service; returns when its last request is answered. Raises as `load_model` does."""
+        await self._open_control().unload(name)
+
+    async def reset_norm(self, name: str) -> None:
+        """Put a model's adaptive norms back to training's figures. Raises ControlRefused, ModelNotFound, NotReady."""
+        await self._open_control().reset(name)
+
+    def document(self, model: str, version: int, file: str) -> bytes:
+        """A file beside a ready version's graph, for people to read. Blocking.
+
+        Raises NotReady, ModelNotFound, DocumentNotFound.
+        """
+        return read_document(self._settings.repository, self.find(model, version), file)
+
+    def statistics(self) -> dict[tuple[str, int], BatchStatistics]:
+        """Counts of every ready version."""
+        served = self._control.served if self._control else {}
+        return {key: one.batcher.statistics() for key, one in served.items()}
+
+    def figures(self) -> dict[tuple[str, int], Figures]:
+        """What became of the requests of every ready version."""
+        served = self._control.served if self._control else {}
+        return {key: one.tally.figures() for key, one in served.items()}
+
+    @contextmanager
+    def visit(self, model: str | None, version: int | None) -> Iterator[Visit]:
+        """Let a request in, before its body is read, or say at once why not.
+
+        Raises Draining, NotReady, ModelNotFound, Overloaded.
+        """
+        control = self._open_control()
+        entry = control.catalog.find(model, version)
+        served = control.served[entry.name, entry.version]
+        visit = Visit(served, self._preparation, self._settings.images_per_request)
+        started = time.monotonic()
+        self._visits += 1
+        self._idle.clear()
+        served.enter()
+        try:
+            served.batcher.check()
+            yield visit
+        finally:
+            if not visit.succeeded:
+                served.tally.failed(time.monotonic() - started)
+            served.leave()
+            self._visits -= 1
+            if not self._visits:
+                self._idle.set()
+
+    @property
+    def leaving(self) -> bool:
+        """True from the first moment of a shutdown."""
+        return self._leaving
+
+    def leave(self) -> None:
+        """Be ready no more, and follow no more changes of the repository; requests are still let in."""
+        self._leaving = True
+        if self._control:
+            self._control.close()
+
+    def close_door(self) -> None:
+        """Let nobody in any more."""
+        self.leave()
+        self._state = "draining"
+
+    async def drain(self) -> None:
+        """Let nobody in any more; return when every visit has ended."""
+        self.close_door()
+        await self._idle.wait()
+
+    async def stop(self) -> None:
+        """Stop now: what still waits is answered with Draining, and the threads end."""
+        self.close_door()
+        if self._control:
+            self._control.stop()
+        self._preparation.close()
+
+    def _open_control(self) -> Control:
+        if self._state == "draining":
+            raise Draining("the service is shutting down; ask another instance")
+        if self._state == "starting" or self._control is None:
+            raise NotReady("the models are still being loaded", retry_after_s=1)
+        return self._control
+
+    def _place(self) -> Placement:
+        check_installation()
+        settings = self._settings
+        return place(settings.device, settings.threads, _some_graph(settings.repository), settings.gpu())
+
+    def _tell(self, placement: Placement, seconds: float) -> None:
+        log.info(
+            "%s ready, %d left out, on %s (asked for %s, %d threads), in %.1f s",
+            _counted(len(self.describe().ready), "version"),
+            len(self.describe().broken),
+            placement.provider,
+            self._settings.device,
+            placement.threads,
+            seconds,
+        )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _some_graph(root: Path) -> Path | None:
+    """A graph of the repository that may be opened on CUDA to see whether CUDA works."""
+    for name in model_names(root):
+        for version in reversed(versions(root, name)):
+            folder = version_dir(root, name, version)
+            try:
+                variant = read_manifest(folder).variant()
+            except ExportError:
+                continue
+            if "cuda" in variant.devices and (folder / variant.file).is_file():
+                return folder / variant.file
+    return None

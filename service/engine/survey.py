@@ -1,0 +1,108 @@
+"""What the repository has for one model, held against what is loaded of it. Blocking; for a thread.
+
+A version is loaded and tried before anything that serves is given up, and what serves is given up only for something
+better: a bad new version leaves the old one, with the reason on record.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from export.manifest import MANIFEST
+from export.repository import version_dir, versions
+from service.config import Plan, PlanError, Settings, read_plan
+from service.engine.catalog import BrokenVersion, Entry, ReadyVersion, load_version
+from service.engine.reasons import within
+from service.runtime import Placement
+
+log = logging.getLogger(__name__)
+Stamp = tuple[tuple[str, int, int, int], ...]  # of each file: name, bytes, nanoseconds of its last change, inode
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A version as it was last tried. stamp: of its folder, before the trial; plan: what it was loaded for."""
+
+    entry: Entry
+    stamp: Stamp
+    plan: Plan | None
+
+
+Items = Mapping[int, Item]
+
+
+class Stock:
+    """Surveys models of the configured repository, and of no other place."""
+
+    def __init__(self, settings: Settings, placement: Placement) -> None:
+        self._settings = settings
+        self._root = settings.repository
+        self._placement = placement
+
+    def survey(self, name: str, known: Items, again: bool = False) -> dict[int, Item]:
+        """A model's versions as they should be from now on, by number.
+
+        known: what the last survey gave; what did not change is kept. again: try broken versions once more.
+        """
+        present = [version for version in versions(self._root, name) if self._counts(name, version)]
+        try:
+            plan = read_plan(self._root, name, self._settings)
+        except PlanError as error:
+            return self._without_plan(name, known, present, error)
+        found: dict[int, Item] = {}
+        sound = 0
+        for version in plan.versions.order(present):
+            if plan.versions.enough(sound):
+                break
+            found[version] = self._item(name, version, known.get(version), plan, again)
+            sound += isinstance(found[version].entry, ReadyVersion)
+        return found if sound or not present else _kept(known, found)
+
+    def _item(self, name: str, version: int, old: Item | None, plan: Plan, again: bool) -> Item:
+        stamp = _stamp(version_dir(self._root, name, version))
+        if old and (old.stamp, old.plan) == (stamp, plan) and not (again and _word(old.entry)):
+            return old
+        entry = load_version(self._root, name, version, self._placement, plan.policy, plan.instances, plan.running)
+        if isinstance(entry, BrokenVersion) and old and isinstance(old.entry, ReadyVersion):
+            entry = replace(old.entry, remark=f"serves as it was loaded; what lies there now: {entry.reason}")
+        return Item(entry, stamp, plan)
+
+    def _counts(self, name: str, version: int) -> bool:
+        """False for a folder without a manifest while we poll: it is being copied, or never was a version."""
+        polling = self._settings.model_control == "poll"
+        return not polling or (version_dir(self._root, name, version) / MANIFEST).is_file()
+
+    def _without_plan(self, name: str, known: Items, present: list[int], error: PlanError) -> dict[int, Item]:
+        """A configuration that cannot be followed changes nothing of what serves."""
+        reason = within(self._root, error.message)
+        if not any(_word(item.entry) == reason for item in known.values()):  # once, not at every look
+            log.error("%s: %s", name, error.message)
+        found = {version: Item(BrokenVersion(name, version, reason), (), None) for version in present}
+        return found | {
+            version: Item(replace(item.entry, remark=reason), (), None)
+            for version, item in known.items()
+            if isinstance(item.entry, ReadyVersion)
+        }
+
+
+def _word(entry: Entry) -> str:
+    return entry.reason if isinstance(entry, BrokenVersion) else entry.remark
+
+
+def _kept(known: Items, found: dict[int, Item]) -> dict[int, Item]:
+    """Where no sound version is left, those that served go on, though their folders are gone."""
+    return found | {
+        version: replace(item, entry=replace(item.entry, remark="its folder is gone, and nothing sound replaces it"))
+        for version, item in known.items()
+        if isinstance(item.entry, ReadyVersion) and version not in found
+    }
+
+
+def _stamp(folder: Path) -> Stamp:
+    """What changes whenever the folder does; empty if it is not there."""
+    try:
+        found = [(path.name, path.stat()) for path in folder.iterdir()]
+    except OSError:  # it goes away while we look
+        return ()
+    return tuple(sorted((name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in found))

@@ -1,0 +1,9 @@
+"""Requests in, answers out: routes, bodies, keys, connections, headers, the page.
+
+The only room that knows a web framework.
+"""
+
+from service.http.listening import address_of
+from service.http.server import run
+
+__all__ = ["address_of", "run"]

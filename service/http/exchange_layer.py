@@ -1,0 +1,75 @@
+"""The outermost layer of the app: every answer gets its id and its timing, every request its access line and span.
+
+Pure ASGI: it looks at heads only and never at a body. Nothing that a caller wrote goes into the log but a request id
+and a trace id of harmless characters; a path is named by its route.
+"""
+
+import logging
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.telemetry import Exchange, Spans, begin
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+access = logging.getLogger("service.http.access")
+
+
+class Observe:
+    """ASGI middleware. spans: where spans go, None for nowhere. access_log: a log line for every request."""
+
+    def __init__(self, app: ASGIApp, spans: Spans | None = None, access_log: bool = False) -> None:
+        self._app = app
+        self._spans = spans
+        self._access_log = access_log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = begin(scope["headers"])
+        scope["exchange"] = exchange
+        span = self._spans.begin(exchange, scope) if self._spans else None
+
+        async def send_with_head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *headers(exchange)]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_head)
+        except Exception:
+            exchange.status = exchange.status or 500  # made outside of this layer, by routes/errors.py
+            raise
+        finally:
+            exchange.status = exchange.status or 499  # no answer was begun: the caller had left
+            if span is not None and self._spans is not None:
+                self._spans.end(span, exchange, _method(scope), route(scope))
+            if self._access_log:
+                _log(exchange, scope)
+
+
+def headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:
+    """What an answer tells of its exchange."""
+    return [(b"x-request-id", exchange.request_id.encode()), (b"server-timing", exchange.server_timing())]
+
+
+def route(scope: Scope) -> str:
+    """The route's pattern, such as /v1/models/{name}/classify; a path that is none is not repeated."""
+    return str(getattr(scope.get("route"), "path", "(no route)"))
+
+
+def _method(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in _METHODS else "_OTHER"
+
+
+def _log(exchange: Exchange, scope: Scope) -> None:
+    facts: dict[str, object] = {
+        "method": _method(scope),
+        "route": route(scope),
+        "status": exchange.status,
+        "duration_ms": round(exchange.seconds() * 1000, 3),
+    }
+    if work := exchange.work:
+        facts |= {"model": work.model, "version": work.version, "images": work.images, "batch": work.batch_size}
+    access.info("%(method)s %(route)s %(status)d in %(duration_ms).1f ms", facts, extra={"facts": facts})

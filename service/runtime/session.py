@@ -1,0 +1,207 @@
+"""One ONNX Runtime session: where it runs, with how many threads, and the call itself.
+
+Asked for a GPU, it runs on the GPU or raises: never a silent fall back to the CPU.
+"""
+
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.manifest import Manifest, Variant
+from export.runtime import ort
+from service.errors import DeviceLost, ServiceError, StartError
+from service.runtime.cpus import usable_cpus
+from service.runtime.device_loss import is_device_lost
+from service.runtime.diagnosis import Runtime, lacking, why_no_cuda
+from service.runtime.providers import CUDA, TENSORRT, GpuOptions, providers, wanted
+
+_NO_OPTIONS = GpuOptions()
+_WHEELS = ("onnxruntime", "onnxruntime-gpu")
+
+
+class SessionError(ServiceError):
+    """A graph that ONNX Runtime does not open, or that is not what its manifest says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where sessions run. device: "cpu", "cuda:N", or several as "cuda:0,cuda:1". threads: of one call on the CPU."""
+
+    device: str
+    threads: int
+    gpu: GpuOptions = _NO_OPTIONS
+
+    @property
+    def provider(self) -> str:
+        """ONNX Runtime's name of the provider that must be in force."""
+        return wanted(self.device.partition(",")[0], self.gpu)
+
+    @property
+    def ordinal(self) -> int:
+        """Number of the CUDA device."""
+        return int(self.device.partition(":")[2] or 0)
+
+    def each(self) -> list["Placement"]:
+        """One placement for every device."""
+        return [replace(self, device=device) for device in self.device.split(",")]
+
+
+class Session:
+    """An open graph. `run` blocks, computes without the interpreter lock, and may be called from any thread."""
+
+    def __init__(self, path: Path, manifest: Manifest, placement: Placement) -> None:
+        """Open `path`, hold it against its manifest. Raises SessionError, or StartError where CUDA is not in force."""
+        self._session = open_graph(path, placement)
+        self.provider: str = self._session.get_providers()[0]
+        self._input, self._outputs = manifest.input, [manifest.output]
+        kind = "tensor(uint8)" if manifest.pixels.dtype == np.uint8 else "tensor(float)"
+        check_ends(self._session, path, (manifest.input, kind, manifest.pixels.shape), manifest.output)
+
+    def run(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """images: (n, height, width, channels), of the manifest's dtype. Returns the logits, (n, classes).
+
+        Raises DeviceLost where only a new process helps, and whatever else the runtime raises.
+        """
+        try:
+            return self._answer(images)
+        except Exception as error:
+            if is_device_lost(error):
+                raise DeviceLost(f"{self.provider} is lost to this process: {_first_line(error)}") from error
+            raise
+
+    def _answer(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        (logits,) = self._session.run(self._outputs, {self._input: images})
+        return np.asarray(logits, dtype=np.float32)
+
+    def warm_up(self, batches: tuple[int, ...], manifest: Manifest) -> None:
+        """Run batches of these sizes once, so that no caller pays for the first call."""
+        for size in batches:
+            self.run(np.zeros((size, *manifest.pixels.shape), manifest.pixels.dtype))
+
+    def follow_traffic(self) -> None:
+        """Called once the session was held against its goldens: from here on what adapts may adapt."""
+
+    def reset(self) -> None:
+        """Forget what was adapted."""
+
+
+def open_graph(path: Path, placement: Placement, stream: int | None = None) -> ort.InferenceSession:
+    """Open a graph on one device. stream: address of the CUDA stream that it shall use, None for its own.
+
+    Raises SessionError, or StartError where the provider that was asked for is not in force.
+    """
+    try:
+        session = ort.InferenceSession(
+            path, _options(placement), providers=providers(placement.device, placement.gpu, stream)
+        )
+    except Exception as error:  # ONNX Runtime raises a family of its own, without a common base
+        if placement.device != "cpu" and lacking(placement.device, _runtime()):
+            raise StartError(_not_in_force(placement)) from error
+        raise SessionError(f"{path}: ONNX Runtime cannot open it ({_first_line(error)})") from error
+    if session.get_providers()[0] != placement.provider:
+        raise StartError(_not_in_force(placement))
+    return session
+
+
+def check_ends(session: ort.InferenceSession, path: Path, taken: tuple[str, str, tuple[int, ...]], output: str) -> None:
+    """Hold a graph's ends against its manifest. taken: name, type, and shape behind the batch. Raises SessionError."""
+    name, kind, shape = taken
+    wants = (name, kind, list(shape))
+    found = [(node.name, node.type, list(node.shape[1:])) for node in session.get_inputs()]
+    if found != [wants]:
+        raise SessionError(f"{path}: its inputs are {found}, its manifest says {[wants]}. Export the version again.")
+    outputs = [node.name for node in session.get_outputs()]
+    if output not in outputs:
+        raise SessionError(
+            f"{path}: its outputs are {outputs}, its manifest says {output!r}. Export the version again."
+        )
+
+
+def check_installation() -> None:
+    """Raise StartError if two ONNX Runtime distributions are installed: they overwrite each other's files."""
+    found = [name for name in _WHEELS if _installed(name)]
+    if len(found) > 1:
+        raise StartError(
+            "both onnxruntime and onnxruntime-gpu are installed, and each overwrites files of the other. "
+            "Uninstall both, then install harmonic-inference[cpu] or harmonic-inference[gpu]."
+        )
+
+
+def place(device: str, threads: int | None, probe: Path | None, gpu: GpuOptions = _NO_OPTIONS) -> Placement:
+    """Decide where sessions run.
+
+    device: "cpu", "cuda", "cuda:N", several of these with commas, or "auto". threads: of one call, None for the CPUs at
+    hand. probe: a graph that `auto` opens on CUDA to see whether it really runs there; without one it takes the CPU.
+    """
+    count = threads or usable_cpus()
+    if device == "cpu":
+        return Placement("cpu", count)
+    placement = Placement("cuda:0" if device in {"auto", "cuda"} else device, count, gpu)
+    available = ort.get_available_providers()
+    if placement.provider not in available:
+        if device == "auto":
+            return Placement("cpu", count)
+        raise StartError(_not_in_force(placement))
+    ort.preload_dlls()  # the CUDA and cuDNN wheels lie beside ours, where the loader does not look
+    if device == "auto" and not (probe and _runs(probe, placement)):
+        return Placement("cpu", count)
+    return placement
+
+
+def suits(variant: Variant, placement: Placement) -> bool:
+    """True if a variant may run where sessions run."""
+    return placement.device.partition(":")[0] in variant.devices
+
+
+def _runs(path: Path, placement: Placement) -> bool:
+    try:
+        open_graph(path, placement)
+    except ServiceError:  # a driver, a library or a device that is not there
+        return False
+    return True
+
+
+def _options(placement: Placement) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = placement.threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 3
+    for pool in ("intra_op", "inter_op"):
+        options.add_session_config_entry(
+            f"session.{pool}.allow_spinning", "0"
+        )  # idle threads must leave the CPUs to the decoders
+    return options
+
+
+def _not_in_force(placement: Placement) -> str:
+    runtime = _runtime()
+    if placement.gpu.tensorrt_cache is not None and not lacking(placement.device, runtime):
+        return (
+            f"{placement.device} was asked for with {TENSORRT}, but ONNX Runtime {ort.__version__} could not start it. "
+            "Install TensorRT's libraries, or leave tensorrt_cache unset."
+        )
+    return why_no_cuda(placement.device, runtime)
+
+
+def _runtime() -> Runtime:
+    if CUDA not in ort.get_available_providers():
+        return Runtime(ort.__version__, None)
+    return Runtime(ort.__version__, str(getattr(ort, "cuda_version", "") or "13").partition(".")[0])
+
+
+def _installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,25 @@
+"""What the service tells of itself: log lines, metrics, spans, and the totals of every version.
+
+Knows exchanges and counts; no route.
+"""
+
+from service.telemetry import logs
+from service.telemetry.exchange import Exchange, Work, begin, current
+from service.telemetry.metrics import LABELS, Metrics, VersionMetrics
+from service.telemetry.spans import Spans
+from service.telemetry.totals import Figures, Tally, Total
+
+__all__ = [
+    "LABELS",
+    "Exchange",
+    "Figures",
+    "Metrics",
+    "Spans",
+    "Tally",
+    "Total",
+    "VersionMetrics",
+    "Work",
+    "begin",
+    "current",
+    "logs",
+]

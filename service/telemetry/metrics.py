@@ -1,0 +1,119 @@
+"""The service's Prometheus metrics. docs/observability.md is held to this file by a test.
+
+What happens to a request is observed as it happens; what the batchers count anyway is read when somebody scrapes.
+"""
+
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.registry import Collector
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+LABELS = ("model", "version")
+
+
+@dataclass(frozen=True, slots=True)
+class VersionMetrics:
+    """The children of one version, looked up once."""
+
+    batch_size: Histogram
+    inference: Histogram
+    decode: Histogram
+    queue: Histogram
+    total: Histogram
+
+    def observe_batch(self, images: int, seconds: float) -> None:
+        """Note one model call."""
+        self.batch_size.observe(images)
+        self.inference.observe(seconds)
+
+    def observe_request(self, decode_s: float, queue_s: float, total_s: float) -> None:
+        """Note one request that was answered."""
+        self.decode.observe(decode_s)
+        self.queue.observe(queue_s)
+        self.total.observe(total_s)
+
+
+class Metrics:
+    """Every metric of one service, in a registry that is handed in."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._requests = Counter(
+            "harmonic_requests",
+            "Requests for an answer of a model; status is the HTTP status.",
+            (*LABELS, "status"),
+            registry=registry,
+        )
+        self._batch_size = Histogram(
+            "harmonic_batch_size", "Images in one model call.", LABELS, buckets=_SIZES, registry=registry
+        )
+        self._inference = self._seconds("harmonic_inference_seconds", "Seconds of one model call.")
+        self._decode = self._seconds(
+            "harmonic_decode_seconds", "Seconds from admission until a request's images were decoded and prepared."
+        )
+        self._queue = self._seconds(
+            "harmonic_queue_seconds", "Seconds that a prepared request waited for its model call."
+        )
+        self._total = self._seconds("harmonic_request_seconds", "Seconds from a request's head to its answer.")
+        self._refusals = Counter(
+            "harmonic_refusals", "Requests refused before any route saw them.", ("code",), registry=registry
+        )
+        self._statuses: dict[tuple[str, str], set[str]] = {}
+        self._changes = Counter(
+            "harmonic_model_changes",
+            "Versions that were loaded, refused for not being sound, or retired.",
+            ("model", "change"),
+            registry=registry,
+        )
+        ProcessCollector(registry=registry)
+
+    def version(self, model: str, version: int) -> VersionMetrics:
+        """The children of one version."""
+        labels = (model, str(version))
+        histograms = (self._batch_size, self._inference, self._decode, self._queue, self._total)
+        return VersionMetrics(*(histogram.labels(*labels) for histogram in histograms))
+
+    def count(self, model: str, version: str, status: int) -> None:
+        """Count a classify request; model and version are empty where the request named none that exists."""
+        self._statuses.setdefault((model, version), set()).add(str(status))
+        self._requests.labels(model, version, str(status)).inc()
+
+    def refused(self, code: str) -> None:
+        """Count a request that a key, or the lack of one, its origin or its Host kept out."""
+        self._refusals.labels(code).inc()
+
+    def forget(self, model: str, version: int) -> None:
+        """Drop every series of a version that serves no longer; its changes stay counted."""
+        labels = (model, str(version))
+        for histogram in (self._batch_size, self._inference, self._decode, self._queue, self._total):
+            histogram.remove(*labels)
+        for status in self._statuses.pop(labels, ()):
+            self._requests.remove(*labels, status)
+
+    def latencies(self) -> dict[tuple[str, str], list[tuple[float, int]]]:
+        """By model and version: bounds in seconds, infinity last, and how many answered requests took no longer."""
+        found: dict[tuple[str, str], list[tuple[float, int]]] = {}
+        for metric in self._total.collect():
+            for sample in metric.samples:
+                if sample.name.endswith("_bucket"):
+                    labels = sample.labels
+                    bucket = float(labels["le"]), int(sample.value)
+                    found.setdefault((labels["model"], labels["version"]), []).append(bucket)
+        return found
+
+    def changed(self, model: str, change: str) -> None:
+        """Count a change of what serves: "loaded", "refused" or "retired"."""
+        self._changes.labels(model, change).inc()
+
+    def watch(self, collector: Collector) -> None:
+        """Ask a collector too at every scrape."""
+        self._registry.register(collector)
+
+    def exposition(self) -> bytes:
+        """Prometheus text format."""
+        return generate_latest(self._registry)
+
+    def _seconds(self, name: str, text: str) -> Histogram:
+        return Histogram(name, text, LABELS, buckets=_SECONDS, registry=self._registry)

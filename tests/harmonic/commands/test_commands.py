@@ -1,0 +1,72 @@
+import json
+
+import pytest
+
+from tests.support.commands import done, harmonic, refused
+from tests.support.textures import write_textures
+
+RECIPE = """
+title = "brief"
+[model]
+architecture = "harm_wrn10_0.5"
+[pixels]
+height = 12
+width = 12
+[train]
+epochs = 1
+batch = 16
+schedule = { kind = "one-cycle" }
+precision = "fp32"
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Textures in train, val and test folders, and a run on them."""
+    base = tmp_path_factory.mktemp("commands")
+    for seed, (part, each) in enumerate({"train": 16, "val": 4, "test": 6}.items()):
+        write_textures(base / "images" / part, classes=3, each=each, seed=seed, side=12)
+    (base / "brief.toml").write_text(RECIPE)
+    ended = harmonic("train", base / "brief.toml", "--data", base / "images", "--out", base / "run")
+    return base, ended
+
+
+def test_training_says_where_the_bundle_is_and_what_comes_next(trained):
+    base, ended = trained
+    assert ended.exit_code == 0, ended.output
+    assert f"The bundle is {base / 'run' / 'bundle'}. Next: harmonic export" in ended.stdout
+
+
+def test_val_chooses_and_test_measures(trained):
+    metrics = json.loads((trained[0] / "run" / "bundle" / "bundle.json").read_text())["metrics"]
+    assert metrics["trained_on"] == "images train"
+    assert metrics["test"]["source"] == "images test"
+    assert metrics["test"]["images"] == 18
+    assert "val_accuracy" in metrics["validation"]
+
+
+def test_evaluation_as_json_is_json_alone(trained):
+    base, _ = trained
+    figures = json.loads(done("evaluate", base / "run" / "bundle", "--data", base / "images", "--json"))
+    card = json.loads((base / "run" / "bundle" / "bundle.json").read_text())
+    assert figures["top1"] == card["metrics"]["test"]["top1"]
+    assert sum(map(sum, figures["confusion"])) == 18
+
+
+def test_evaluation_is_told_in_tables(trained):
+    base, _ = trained
+    shown = done("evaluate", base / "run" / "bundle", "--data", base / "images")
+    assert "top-1" in shown
+    assert "Confusion" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "no-such-recipe", "--data", "."], "no such recipe"),
+        (["train", "cifar10-harm-wrn28-10", "--data", "/no/such/place"], "no such file"),
+        (["evaluate", "/no/such/bundle", "--data", "."], "neither a bundle"),
+    ],
+)
+def test_expected_errors_reach_the_edge_as_they_are(arguments, message):
+    assert message in refused(*arguments)

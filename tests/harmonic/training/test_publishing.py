@@ -1,0 +1,39 @@
+"""The end of a run: where its test runs."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from harmonic.training.fitting import fitted
+from harmonic.training.publishing import published
+from harmonic.training.run import opened
+from tests.harmonic.training.test_train import CPU, images, recipe
+
+
+def test_the_test_images_are_measured_on_the_device_that_trained(tmp_path):
+    """A device without values stands for it: it gives no answers, so that nothing can have been measured elsewhere."""
+    run = opened(recipe(epochs=1), images(), tmp_path / "run", None, images(9, seed=1), None)
+    done = fitted(run, CPU)
+    assert done.device == torch.device("cpu")
+    with pytest.raises(NotImplementedError, match="meta tensor"):
+        published(run, replace(done, device=torch.device("meta")))
+
+
+@pytest.mark.gpu
+def test_a_run_on_a_gpu_is_tested_there(tmp_path):
+    from harmonic.bundles import Classifier
+    from harmonic.training.train import Where, train
+
+    seen = []
+
+    def look(module, inputs, output):
+        if isinstance(module, Classifier):
+            seen.append(output.device.type)
+
+    hook = torch.nn.modules.module.register_module_forward_hook(look)
+    try:
+        train(recipe(epochs=1), images(), tmp_path / "run", test=images(9, seed=1), where=Where("gpu", 1))
+    finally:
+        hook.remove()
+    assert set(seen) == {"cuda"}

@@ -1,0 +1,135 @@
+"""Runs that are killed while they write, wherever that is, and runs on a disk that fills up."""
+
+import json
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from harmonic.bundles import bundle
+from harmonic.disk import full_disk_told
+from harmonic.errors import RunError
+from harmonic.training.train import train
+from tests.harmonic.training.test_train import CPU, assert_identical, images, kill_after_epoch, log, recipe, weights
+
+# One process loads everything once and trains in children, each of which kills itself as it touches the run's folder
+# for the n-th time (`sys.addaudithook` tells of every file that is opened, renamed or removed before it happens), or is
+# killed in the middle of writing a file beyond a size (by SIGXFSZ, which Python otherwise ignores).
+PROGRAM = """
+import json, os, resource, signal, sys
+from pathlib import Path
+from harmonic.training.recipe import Recipe
+from harmonic.training.train import train
+from tests.harmonic.training.test_train import CPU, images
+
+EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.chmod"}
+
+def child(plan, out, fatal, size, touched):
+    if size is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    def look(event, arguments):
+        if event in EVENTS and any(str(out) in str(argument) for argument in arguments):
+            touched.append([event, Path(str(arguments[0])).name])
+            if len(touched) == fatal:
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(look)
+    train(plan, images(), out, where=CPU)
+
+def run(plan, out, fatal=None, size=None):
+    read, write = os.pipe()
+    pid = os.fork()
+    if not pid:
+        touched = []
+        child(plan, out, fatal, size, touched)
+        with os.fdopen(write, "w") as pipe:
+            json.dump(touched, pipe)
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        told = pipe.read()
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), json.loads(told or "[]")
+
+plan, folder = Recipe.model_validate_json(sys.argv[1]), Path(sys.argv[2])
+whole = folder / "whole"
+code, touched = run(plan, whole)
+assert code == 0, code
+kinds = {}
+for number, (event, name) in enumerate(touched, 1):
+    name = "events" if name.startswith("events.out") else "staging" if name.startswith(".bundle") else name
+    kinds.setdefault((event, name), []).append(number)
+sizes = [0, 60, *((whole / name).stat().st_size - 1 for name in ("best.safetensors", "last.ckpt"))]
+deaths = [{"fatal": numbers[-1]} for numbers in kinds.values()] + [{"size": size} for size in sizes]
+outcomes = {}
+for death in deaths:
+    name = "-".join(str(part) for item in death.items() for part in item)
+    killed, _ = run(plan, folder / name, **death)
+    resumed, _ = run(plan, folder / name)
+    outcomes[name] = [killed, resumed]
+print(json.dumps(outcomes))
+"""
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """Runs that were killed once each, at the last of every kind of touch or in a write, and then resumed; and one
+    unbroken run."""
+    folder = tmp_path_factory.mktemp("killed")
+    command = [sys.executable, "-c", PROGRAM, recipe(epochs=2).model_dump_json(), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_run_killed_while_it_writes_goes_on(killed):
+    _, outcomes = killed
+    assert len(outcomes) > 15
+    wanted = {name: [-signal.SIGXFSZ if name.startswith("size") else -signal.SIGKILL, 0] for name in outcomes}
+    assert outcomes == wanted
+
+
+def test_a_run_killed_while_it_writes_ends_as_an_unbroken_one_does(killed):
+    folder, outcomes = killed
+    for point in outcomes:
+        assert_identical(weights(folder / point), weights(folder / "whole"))
+        assert (folder / point / "log.csv").read_text() == (folder / "whole" / "log.csv").read_text()
+        cards = [bundle.read_card(folder / run / "bundle") for run in (point, "whole")]
+        assert cards[0] == cards[1]
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """A run of four epochs that has two or three behind it."""
+    out = tmp_path_factory.mktemp("stopped") / "run"
+    kill_after_epoch(2, recipe(epochs=4), out)
+    return out
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "last.ckpt"])
+def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(stopped, tmp_path, name):
+    """No file may grow as large as this one, which is written last, or first: as on a disk that is full there."""
+    out, plan = tmp_path / "run", recipe(epochs=4)
+    shutil.copytree(stopped, out)
+    last, rows = (out / "last.ckpt").read_bytes(), log(out)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((out / name).stat().st_size - 1, limit[1]))
+    try:
+        with pytest.raises(RunError, match=r"cannot be written: File too large\. .*make room.*goes on from there"):
+            train(plan, images(), out, where=CPU)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert (out / "last.ckpt").read_bytes() == last
+    assert log(out) == rows
+    assert not list(out.glob("*.part"))
+    train(plan, images(), out, where=CPU)
+    train(plan, images(), tmp_path / "whole", where=CPU)
+    assert_identical(weights(out), weights(tmp_path / "whole"))
+
+
+def test_a_disk_that_fails_otherwise_is_not_said_to_be_full(tmp_path):
+    with pytest.raises(OSError, match="Not a directory"), full_disk_told(tmp_path):
+        (tmp_path / "file").write_text("")
+        (tmp_path / "file" / "inner").write_text("")

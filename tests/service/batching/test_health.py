@@ -1,0 +1,153 @@
+"""What operators and callers see of a model that fails or hangs: probes, lists, metrics, log, the other versions."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.service.conftest import publish_colours
+from tests.service.engine.test_control import classified, control, index, ok
+from tests.service.http.test_http import Client, Engine, refused, serving, top
+from tests.support.faults import gives_no_number_on_red, hangs_on_red, raises_on_red
+from tests.support.images import plain
+
+HANG: dict[str, Any] = {"call_seconds": 0.1, "deadline_ms": 200}
+PATIENCE_S = 120
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "models"
+
+
+def told(root: Path, story: Any, **settings: Any) -> None:
+    async def tell() -> None:
+        async with serving(root, **settings) as (client, engine), asyncio.timeout(PATIENCE_S):
+            await story(client, engine)
+
+    asyncio.run(tell())
+
+
+async def until(client: Client, url: str, status: int) -> None:
+    while (await client.get(url)).status_code != status:
+        await asyncio.sleep(0)
+
+
+async def state(client: Client, version: int = 1) -> dict[str, Any]:
+    versions = (await client.get("/v1/models")).json()["models"][0]["versions"]
+    found: dict[str, Any] = next(one for one in versions if one["version"] == version)
+    return found
+
+
+async def metric(client: Client, name: str) -> float:
+    lines = (await client.get("/metrics")).text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
+@pytest.mark.parametrize(
+    ("fault", "failed_calls", "word"),
+    [(raises_on_red, 2, "indices element out of data bounds"), (gives_no_number_on_red, 0, "1 of 4 images")],
+)
+def test_an_image_that_a_model_cannot_bear_fails_alone(root, fault, failed_calls, word, caplog):
+    publish_colours(root, graph=fault())
+
+    async def story(client: Client, _: Engine) -> None:
+        colours = ["green", "red", "blue", "green"]
+        responses = await asyncio.gather(*(client.post("/v1/classify", content=plain(name)) for name in colours))
+        refused(responses.pop(1), 500, "model_failed")
+        assert [top(response) for response in responses] == [["green"], ["blue"], ["green"]]
+        assert await metric(client, "harmonic_failed_calls_total{") == failed_calls
+        assert (await client.get("/readyz")).status_code == 200
+
+    told(root, story, max_batch=4, window_ms=60_000)
+    assert word in caplog.text
+
+
+def test_an_image_that_a_model_cannot_bear_takes_no_model_out_of_service(root):
+    publish_colours(root, graph=raises_on_red())
+
+    async def story(client: Client, _: Engine) -> None:
+        for _ in range(12):
+            refused(await client.post("/v1/classify", content=plain("red")), 500, "model_failed")
+            assert (await client.get("/readyz")).status_code == 200
+        assert await metric(client, "harmonic_failed_calls_total{") == 12
+        assert await classified(client) == 1
+
+    told(root, story, call_failures=3)
+
+
+def test_a_version_that_hangs_is_not_ready_and_comes_back_when_its_call_returns(root, caplog):
+    publish_colours(root, graph=hangs_on_red())
+
+    async def story(client: Client, _: Engine) -> None:
+        assert (await client.get("/readyz")).status_code == 200
+        refused(await client.post("/v1/classify", content=plain("red")), 504, "deadline_exceeded")
+        await until(client, "/readyz", 503)
+        assert (await client.get("/v2/health/ready")).status_code == 503
+        refused(await client.post("/v1/classify", content=plain("green")), 503, "not_ready")
+        refused(await client.post("/v1/models/colours/versions/1/classify", content=plain("green")), 503, "not_ready")
+        found = await state(client)
+        assert (found["state"], "has not returned within 0.1 s" in found["reason"]) == ("broken", True)
+        assert (await index(client))["colours", "1"][0] == "UNAVAILABLE"
+        assert await metric(client, "harmonic_model_ready{") == 0
+        assert await metric(client, "harmonic_unsound_instances{") == 1
+        await until(client, "/livez", 503)
+        assert (await client.get("/v2/health/live")).status_code == 503
+        await until(client, "/readyz", 200)
+        assert (await client.get("/livez")).status_code == 200
+        assert await classified(client) == 1
+        assert (await state(client))["state"] == "ready"
+
+    told(root, story, **HANG)
+    assert "0 of 1 instances take work" in caplog.text
+    assert "answers again" in caplog.text
+
+
+def test_a_version_with_another_instance_serves_on_and_says_what_is_wrong(root):
+    publish_colours(root, graph=hangs_on_red())
+
+    async def story(client: Client, _: Engine) -> None:
+        refused(await client.post("/v1/classify", content=plain("red")), 504, "deadline_exceeded")
+        while "1 of 2 instances take work" not in (await state(client)).get("remark", ""):
+            assert (await client.get("/readyz")).status_code == 200
+        assert await classified(client) == 1
+
+    told(root, story, instances=2, call_seconds=0.1, deadline_ms=2000)
+
+
+def test_an_older_version_answers_while_the_newest_hangs(root):
+    publish_colours(root)
+    publish_colours(root, graph=hangs_on_red())
+
+    async def story(client: Client, _: Engine) -> None:
+        assert await classified(client) == 2
+        refused(await client.post("/v1/classify", content=plain("red")), 504, "deadline_exceeded")
+        while (await state(client, 2))["state"] != "broken":
+            assert (await client.get("/readyz")).status_code == 200
+        assert await classified(client) == 1
+        while (await state(client, 2))["state"] != "ready":
+            await client.get("/readyz")
+        assert await classified(client) == 2
+
+    told(root, story, **HANG)
+
+
+def test_a_version_that_hangs_is_replaced_and_unloaded_without_waiting_for_it(root):
+    publish_colours(root, graph=hangs_on_red())
+
+    async def story(client: Client, _: Engine) -> None:
+        red = asyncio.ensure_future(client.post("/v1/models/colours/classify", content=plain("red")))
+        await until(client, "/readyz", 503)
+        ok(await control(client, "load"))  # opens it anew
+        assert await classified(client) == 1
+        refused(await red, 504, "deadline_exceeded")
+        again = asyncio.ensure_future(client.post("/v1/models/colours/classify", content=plain("red")))
+        await until(client, "/readyz", 503)
+        ok(await control(client, "unload"))
+        refused(await again, 504, "deadline_exceeded")
+        publish_colours(root)
+        ok(await control(client, "load"))
+        assert await classified(client) == 2
+
+    told(root, story, model_control="explicit", load_models="*", **HANG)

@@ -1,0 +1,102 @@
+"""Memory of one decode: what is set aside for it before any pixel is decoded is what it takes at most."""
+
+import sys
+
+import pytest
+from PIL import Image
+
+from service.config import Limits
+from service.decoding.decode import NeedsRoom, decode, read
+from service.errors import ImageTooCostly
+from tests.support.images import encoded
+from tests.support.peak import told
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+SIDE = 3500  # 12 million pixels
+LIMITS = Limits(decoded_bytes=2**40)
+SLACK = 8 * 2**20  # of the interpreter and the allocator, whatever the image
+
+
+def turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+def flat(mode: str) -> Image.Image:
+    return Image.new(
+        mode,
+        (SIDE, SIDE),
+        7 if len(mode) == 1 or mode == "I;16" else (200, 100, 50, 128)[: len(Image.new(mode, (1, 1)).getbands())],
+    )
+
+
+KINDS = {
+    "jpeg": ("RGB", "JPEG", {}),
+    "jpeg, turned": ("RGB", "JPEG", {"exif": turned()}),
+    "jpeg, progressive": ("RGB", "JPEG", {"progressive": True, "subsampling": 0}),
+    "jpeg, grey, progressive": ("L", "JPEG", {"progressive": True}),
+    "jpeg, four inks, progressive": ("CMYK", "JPEG", {"progressive": True, "exif": turned()}),
+    "png": ("RGB", "PNG", {}),
+    "png, alpha, turned": ("RGBA", "PNG", {"exif": turned()}),
+    "png, 16 bits": ("I;16", "PNG", {}),
+    "png, palette": ("P", "PNG", {"transparency": 7}),
+    "webp": ("RGB", "WEBP", {}),
+    "webp, lossless, alpha, turned": ("RGBA", "WEBP", {"lossless": True, "exif": turned()}),
+    "gif": ("P", "GIF", {}),
+    "bmp": ("RGB", "BMP", {}),
+    "tiff": ("RGB", "TIFF", {}),
+    "tiff, deflated, turned": ("RGBA", "TIFF", {"compression": "tiff_adobe_deflate", "exif": turned()}),
+    "tiff, one strip": ("RGB", "TIFF", {"compression": "tiff_lzw", "tiffinfo": {278: SIDE}}),
+    "tiff, jpeg": ("RGB", "TIFF", {"compression": "jpeg", "tiffinfo": {278: 3504}}),
+}  # fmt: skip
+_DECODE = """
+data = Path(sys.argv[1]).read_bytes()
+limits, spec = Limits(decoded_bytes=2**40), PixelSpec(height=224, width=224)
+read(data[:0] + Path(sys.argv[2]).read_bytes(), limits, lambda image: prepare(image, spec), 2**40)
+reset(); before = status("VmRSS")
+read(data, limits, lambda image: prepare(image, spec), 2**40)
+print(status("VmHWM") - before)
+"""
+
+
+def expected(data: bytes) -> int:
+    with pytest.raises(NeedsRoom) as refusal:
+        read(data, LIMITS, lambda _: None, room=0)
+    return refusal.value.bytes
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_image_takes_no_more_memory_than_its_header_lets_expect(kind, tmp_path):
+    mode, file, options = KINDS[kind]
+    data = encoded(flat(mode), file, **options)
+    small = encoded(Image.new(mode, (16, 16)), file)
+    (tmp_path / "image").write_bytes(data)
+    (tmp_path / "small").write_bytes(small)
+    (peak,) = told(_DECODE, tmp_path / "image", tmp_path / "small")
+    assert peak <= expected(data) + SLACK
+
+
+def test_what_would_take_more_than_is_set_aside_is_refused_before_any_pixel_is_decoded():
+    data = encoded(flat("RGB"), "JPEG")
+    with pytest.raises(ImageTooCostly, match="memory"):
+        decode(data[: len(data) // 2], Limits(decoded_bytes=10 * 2**20))  # half of it: decoding would find it damaged
+
+
+_STARVED = """
+import resource
+data = Path(sys.argv[1]).read_bytes()
+room = status("VmSize") + 20 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (room, room))
+try:
+    decode(data, Limits())
+except Exception as error:
+    print(error.status)
+"""
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "tiff, one strip"])
+def test_a_machine_without_memory_is_not_the_images_fault(kind, tmp_path):
+    mode, file, options = KINDS[kind]
+    (tmp_path / "image").write_bytes(encoded(flat(mode), file, **options))
+    assert told(_STARVED, tmp_path / "image") == [503]

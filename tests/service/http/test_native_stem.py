@@ -1,0 +1,90 @@
+"""Over HTTP: an answer that depends on traffic says so, and the traffic can be forgotten, by whoever may."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.service.http.test_http import Client, Engine, got, refused, told
+from tests.support.images import encoded, noise, plain
+
+ADAPTIVE = {"adapt_images": 16, "threads": 1, "decode_threads": 1, "device": "cpu"}
+RESET = "/v1/control/models/pets/norm/reset"
+
+
+async def answer(client: Client, content: bytes) -> list[float]:
+    response = await client.post("/v1/classify", content=content)
+    assert response.status_code == 200, response.text
+    assert (response.headers.get("Harmonic-Norm"), response.json().get("norm")) == ("adaptive", "adaptive")
+    classes = response.json()["predictions"][0]["classes"]
+    return [score["probability"] for score in sorted(classes, key=lambda score: score["index"])]
+
+
+async def infer(client: Client) -> Any:
+    images = {"name": "images", "shape": [1, 32, 32, 3], "datatype": "UINT8", "data": [0] * 3072}
+    return await client.post("/v2/models/pets/infer", json={"inputs": [images]})
+
+
+def test_every_answer_of_an_adaptive_norm_is_marked(native_repository: Path) -> None:
+    async def story(client: Client, _: Engine) -> None:
+        await answer(client, plain("green"))
+        response = await infer(client)
+        assert (response.status_code, response.headers["Harmonic-Norm"]) == (200, "adaptive")
+        (version,) = (await client.get("/v1/models/pets")).json()["versions"]
+        assert (version["variant"], version["norm"]) == ("native", "adaptive")
+
+    told(native_repository, story, **ADAPTIVE)
+
+
+def test_no_answer_of_a_frozen_norm_is(native_repository: Path) -> None:
+    async def story(client: Client, _: Engine) -> None:
+        for response in (await client.post("/v1/classify", content=plain("green")), await infer(client)):
+            assert response.status_code == 200, response.text
+            assert "Harmonic-Norm" not in response.headers
+            assert "norm" not in response.json()
+
+    told(native_repository, story, threads=1)
+    (version,) = got(native_repository, "/v1/models/pets").json()["versions"]
+    assert version["variant"] == "native"
+    assert "norm" not in version
+
+
+def test_traffic_moves_the_answers_and_a_reset_brings_them_back(native_repository: Path) -> None:
+    async def story(client: Client, _: Engine) -> None:
+        first = await answer(client, plain("green"))
+        for _number in range(20):
+            await answer(client, plain("red"))
+        moved = await answer(client, plain("green"))
+        assert (await client.post(RESET)).status_code == 200
+        assert not np.allclose(moved, first, atol=1e-3)
+        assert np.allclose(await answer(client, plain("green")), first, atol=1e-4)
+
+    told(native_repository, story, model_control="explicit", load_models="*", **ADAPTIVE)
+
+
+@pytest.mark.parametrize(
+    ("url", "control", "status", "code"),
+    [
+        (RESET, "none", 400, "control_refused"),
+        (RESET, "poll", 400, "control_refused"),
+        ("/v1/control/models/none/norm/reset", "explicit", 404, "model_not_found"),
+    ],
+)
+def test_a_reset_is_for_those_who_control_models(
+    native_repository: Path, url: str, control: str, status: int, code: str
+) -> None:
+    async def story(client: Client, _: Engine) -> None:
+        refused(await client.post(url), status, code)
+
+    told(native_repository, story, model_control=control, **ADAPTIVE)
+
+
+def test_answers_while_a_reset_happens_are_answers(native_repository: Path) -> None:
+    async def story(client: Client, _: Engine) -> None:
+        asked = [answer(client, encoded(noise(32, seed))) for seed in range(12)]
+        resets = [client.post(RESET) for _ in range(6)]
+        await asyncio.gather(*asked, *resets)
+
+    told(native_repository, story, model_control="explicit", load_models="*", **ADAPTIVE)

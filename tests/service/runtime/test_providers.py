@@ -1,0 +1,62 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from service.runtime.providers import CPU, CUDA, TENSORRT, GpuOptions, buckets, providers, wanted
+
+
+def test_the_cpu_takes_no_options():
+    assert providers("cpu", GpuOptions(graphs=True)) == [(CPU, {})]
+
+
+def test_cuda_stands_before_the_cpu_with_every_default_spelt_out():
+    (name, options), fallback = providers("cuda:1", GpuOptions())
+    assert (name, fallback) == (CUDA, (CPU, {}))
+    assert options == {
+        "device_id": "1",
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "prefer_nhwc": "0",
+        "use_tf32": "0",
+        "enable_cuda_graph": "0",
+        "arena_extend_strategy": "kNextPowerOfTwo",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "value"),
+    [
+        ({"conv_search": "exhaustive"}, "cudnn_conv_algo_search", "EXHAUSTIVE"),
+        ({"nhwc": True}, "prefer_nhwc", "1"),
+        ({"tf32": True}, "use_tf32", "1"),
+        ({"graphs": True}, "enable_cuda_graph", "1"),
+        ({"arena": "as-requested"}, "arena_extend_strategy", "kSameAsRequested"),
+        ({"memory_bytes": 2**31}, "gpu_mem_limit", "2147483648"),
+    ],
+)
+def test_every_option_reaches_cuda_under_its_name(change, name, value):
+    options = dict(providers("cuda", replace(GpuOptions(), **change)))
+    assert options[CUDA][name] == value
+    assert options[CUDA]["device_id"] == "0"
+
+
+def test_tensorrt_stands_first_and_caches_its_engines():
+    gpu = GpuOptions(tensorrt_cache=Path("/var/cache/engines"))
+    assert [name for name, _ in providers("cuda:0", gpu)] == [TENSORRT, CUDA, CPU]
+    options = dict(providers("cuda:0", gpu))[TENSORRT]
+    assert options["trt_engine_cache_path"] == options["trt_timing_cache_path"] == "/var/cache/engines"
+    assert wanted("cuda:0", gpu) == TENSORRT
+    assert wanted("cpu", gpu) == CPU
+
+
+def test_a_stream_is_handed_over_by_its_address():
+    options = dict(providers("cuda:0", GpuOptions(tensorrt_cache=Path("/tmp")), stream=4096))
+    for name in (CUDA, TENSORRT):
+        assert (options[name]["has_user_compute_stream"], options[name]["user_compute_stream"]) == ("1", "4096")
+
+
+@pytest.mark.parametrize(
+    ("largest", "sizes"), [(1, (1,)), (2, (1, 2)), (3, (1, 2, 3)), (8, (1, 2, 4, 8)), (48, (1, 2, 4, 8, 16, 32, 48))]
+)
+def test_buckets_are_powers_of_two_up_to_the_largest_batch(largest, sizes):
+    assert buckets(largest) == sizes

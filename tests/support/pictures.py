@@ -1,0 +1,33 @@
+"""Picture files for tests: small textures, encoded, in folders and zips."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tests.support import textures
+
+CLASSES = ("texture0", "texture1", "texture2")
+
+
+def texture(kind: str, seed: int) -> Image.Image:
+    """One 12 x 12 picture of a class, the same for the same seed."""
+    label = CLASSES.index(kind)
+    return Image.fromarray(textures.texture(label, len(CLASSES), np.random.default_rng((label, seed)), side=12))
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    """The bytes of an image file."""
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def write_zip(path: Path, members: dict[str, bytes]) -> Path:
+    """A zip of these members."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
