@@ -16,7 +16,7 @@ from rich.table import Column, Table
 from harmonic.shown import plain, show
 from service.config import read_settings
 from service.credential import VARIABLE, authorization
-from service.engine import Engine
+from service.engine import Engine, LocalEngine
 from service.errors import RequestError, ServiceError
 from service.ranking import predictions
 from service.telemetry import Metrics
@@ -65,13 +65,14 @@ async def _classify_all(
 
 @contextlib.asynccontextmanager
 async def _local(repository: Path | None, model: str | None, top_k: int, device: str | None) -> AsyncIterator[_Ask]:
-    engine = Engine(read_settings({"repository": repository, "device": device}), Metrics(CollectorRegistry()))
+    settings = read_settings({"repository": repository, "device": device})
+    engine: Engine = LocalEngine(settings, Metrics(CollectorRegistry()))
     await engine.start()
 
     async def ask(data: bytes) -> _Classes:
         with engine.visit(model, None) as visit:
-            outcome = await visit.submit([data])
-            return list(predictions(outcome.logits, visit.entry.manifest.classes, top_k)[0]["classes"])
+            logits, _ = await visit.submit([data])
+            return list(predictions(logits, visit.facts.manifest.classes, top_k)[0]["classes"])
 
     try:
         yield ask

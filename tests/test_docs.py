@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from harmonic.cli import build_app
 from service import cli, errors
 from service.config import Settings
-from service.engine import Engine
+from service.engine import LocalEngine
 from service.engine.collector import State, StateCollector
 from service.http.app import create_app
 from service.http.errors import FRAMEWORK_CODES
@@ -104,7 +104,7 @@ def test_well_known_routes_are_documented(path):
 
 def test_every_route_is_documented():
     metrics = Metrics(CollectorRegistry())
-    app = create_app(Settings(), Engine(Settings(), metrics), metrics)
+    app = create_app(Settings(), LocalEngine(Settings(), metrics), metrics)
     paths = app.openapi()["paths"]
     assert len(paths) >= 8
     for path, methods in paths.items():
@@ -115,7 +115,7 @@ def test_every_route_is_documented():
 def test_every_metric_is_documented():
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    engine = Engine(Settings(), metrics)
+    engine = LocalEngine(Settings(), metrics)
     metrics.watch(StateCollector(lambda: State(engine.describe(), engine.statistics(), engine.in_flight)))
     names = {metric.name + ("_total" if metric.type == "counter" else "") for metric in registry.collect()}
     ours = {name for name in names if name.startswith("harmonic_")}

@@ -4,9 +4,18 @@ Knows numpy arrays; no HTTP, no images, no ONNX.
 """
 
 from service.batching.batcher import Batcher, BatchStatistics
-from service.batching.health import CallLimits, Health
+from service.batching.health import CallLimits, InstanceHealth
 from service.batching.instance import calls_linger
 from service.batching.policy import BatchPolicy
 from service.batching.ticket import Answer, Ticket
 
-__all__ = ["Answer", "BatchPolicy", "BatchStatistics", "Batcher", "CallLimits", "Health", "Ticket", "calls_linger"]
+__all__ = [
+    "Answer",
+    "BatchPolicy",
+    "BatchStatistics",
+    "Batcher",
+    "CallLimits",
+    "InstanceHealth",
+    "Ticket",
+    "calls_linger",
+]

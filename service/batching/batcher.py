@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from service.batching.health import CallLimits, Health, Pulse, examine
+from service.batching.health import CallLimits, InstanceHealth, Pulse, examine
 from service.batching.instance import Instance, InstanceThread, Observe, Outcome, Run
 from service.batching.policy import BatchPolicy
 from service.batching.seats import Seats
@@ -35,7 +35,7 @@ class BatchStatistics:
     images: int
     rejected: int
     expired: int
-    departed: int
+    cancelled: int
     failed_calls: int
     unsound_instances: int  # now, not since the start
 
@@ -64,7 +64,7 @@ class Batcher:
         self._closed = False
         self._lock = threading.Lock()  # of the counts that instances change
         self._seconds_per_image = 0.0
-        self._calls = self._images = self._rejected = self._expired = self._departed = self._failed = 0
+        self._calls = self._images = self._rejected = self._expired = self._cancelled = self._failed = 0
         self._pulses = [Pulse() for _ in runs]
         self._left = len(runs)  # instances that were not lost
         # A thread alone knows its instance and with it the model: no cycle keeps a model in memory when it has ended.
@@ -128,7 +128,7 @@ class Batcher:
 
     def leave(self, ticket: Ticket) -> None:
         """Take back whatever a ticket still holds; on the loop only."""
-        self._departed += ticket.unanswered
+        self._cancelled += ticket.unanswered
         self._seats.release(ticket)
         ticket.close()
         self._open.discard(ticket)
@@ -145,12 +145,12 @@ class Batcher:
                 self._images,
                 self._rejected,
                 self._expired,
-                self._departed,
+                self._cancelled,
                 self._failed,
                 health.instances - health.sound,
             )
 
-    def health(self) -> Health:
+    def health(self) -> InstanceHealth:
         """Which instances take work now, and why the others do not."""
         return examine(self._pulses, self._limits, time.monotonic())
 
@@ -222,7 +222,7 @@ class Batcher:
                 raise
 
     def _expire(self, ticket: Ticket) -> None:
-        if ticket.departed:
+        if ticket.cancelled:
             return
         self._expired += 1
         self._seats.release(ticket)

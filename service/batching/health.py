@@ -20,7 +20,7 @@ class CallLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class InstanceHealth:
     """How many instances there are, how many take work, why the first of the others does not.
 
     alive: False once an instance is beyond help within this process.
@@ -48,10 +48,10 @@ class Pulse:
         return 0.0 if began is None else now - began
 
 
-def examine(pulses: Sequence[Pulse], limits: CallLimits, now: float) -> Health:
+def examine(pulses: Sequence[Pulse], limits: CallLimits, now: float) -> InstanceHealth:
     """The health of a version from the pulses of its instances."""
     troubles = [_trouble(pulse, limits, now) for pulse in pulses]
-    return Health(
+    return InstanceHealth(
         len(pulses),
         troubles.count(""),
         next((trouble for trouble in troubles if trouble), ""),

@@ -129,7 +129,7 @@ class Instance:
         self._tell(observe, images, ended - started)
         if failed and len(batch) > 1:
             for part in batch:
-                if not part.ticket.departed:
+                if not part.ticket.cancelled:
                     self._serve([part], observe)
 
     def _call(self, parts: list[Rows]) -> _Answers | ServiceError:

@@ -24,7 +24,7 @@ class Waiting(Protocol):
 T = TypeVar("T", bound=Waiting)
 
 
-class Line(Generic[T]):
+class TicketQueue(Generic[T]):
     """One queue a level; the first is the oldest of the most urgent level that has anybody."""
 
     def __init__(self, levels: int) -> None:

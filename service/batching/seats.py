@@ -7,7 +7,7 @@ import threading
 import time
 
 from service.batching.policy import BatchPolicy
-from service.batching.queue import Line
+from service.batching.queue import TicketQueue
 from service.batching.ticket import Part, Rows, Stage, Ticket
 
 
@@ -16,7 +16,7 @@ class Seats:
 
     def __init__(self, policy: BatchPolicy) -> None:
         self._policy = policy
-        self._line: Line[Ticket] = Line(policy.priority_levels)
+        self._line: TicketQueue[Ticket] = TicketQueue(policy.priority_levels)
         lock = threading.Lock()
         self._changed = threading.Condition(lock)  # the line
         self._over = threading.Condition(lock)  # what an instance waits for that takes nothing

@@ -89,7 +89,7 @@ class Ticket:
         return self.stage is Stage.SEATED or self.stage is Stage.QUEUED
 
     @property
-    def departed(self) -> bool:
+    def cancelled(self) -> bool:
         """True once nobody waits for the answer: whoever works on the ticket may stop. Readable from any thread."""
         return self._future.done()
 

@@ -157,7 +157,7 @@ class Job:
         """Make one row; in a thread of the pool."""
         with self._lock:
             image = self._images[index]
-            if image is None or self._ticket.departed:
+            if image is None or self._ticket.cancelled:
                 return  # nobody waits: its caller left, or another of its images was refused
             self._busy += 1
         try:

@@ -4,10 +4,10 @@ Takes encoded images or rows and gives logits. Knows no HTTP.
 """
 
 from service.engine.callers import Caller, caller_of, introduce
-from service.engine.catalog import BrokenVersion, Catalog, Entry, ReadyVersion
+from service.engine.catalog import BrokenVersion, Catalog, Entry, Unloaded, VersionFacts, trouble
 from service.engine.documents import CARD, DOCUMENTS, SPECTRUM
-from service.engine.engine import Engine
-from service.engine.visit import Outcome, Visit
+from service.engine.door import Engine, Logits, Visit
+from service.engine.local import LocalEngine
 
 __all__ = [
     "CARD",
@@ -18,9 +18,12 @@ __all__ = [
     "Catalog",
     "Engine",
     "Entry",
-    "Outcome",
-    "ReadyVersion",
+    "LocalEngine",
+    "Logits",
+    "Unloaded",
+    "VersionFacts",
     "Visit",
     "caller_of",
     "introduce",
+    "trouble",
 ]

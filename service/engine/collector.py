@@ -1,6 +1,6 @@
-"""What is read of the engine at a scrape: which versions serve, what waits, what the batchers counted."""
+"""What is read of an engine at a scrape: which versions serve, what waits, what the batchers counted."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -17,17 +17,102 @@ class State:
     """What is read at a scrape."""
 
     catalog: Catalog
-    batchers: dict[tuple[str, int], BatchStatistics]
+    batchers: Mapping[tuple[str, int], BatchStatistics]
     in_flight: int
 
 
-_COUNTS = {
-    "images": ("harmonic_images", "Images that went through the model."),
-    "rejected": ("harmonic_rejected", "Requests refused because the queue was full."),
-    "expired": ("harmonic_expired", "Requests whose deadline passed."),
-    "departed": ("harmonic_cancelled", "Requests whose caller left before the answer."),
-    "failed_calls": ("harmonic_failed_calls", "Model calls that raised, or gave nothing that is an answer."),
-}
+Sample = tuple[tuple[str, ...], float]  # the values of the labels, and the figure
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One metric. counts: it only rises."""
+
+    name: str
+    text: str
+    labels: tuple[str, ...]
+    samples: Callable[[State], Iterable[Sample]]
+    counts: bool = False
+
+    def read(self, state: State) -> Metric:
+        family = (CounterMetricFamily if self.counts else GaugeMetricFamily)(self.name, self.text, labels=self.labels)
+        for labels, figure in self.samples(state):
+            family.add_metric(labels, figure)
+        return family
+
+
+def _ready(state: State) -> Iterator[Sample]:
+    for facts in state.catalog.ready:
+        yield (facts.name, str(facts.version), facts.provider), 1
+    for broken in state.catalog.broken:
+        yield (broken.name, str(broken.version), ""), 0
+
+
+def _limits(state: State) -> Iterator[Sample]:
+    for facts in state.catalog.ready:
+        yield (facts.name, str(facts.version)), facts.policy.max_queue
+
+
+def _each(figure: Callable[[BatchStatistics], float]) -> Callable[[State], Iterable[Sample]]:
+    return lambda state: (((name, str(number)), figure(found)) for (name, number), found in state.batchers.items())
+
+
+_ROWS = (
+    _Row(
+        "harmonic_build_info",
+        "Always 1; the label says which build this is.",
+        ("build",),
+        lambda _: [((__version__,), 1)],
+    ),
+    _Row(
+        "harmonic_requests_in_flight",
+        "Requests let in and not yet answered.",
+        (),
+        lambda state: [((), state.in_flight)],
+    ),
+    _Row(
+        "harmonic_model_ready",
+        "1 for a version that serves, 0 for one that is left out.",
+        (*LABELS, "provider"),
+        _ready,
+    ),
+    _Row(
+        "harmonic_queue_images",
+        "Images admitted and not yet in a model call.",
+        LABELS,
+        _each(lambda found: found.waiting),
+    ),
+    _Row("harmonic_queue_limit_images", "How many images may wait; one more is refused.", LABELS, _limits),
+    _Row(
+        "harmonic_unsound_instances",
+        "Instances that take no work: their calls fail, hang or ended.",
+        LABELS,
+        _each(lambda found: found.unsound_instances),
+    ),
+    _Row("harmonic_images", "Images that went through the model.", LABELS, _each(lambda found: found.images), True),
+    _Row(
+        "harmonic_rejected",
+        "Requests refused because the queue was full.",
+        LABELS,
+        _each(lambda found: found.rejected),
+        True,
+    ),
+    _Row("harmonic_expired", "Requests whose deadline passed.", LABELS, _each(lambda found: found.expired), True),
+    _Row(
+        "harmonic_cancelled",
+        "Requests whose caller left before the answer.",
+        LABELS,
+        _each(lambda found: found.cancelled),
+        True,
+    ),
+    _Row(
+        "harmonic_failed_calls",
+        "Model calls that raised, or gave nothing that is an answer.",
+        LABELS,
+        _each(lambda found: found.failed_calls),
+        True,
+    ),
+)
 
 
 class StateCollector(Collector):
@@ -41,47 +126,4 @@ class StateCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         state = self._state()
-        catalog, statistics = state.catalog, state.batchers
-        build = GaugeMetricFamily(
-            "harmonic_build_info", "Always 1; the label says which build this is.", labels=["build"]
-        )
-        build.add_metric([__version__], 1)
-        yield build
-        yield GaugeMetricFamily(
-            "harmonic_requests_in_flight", "Requests let in and not yet answered.", value=state.in_flight
-        )
-        ready = GaugeMetricFamily(
-            "harmonic_model_ready",
-            "1 for a version that serves, 0 for one that is left out.",
-            labels=[*LABELS, "provider"],
-        )
-        for served in catalog.ready:
-            ready.add_metric([served.name, str(served.version), served.provider], 1)
-        for broken in catalog.broken:
-            ready.add_metric([broken.name, str(broken.version), ""], 0)
-        yield ready
-        waiting = GaugeMetricFamily(
-            "harmonic_queue_images", "Images admitted and not yet in a model call.", labels=LABELS
-        )
-        for (name, version), counts in statistics.items():
-            waiting.add_metric([name, str(version)], counts.waiting)
-        yield waiting
-        limits = GaugeMetricFamily(
-            "harmonic_queue_limit_images", "How many images may wait; one more is refused.", labels=LABELS
-        )
-        for served in catalog.ready:
-            limits.add_metric([served.name, str(served.version)], served.policy.max_queue)
-        yield limits
-        unsound = GaugeMetricFamily(
-            "harmonic_unsound_instances",
-            "Instances that take no work: their calls fail, hang or ended.",
-            labels=LABELS,
-        )
-        for (name, version), counts in statistics.items():
-            unsound.add_metric([name, str(version)], counts.unsound_instances)
-        yield unsound
-        for field, (metric, text) in _COUNTS.items():
-            counter = CounterMetricFamily(metric, text, labels=LABELS)
-            for (name, version), counts in statistics.items():
-                counter.add_metric([name, str(version)], getattr(counts, field))
-            yield counter
+        return [row.read(state) for row in _ROWS]

@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from export.errors import ExportError
 from export.repository import model_names
-from service.batching import Health
+from service.batching import InstanceHealth
 from service.config import Settings, check_names, default_model
-from service.engine.catalog import BrokenVersion, Catalog, Entry, ReadyVersion, assemble
+from service.engine.catalog import BrokenVersion, Catalog, Entry, Unloaded, gather, trouble
+from service.engine.loading import Loaded, Trial, facts_of, trouble_of
 from service.engine.survey import Item, Stock
 from service.engine.visit import Served
 from service.errors import ControlRefused, Draining, ModelNotFound, NotReady, ServiceError
@@ -34,7 +35,7 @@ class Control:
         self._items: dict[str, dict[int, Item]] = {}
         self._one_at_a_time = asyncio.Lock()
         self._leaving: dict[asyncio.Task[None], Served] = {}
-        self._healths: dict[tuple[str, int], Health] = {}
+        self._healths: dict[tuple[str, int], InstanceHealth] = {}
         self._polling: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._stopped = False
@@ -62,7 +63,7 @@ class Control:
         entries = self.catalog.versions(name)
         if not entries:
             raise ControlRefused(f"model {name!r} has no versions")
-        if reason := _reason(entries[-1]):
+        if reason := trouble(entries[-1]):
             raise ControlRefused(reason)
 
     async def unload(self, name: str) -> None:
@@ -77,22 +78,20 @@ class Control:
     async def reset(self, name: str) -> None:
         """Forget what the norms of a model took from its traffic. Raises ControlRefused, ModelNotFound."""
         self._check_explicit()
-        sessions = [each for one in self.served.values() if one.entry.name == name for each in one.entry.sessions]
+        served = [one for one in self.served.values() if one.facts.name == name]
+        sessions = [session for one in served for session in one.loaded.sessions]
         if not sessions:
             raise ModelNotFound(f"no version of a model {name[:100]!r} serves")
         for session in sessions:
             await asyncio.to_thread(session.reset)
 
-    async def index(self) -> list[dict[str, str]]:
-        """Every version as the model repository extension lists it; under explicit control what is not loaded too."""
+    async def index(self) -> list[Entry | Unloaded]:
+        """Every version; under explicit control also the models that are not loaded."""
         names: set[str] = set()
         if self._settings.model_control == "explicit":
             names = set(await self._names())
-        listed = [_listed(entry) for name in self.catalog.names() for entry in self.catalog.versions(name)]
-        return listed + [
-            {"name": name, "version": "", "state": "UNAVAILABLE", "reason": "not loaded"}
-            for name in sorted(names - self._items.keys())
-        ]
+        entries = [entry for name in self.catalog.names() for entry in self.catalog.versions(name)]
+        return [*entries, *map(Unloaded, sorted(names - self._items.keys()))]
 
     def look(self) -> None:
         """Take out of the catalog what does not answer now, and back into it what does again."""
@@ -178,16 +177,15 @@ class Control:
 
     def _swap(self, items: dict[str, dict[int, Item]]) -> list[asyncio.Task[None]]:
         """Serve these from now on. Returns the tasks that see out what is served no longer."""
-        entries = [item.entry for versions in items.values() for item in versions.values()]
         before = self.served
         served: dict[tuple[str, int], Served] = {}
-        for entry in entries:
-            if isinstance(entry, ReadyVersion):
-                key = (entry.name, entry.version)
+        for trial in _trials(items):
+            if isinstance(trial, Loaded):
+                key = (trial.facts.name, trial.facts.version)
                 old = before.get(key)
-                same = old is not None and old.entry.sessions is entry.sessions
+                same = old is not None and old.loaded.sessions is trial.sessions
                 limits = self._settings.call_limits()
-                served[key] = old if old is not None and same else Served(entry, self._metrics, limits)
+                served[key] = old if old is not None and same else Served(trial, self._metrics, limits)
         self._items, self.served = items, served
         self._healths = {key: one.batcher.health() for key, one in served.items()}
         self._assemble()
@@ -195,46 +193,48 @@ class Control:
         return [self._see_out(old) for old in before.values() if id(old) not in staying]
 
     def _assemble(self) -> None:
-        entries = [item.entry for versions in self._items.values() for item in versions.values()]
-        self.catalog = assemble(map(self._as_it_is, entries), self._default)
+        entries = (facts_of(self._as_it_is(trial)) for trial in _trials(self._items))
+        self.catalog = gather(entries, self._default)
         if self._settings.model_control == "explicit":
             self.catalog = replace(self.catalog, advice="POST /v2/repository/models/NAME/load loads one")
 
-    def _as_it_is(self, entry: Entry) -> Entry:
+    def _as_it_is(self, trial: Trial) -> Trial:
         """A version as it was loaded, or what its instances have made of it since."""
-        health = self._healths.get((entry.name, entry.version))
-        if isinstance(entry, BrokenVersion) or health is None or health.sound == health.instances:
-            return entry
+        facts = facts_of(trial)
+        health = self._healths.get((facts.name, facts.version))
+        if isinstance(trial, BrokenVersion) or health is None or health.sound == health.instances:
+            return trial
         if not health.sound:
-            return BrokenVersion(entry.name, entry.version, health.trouble, not health.alive)
+            return BrokenVersion(facts.name, facts.version, health.trouble, not health.alive)
         remark = f"{health.sound} of {health.instances} instances take work: {health.trouble}"
-        return replace(entry, remark=f"{entry.remark}; {remark}" if entry.remark else remark)
+        return trial.remarked(f"{trial.facts.remark}; {remark}" if trial.facts.remark else remark)
 
     def _as_they_are(self, items: dict[int, Item], again: bool) -> dict[int, Item]:
         """What a survey shall start from: asked to load again, it also tries anew what was sound and is not now."""
         if not again:
             return items
-        return {version: replace(item, entry=self._as_it_is(item.entry)) for version, item in items.items()}
+        return {version: replace(item, trial=self._as_it_is(item.trial)) for version, item in items.items()}
 
     def _see_out(self, served: Served) -> asyncio.Task[None]:
         task = asyncio.create_task(self._retire(served))
         self._leaving[task] = served
         task.add_done_callback(self._leaving.pop)
-        self._metrics.changed(served.entry.name, "retired")
+        self._metrics.changed(served.facts.name, "retired")
         return task
 
     async def _retire(self, served: Served) -> None:
         await served.retire()
-        name, version = served.entry.name, served.entry.version
+        name, version = served.facts.name, served.facts.version
         if (name, version) not in self.served:  # else what took its place counts on
             self._metrics.forget(name, version)
 
     def _note(self, name: str, known: dict[int, Item], found: dict[int, Item]) -> None:
         for version, item in found.items():
-            if version not in known or known[version].entry != item.entry:
-                change = "loaded" if not _reason(item.entry) else "refused"
+            if version not in known or known[version].trial != item.trial:
+                reason = trouble_of(item.trial)
+                change = "refused" if reason else "loaded"
                 self._metrics.changed(name, change)
-                log.info("%s version %d: %s %s", name, version, change, _reason(item.entry))
+                log.info("%s version %d: %s %s", name, version, change, reason)
         for version in known.keys() - found.keys():
             log.info("%s version %d: %s", name, version, "serves no longer" if _serves(known[version]) else "is gone")
 
@@ -244,24 +244,19 @@ class Control:
             raise ControlRefused(f"model control is {mode!r}; load and unload want --model-control explicit")
 
 
-def _tell(key: tuple[str, int], before: Health, now: Health) -> None:
+def _tell(key: tuple[str, int], before: InstanceHealth, now: InstanceHealth) -> None:
     if now.trouble and now != before:
         log.error("%s version %d: %d of %d instances take work: %s", *key, now.sound, now.instances, now.trouble)
     elif before.trouble:
         log.warning("%s version %d answers again", *key)
 
 
-def _listed(entry: Entry) -> dict[str, str]:
-    state = "UNAVAILABLE" if isinstance(entry, BrokenVersion) else "READY"
-    return {"name": entry.name, "version": str(entry.version), "state": state, "reason": _reason(entry)}
-
-
-def _reason(entry: Entry) -> str:
-    return entry.reason if isinstance(entry, BrokenVersion) else entry.remark
+def _trials(items: dict[str, dict[int, Item]]) -> list[Trial]:
+    return [item.trial for versions in items.values() for item in versions.values()]
 
 
 def _serves(item: Item) -> bool:
-    return isinstance(item.entry, ReadyVersion)
+    return isinstance(item.trial, Loaded)
 
 
 def _without(items: dict[str, dict[int, Item]], name: str) -> dict[str, dict[int, Item]]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from export.repository import version_dir
-from service.engine.catalog import ReadyVersion
+from service.engine.catalog import VersionFacts
 from service.errors import DocumentNotFound
 
 CARD, SPECTRUM = "MODEL_CARD.md", "spectrum.json"
@@ -11,16 +11,16 @@ DOCUMENTS = {"card": CARD, "spectrum": SPECTRUM}  # by the last word of their ro
 _BYTES = 4 * 2**20  # a spectrum of a thousand layers has a tenth of it
 
 
-def read_document(root: Path, entry: ReadyVersion, file: str) -> bytes:
+def read_document(root: Path, facts: VersionFacts, file: str) -> bytes:
     """A file that the version's manifest promises. root: the repository. Blocking.
 
     Raises DocumentNotFound if the version brings no such file, or lost it.
     """
-    place = f"{entry.name} version {entry.version}"
-    if file not in entry.manifest.files:
+    place = f"{facts.name} version {facts.version}"
+    if file not in facts.manifest.files:
         raise DocumentNotFound(f"{place} brings no {file}; `harmonic export` writes one")
     try:
-        with (version_dir(root, entry.name, entry.version) / file).open("rb") as stream:
+        with (version_dir(root, facts.name, facts.version) / file).open("rb") as stream:
             content = stream.read(_BYTES + 1)
     except OSError as error:
         raise DocumentNotFound(f"{place} had a {file} when it was loaded, and it cannot be read now") from error

@@ -12,7 +12,8 @@ from pathlib import Path
 from export.manifest import MANIFEST
 from export.repository import version_dir, versions
 from service.config import Plan, PlanError, Settings, read_plan
-from service.engine.catalog import BrokenVersion, Entry, ReadyVersion, load_version
+from service.engine.catalog import BrokenVersion
+from service.engine.loading import Loaded, Trial, load_version, trouble_of
 from service.engine.reasons import within
 from service.runtime import Placement
 
@@ -24,7 +25,7 @@ Stamp = tuple[tuple[str, int, int, int], ...]  # of each file: name, bytes, nano
 class Item:
     """A version as it was last tried. stamp: of its folder, before the trial; plan: what it was loaded for."""
 
-    entry: Entry
+    trial: Trial
     stamp: Stamp
     plan: Plan | None
 
@@ -56,17 +57,17 @@ class Stock:
             if plan.versions.enough(sound):
                 break
             found[version] = self._item(name, version, known.get(version), plan, again)
-            sound += isinstance(found[version].entry, ReadyVersion)
+            sound += isinstance(found[version].trial, Loaded)
         return found if sound or not present else _kept(known, found)
 
     def _item(self, name: str, version: int, old: Item | None, plan: Plan, again: bool) -> Item:
         stamp = _stamp(version_dir(self._root, name, version))
-        if old and (old.stamp, old.plan) == (stamp, plan) and not (again and _word(old.entry)):
+        if old and (old.stamp, old.plan) == (stamp, plan) and not (again and trouble_of(old.trial)):
             return old
-        entry = load_version(self._root, name, version, self._placement, plan.policy, plan.instances, plan.running)
-        if isinstance(entry, BrokenVersion) and old and isinstance(old.entry, ReadyVersion):
-            entry = replace(old.entry, remark=f"serves as it was loaded; what lies there now: {entry.reason}")
-        return Item(entry, stamp, plan)
+        trial = load_version(self._root, name, version, self._placement, plan.policy, plan.instances, plan.running)
+        if isinstance(trial, BrokenVersion) and old and isinstance(old.trial, Loaded):
+            trial = old.trial.remarked(f"serves as it was loaded; what lies there now: {trial.reason}")
+        return Item(trial, stamp, plan)
 
     def _counts(self, name: str, version: int) -> bool:
         """False for a folder without a manifest while we poll: it is being copied, or never was a version."""
@@ -76,26 +77,22 @@ class Stock:
     def _without_plan(self, name: str, known: Items, present: list[int], error: PlanError) -> dict[int, Item]:
         """A configuration that cannot be followed changes nothing of what serves."""
         reason = within(self._root, error.message)
-        if not any(_word(item.entry) == reason for item in known.values()):  # once, not at every look
+        if not any(trouble_of(item.trial) == reason for item in known.values()):  # once, not at every look
             log.error("%s: %s", name, error.message)
         found = {version: Item(BrokenVersion(name, version, reason), (), None) for version in present}
         return found | {
-            version: Item(replace(item.entry, remark=reason), (), None)
+            version: Item(item.trial.remarked(reason), (), None)
             for version, item in known.items()
-            if isinstance(item.entry, ReadyVersion)
+            if isinstance(item.trial, Loaded)
         }
-
-
-def _word(entry: Entry) -> str:
-    return entry.reason if isinstance(entry, BrokenVersion) else entry.remark
 
 
 def _kept(known: Items, found: dict[int, Item]) -> dict[int, Item]:
     """Where no sound version is left, those that served go on, though their folders are gone."""
     return found | {
-        version: replace(item, entry=replace(item.entry, remark="its folder is gone, and nothing sound replaces it"))
+        version: replace(item, trial=item.trial.remarked("its folder is gone, and nothing sound replaces it"))
         for version, item in known.items()
-        if isinstance(item.entry, ReadyVersion) and version not in found
+        if isinstance(item.trial, Loaded) and version not in found
     }
 
 

@@ -7,17 +7,16 @@ nobody thought of is closed. No key and nothing of a request goes into a log.
 from collections.abc import Callable
 
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Send
-from starlette.types import Scope as Connection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.config import Holder, Keyring, Scope
+from service.config import Holder, Keyring
+from service.config import Scope as KeyScope
 from service.engine import Caller, introduce
 from service.errors import BodyTooLarge, Forbidden, RateLimited, ServiceError, Unauthorized
-from service.http.errors import service_error
+from service.http.errors import own_path, service_error
 
-OPEN = frozenset(
-    {"/", "/docs", "/openapi.json", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready"}
-)  # documents and probes: they tell nothing of models, callers or traffic
+# Documents and probes: they tell nothing of models, callers or traffic.
+OPEN = frozenset({"/", "/docs", "/openapi.json", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
 CONTROL = ("/v2/repository/models/", "/v1/control/")  # what changes which models serve, and how
 _ANY_SCOPE = "/metrics"
 _BEARER = b"bearer "
@@ -34,8 +33,8 @@ class Access:
         self._keyring = keyring
         self._open_paths = open_paths
 
-    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in self._open_paths:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or own_path(scope) in self._open_paths:
             await self._app(scope, receive, send)
             return
         try:
@@ -48,7 +47,7 @@ class Access:
         most = holder.key.body_bytes
         await self._app(scope, receive if most is None else _bounded(receive, most), send)
 
-    def _admit(self, scope: Connection) -> Holder:
+    def _admit(self, scope: Scope) -> Holder:
         """Whose request this is. Raises Unauthorized, Forbidden, RateLimited, BodyTooLarge."""
         presented = _presented(scope)
         if presented is None:
@@ -56,7 +55,7 @@ class Access:
         holder = self._keyring.holder(presented)
         if holder is None:
             raise Unauthorized("the API key is not one of this service's", challenge='Bearer error="invalid_token"')
-        wanted = _scope_of(scope["path"])
+        wanted = _scope_of(own_path(scope))
         if wanted is not None and wanted not in holder.key.scopes:
             raise Forbidden(
                 f"this API key may not be used for {wanted}",
@@ -71,14 +70,14 @@ class Access:
         return holder
 
 
-def _scope_of(path: str) -> Scope | None:
+def _scope_of(path: str) -> KeyScope | None:
     """What a path wants of a key; None: any key will do."""
     if path == _ANY_SCOPE:
         return None
     return "control" if path.startswith(CONTROL) else "inference"
 
 
-def _presented(scope: Connection) -> bytes | None:
+def _presented(scope: Scope) -> bytes | None:
     """The one key of a request; two are as good as none."""
     found = [value for name, value in scope["headers"] if name == b"authorization"]
     if len(found) != 1 or found[0][: len(_BEARER)].lower() != _BEARER:
@@ -86,7 +85,7 @@ def _presented(scope: Connection) -> bytes | None:
     return bytes(found[0][len(_BEARER) :]).strip() or None
 
 
-def _declared(scope: Connection) -> int:
+def _declared(scope: Scope) -> int:
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit():
             return int(value)
@@ -112,7 +111,7 @@ def _too_large(most: int) -> BodyTooLarge:
     return BodyTooLarge(f"the body is larger than the {most:,} bytes that this API key may send")
 
 
-def _refusal(scope: Connection, error: ServiceError) -> ASGIApp:
+def _refusal(scope: Scope, error: ServiceError) -> ASGIApp:
     response = service_error(Request(scope), error)
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = error.challenge

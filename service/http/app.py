@@ -12,15 +12,15 @@ from prometheus_client import CollectorRegistry
 
 from harmonic import __version__
 from service.config import Settings
-from service.engine import Engine
+from service.engine import Engine, LocalEngine
 from service.http import errors
 from service.http.access import OPEN, Access
+from service.http.answering import NORM, Answering
 from service.http.buffers import Buffers
 from service.http.exchange_layer import Observe
 from service.http.headers import Headers
 from service.http.heads import Heads
 from service.http.linger import Linger
-from service.http.marks import NORM
 from service.http.openapi import describe_keys
 from service.http.origins import Origins
 from service.http.routes import activity, admin, classify, documentation, inference, metadata, page, repository
@@ -64,8 +64,9 @@ def _app(settings: Settings, engine: Engine, metrics: Metrics, spans: Spans | No
         license_info={"name": "Apache-2.0"},
     )
     limits, buffers = settings.limits(), Buffers(settings.buffered_bytes)
-    classify.install(app, engine, limits, buffers, metrics)
-    inference.install(app, engine, limits, buffers, metrics)
+    answering = Answering(engine, buffers, metrics)
+    classify.install(app, answering, limits)
+    inference.install(app, answering, limits)
     app.include_router(metadata.router(engine))
     app.include_router(repository.router(engine, limits, buffers))
     app.include_router(admin.models(engine))
@@ -144,7 +145,7 @@ class Service:
 def assemble(settings: Settings) -> Service:
     """A service with an engine and a metrics registry of its own."""
     metrics = Metrics(CollectorRegistry())
-    engine = Engine(settings, metrics)
+    engine = LocalEngine(settings, metrics)
     spans = Spans.to(settings.otlp_endpoint) if settings.otlp_endpoint else None
     admin_app = None if settings.admin_port is None else create_admin_app(engine, metrics)
     return Service(_app(settings, engine, metrics, spans), engine, admin_app, spans)

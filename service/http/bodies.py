@@ -22,11 +22,8 @@ if TYPE_CHECKING:
 
 _INLINE_BYTES = 64 * 1024  # larger multipart and JSON bodies are parsed in a thread, so that the loop never computes
 _HEADER_BYTES = 4096  # of one part
-_RAW = {
-    "",
-    "application/octet-stream",
-    "application/x-www-form-urlencoded",
-}  # the last is what curl says when told nothing
+# The last is what curl says when told nothing.
+_RAW = {"", "application/octet-stream", "application/x-www-form-urlencoded"}
 
 
 class _Images(BaseModel):

@@ -145,9 +145,8 @@ class Connection(HttpToolsProtocol):
         if self.cycle is None or not self.cycle.response_complete:
             return  # the next request of the pipeline is in flight
         self._crowd.rest(self)
-        if (
-            self.cycle.more_body and not self.transport.is_closing()
-        ):  # answered early: the rest is let pass, for a while
+        # Answered early: the rest is let pass, for a while.
+        if self.cycle.more_body and not self.transport.is_closing():
             self._head_timer = self.loop.call_later(self._limits.head_seconds, self._head_is_late)
 
     def pause_writing(self) -> None:

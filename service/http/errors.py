@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from service.errors import (
     BodyTooLarge,
@@ -23,7 +24,7 @@ from service.errors import (
     RequestError,
     ServiceError,
 )
-from service.http.exchange_layer import headers, route
+from service.http.exchange_layer import exchange_headers, route
 from service.http.headers import PLAIN
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(ClientDisconnect, _departed)
+    app.add_exception_handler(ClientDisconnect, _cancelled)
     app.add_exception_handler(Exception, _unforeseen)
 
 
@@ -55,16 +56,21 @@ def service_error(request: Request, error: ServiceError) -> Response:
     headers = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    # Another connection may find another instance; an unread body must not be read on.
     if isinstance(error, NotReady | BodyTooLarge | BodyTooSlow | ForeignHost | ForeignOrigin):
-        headers["Connection"] = (
-            "close"  # another connection may find another instance; an unread body must not be read on
-        )
+        headers["Connection"] = "close"
     return error_response(request, error.status, error.code, error.message, headers)
 
 
 def _speaks_protocol(request: Request) -> bool:
-    path = request.url.path
+    path = own_path(request.scope)
     return path == "/v2" or path.startswith("/v2/")
+
+
+def own_path(scope: Scope) -> str:
+    """The path as this app's routes know it, without the prefix under which another app may have mounted it."""
+    path, prefix = str(scope["path"]), str(scope.get("root_path", ""))
+    return path.removeprefix(prefix) if prefix and path.startswith(f"{prefix}/") else path
 
 
 async def _service_error(request: Request, error: Exception) -> Response:
@@ -91,7 +97,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     return error_response(request, 422, FRAMEWORK_CODES[422], f"{where}: {problem['msg']}")
 
 
-async def _departed(request: Request, _: Exception) -> Response:
+async def _cancelled(request: Request, _: Exception) -> Response:
     """Nobody is left to read this answer; 499 is what the logs of proxies call it."""
     return error_response(request, 499, "client_closed_request", "the caller left before its body was complete")
 
@@ -99,7 +105,6 @@ async def _departed(request: Request, _: Exception) -> Response:
 async def _unforeseen(request: Request, error: Exception) -> Response:
     log.exception("%s", route(request.scope), exc_info=error)
     answer = error_response(request, 500, ServiceError.code, "an error inside the service; its log says more")
-    answer.raw_headers.extend(
-        [*PLAIN, *headers(request.scope["exchange"])]
-    )  # this answer is made outside of the layer that adds them
+    # This answer is made outside of the layers that add them.
+    answer.raw_headers.extend([*PLAIN, *exchange_headers(request.scope["exchange"])])
     return answer

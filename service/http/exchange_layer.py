@@ -33,13 +33,13 @@ class Observe:
         async def send_with_head(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *headers(exchange)]
+                message["headers"] = [*message.get("headers", ()), *exchange_headers(exchange)]
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_head)
         except Exception:
-            exchange.status = exchange.status or 500  # made outside of this layer, by routes/errors.py
+            exchange.status = exchange.status or 500  # made outside of this layer, by service/http/errors.py
             raise
         finally:
             exchange.status = exchange.status or 499  # no answer was begun: the caller had left
@@ -49,7 +49,7 @@ class Observe:
                 _log(exchange, scope)
 
 
-def headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:
+def exchange_headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:
     """What an answer tells of its exchange."""
     return [(b"x-request-id", exchange.request_id.encode()), (b"server-timing", exchange.server_timing())]
 
@@ -70,6 +70,6 @@ def _log(exchange: Exchange, scope: Scope) -> None:
         "status": exchange.status,
         "duration_ms": round(exchange.seconds() * 1000, 3),
     }
-    if work := exchange.work:
-        facts |= {"model": work.model, "version": work.version, "images": work.images, "batch": work.batch_size}
+    if found := exchange.answered:
+        facts |= {"model": found.model, "version": found.version, "images": found.images, "batch": found.batch_size}
     access.info("%(method)s %(route)s %(status)d in %(duration_ms).1f ms", facts, extra={"facts": facts})

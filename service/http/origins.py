@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import ForeignHost, ForeignOrigin, ServiceError
 from service.http.access import CONTROL
-from service.http.errors import service_error
+from service.http.errors import own_path, service_error
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # they change nothing
 _OWN_SITE = frozenset({b"same-origin", b"none"})  # none: the person typed the address
@@ -63,7 +63,7 @@ class Origins:
     def _may_ask(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
         """True for a listed origin; what changes the service wants it listed by its name."""
         origin = headers.get(b"origin", b"").decode("latin-1")
-        return origin in self._listed or (_ANY in self._listed and not scope["path"].startswith(CONTROL))
+        return origin in self._listed or (_ANY in self._listed and not own_path(scope).startswith(CONTROL))
 
 
 def _local(scope: Scope) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 from starlette.requests import Request
 
 from service.errors import RequestError
+from service.http.answering import version_in
 
 _ERROR: dict[str, Any] = {
     "content": {
@@ -30,12 +31,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 def asked_version(request: Request) -> int | None:
     """The version in the path; None if it names none. Raises RequestError for what is no number."""
-    text = request.path_params.get("version")
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
-        raise RequestError(f"{text[:40]!r} is no version; versions are whole numbers from 1")
-    return int(text)
+    return version_in(request, RequestError)
 
 
 def _path(name: str) -> dict[str, Any]:

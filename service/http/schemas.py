@@ -166,10 +166,10 @@ def _summary(entry: Entry) -> dict[str, Any]:
         "classes": len(entry.manifest.classes),
         "input_shape": list(entry.manifest.pixels.shape),
         "provider": entry.provider,
-        "device": entry.placement.device,
-        "instances": len(entry.sessions),
+        "device": entry.device,
+        "instances": entry.instances,
         "policy": Policy(**asdict(policy)),
-        "variant": entry.variant.name,
+        "variant": entry.variant,
         "norm": "adaptive" if entry.adaptive else None,
         "metrics": entry.manifest.metrics,
     }

@@ -1,9 +1,10 @@
 """A version in the words of the Open Inference Protocol and of Triton: metadata, configuration, statistics."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from service.batching import BatchStatistics
-from service.engine import Catalog, ReadyVersion
+from service.engine import BrokenVersion, Catalog, Entry, Unloaded, VersionFacts, trouble
 from service.protocol.messages import LOGITS, datatype
 from service.telemetry import Figures, Total
 
@@ -11,12 +12,12 @@ PLATFORM = "onnxruntime_onnx"
 _NOTHING = Total()
 
 
-def metadata(entry: ReadyVersion, catalog: Catalog) -> dict[str, Any]:
+def metadata(facts: VersionFacts, catalog: Catalog) -> dict[str, Any]:
     """Inputs and outputs, with -1 for the number of images; `versions` are those that may be asked."""
-    manifest = entry.manifest
-    ready = [str(other.version) for other in catalog.versions(entry.name) if isinstance(other, ReadyVersion)]
+    manifest = facts.manifest
+    ready = [str(other.version) for other in catalog.versions(facts.name) if isinstance(other, VersionFacts)]
     return {
-        "name": entry.name,
+        "name": facts.name,
         "versions": ready,
         "platform": PLATFORM,
         "inputs": [{"name": manifest.input, "datatype": datatype(manifest), "shape": [-1, *manifest.pixels.shape]}],
@@ -24,12 +25,11 @@ def metadata(entry: ReadyVersion, catalog: Catalog) -> dict[str, Any]:
     }
 
 
-def config(entry: ReadyVersion) -> dict[str, Any]:
+def config(facts: VersionFacts) -> dict[str, Any]:
     """The fields of Triton's model configuration that say something here."""
-    manifest, policy, placement = entry.manifest, entry.policy, entry.placement
-    on_cpu = placement.device == "cpu"
+    manifest, policy = facts.manifest, facts.policy
     return {
-        "name": entry.name,
+        "name": facts.name,
         "platform": PLATFORM,
         "backend": "onnxruntime",
         "max_batch_size": policy.max_size,
@@ -51,14 +51,26 @@ def config(entry: ReadyVersion) -> dict[str, Any]:
         },
         "instance_group": [
             {
-                "name": entry.name,
-                "kind": "KIND_CPU" if on_cpu else "KIND_GPU",
-                "count": len(entry.sessions),
-                "gpus": [] if on_cpu else [placement.ordinal],
+                "name": facts.name,
+                "kind": "KIND_GPU" if facts.gpus else "KIND_CPU",
+                "count": facts.instances // max(1, len(facts.gpus)),
+                "gpus": list(facts.gpus),
             }
         ],
         "default_model_filename": manifest.variant().file,
     }
+
+
+def index(found: Iterable[Entry | Unloaded], only_ready: bool = False) -> list[dict[str, str]]:
+    """Every version, as the model repository extension lists it."""
+    return [_listed(one) for one in found if isinstance(one, VersionFacts) or not only_ready]
+
+
+def _listed(one: Entry | Unloaded) -> dict[str, str]:
+    if isinstance(one, Unloaded):
+        return {"name": one.name, "version": "", "state": "UNAVAILABLE", "reason": "not loaded"}
+    state = "UNAVAILABLE" if isinstance(one, BrokenVersion) else "READY"
+    return {"name": one.name, "version": str(one.version), "state": state, "reason": trouble(one)}
 
 
 def statistics(name: str, version: int, figures: Figures, counts: BatchStatistics) -> dict[str, Any]:

@@ -4,13 +4,14 @@ Knows exchanges and counts; no route.
 """
 
 from service.telemetry import logs
-from service.telemetry.exchange import Exchange, Work, begin, current
+from service.telemetry.exchange import Answered, Exchange, begin, current, remember
 from service.telemetry.metrics import LABELS, Metrics, VersionMetrics
 from service.telemetry.spans import Spans
 from service.telemetry.totals import Figures, Tally, Total
 
 __all__ = [
     "LABELS",
+    "Answered",
     "Exchange",
     "Figures",
     "Metrics",
@@ -18,8 +19,8 @@ __all__ = [
     "Tally",
     "Total",
     "VersionMetrics",
-    "Work",
     "begin",
     "current",
     "logs",
+    "remember",
 ]

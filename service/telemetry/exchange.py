@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")  # nothing that could break a header or a log line
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
@@ -13,8 +13,14 @@ _NO_TRACE, _NO_SPAN = b"0" * 32, b"0" * 16
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What the engine did for an answered request. Times in seconds; batch_size counts images, others' included."""
+class Answered:
+    """An answered request: who answered, in what company, and where its time went, in seconds.
+
+    batch_size: images of the model call, others' included. decode_s: from admission until its images were decoded and
+    prepared. queue_s: waiting for the call. inference_s: the call. output_s: writing the answer. total_s: from the
+    request's head to the answer as written. ended, ended_ns: when the logits were there, by time.monotonic() and by
+    the wall clock.
+    """
 
     model: str
     version: int
@@ -23,7 +29,15 @@ class Work:
     decode_s: float
     queue_s: float
     inference_s: float
-    ended_ns: int = field(default_factory=time.time_ns)  # when the answer was there, by the wall clock
+    output_s: float = 0.0
+    total_s: float = 0.0
+    ended: float = field(default_factory=time.monotonic)
+    ended_ns: int = field(default_factory=time.time_ns)
+
+    def written(self, started: float) -> "Answered":
+        """Now that the answer is written, to a request that began at `started`."""
+        now = time.monotonic()
+        return replace(self, output_s=now - self.ended, total_s=now - started)
 
 
 @dataclass(slots=True)
@@ -35,7 +49,7 @@ class Exchange:
     span_id: str | None = None
     started: float = field(default_factory=time.monotonic)
     status: int = 0  # until the answer begins
-    work: Work | None = None
+    answered: Answered | None = None
 
     def seconds(self) -> float:
         """Since the request's head."""
@@ -44,10 +58,10 @@ class Exchange:
     def server_timing(self) -> bytes:
         """The value of the header Server-Timing: durations in milliseconds, and the size of the batch."""
         total = b"total;dur=%.3f" % (self.seconds() * 1000)
-        work = self.work
-        if work is None:
+        found = self.answered
+        if found is None:
             return total
-        parts = (work.decode_s * 1000, work.queue_s * 1000, work.inference_s * 1000, work.batch_size)
+        parts = (found.decode_s * 1000, found.queue_s * 1000, found.inference_s * 1000, found.batch_size)
         return b'decode;dur=%.3f, queue;dur=%.3f, inference;dur=%.3f, batch;desc="%d", ' % parts + total
 
 
@@ -57,6 +71,12 @@ _CURRENT: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 def current() -> Exchange | None:
     """The exchange that this task works for, if it works for one."""
     return _CURRENT.get()
+
+
+def remember(answered: Answered) -> None:
+    """Tell the exchange that this task works for, if it works for one, what was done for it."""
+    if exchange := current():
+        exchange.answered = answered
 
 
 def begin(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:

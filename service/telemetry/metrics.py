@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.registry import Collector
 
+from service.telemetry.exchange import Answered
+
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 LABELS = ("model", "version")
@@ -28,11 +30,11 @@ class VersionMetrics:
         self.batch_size.observe(images)
         self.inference.observe(seconds)
 
-    def observe_request(self, decode_s: float, queue_s: float, total_s: float) -> None:
+    def observe_request(self, answered: Answered) -> None:
         """Note one request that was answered."""
-        self.decode.observe(decode_s)
-        self.queue.observe(queue_s)
-        self.total.observe(total_s)
+        self.decode.observe(answered.decode_s)
+        self.queue.observe(answered.queue_s)
+        self.total.observe(answered.total_s)
 
 
 class Metrics:

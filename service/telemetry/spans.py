@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from harmonic import __version__
 from service.errors import StartError
-from service.telemetry.exchange import Exchange, Work
+from service.telemetry.exchange import Answered, Exchange
 
 if TYPE_CHECKING:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -77,8 +77,8 @@ class Spans:
             span.set_attribute("harmonic.request_id", exchange.request_id)
             if exchange.status >= 500:
                 span.set_status(StatusCode.ERROR)
-            if exchange.work is not None:
-                self._describe(span, exchange.work)
+            if exchange.answered is not None:
+                self._describe(span, exchange.answered)
         span.end()
 
     def close(self) -> None:
@@ -88,17 +88,18 @@ class Spans:
         self._provider.shutdown()
         hurry.cancel()
 
-    def _describe(self, span: "Span", work: Work) -> None:
+    def _describe(self, span: "Span", answered: Answered) -> None:
         """The model's name and company as attributes, the phases as children, laid back from the moment they ended."""
         from opentelemetry.trace import set_span_in_context
 
-        span.set_attribute("harmonic.model", work.model)
-        span.set_attribute("harmonic.version", work.version)
-        span.set_attribute("harmonic.data.images", work.images)
-        span.set_attribute("harmonic.batch_size", work.batch_size)
+        span.set_attribute("harmonic.model", answered.model)
+        span.set_attribute("harmonic.version", answered.version)
+        span.set_attribute("harmonic.data.images", answered.images)
+        span.set_attribute("harmonic.batch_size", answered.batch_size)
         within = set_span_in_context(span)
-        end = work.ended_ns
-        for name, seconds in (("inference", work.inference_s), ("queue", work.queue_s), ("decode", work.decode_s)):
+        end = answered.ended_ns
+        phases = {"inference": answered.inference_s, "queue": answered.queue_s, "decode": answered.decode_s}
+        for name, seconds in phases.items():
             start = end - round(seconds * _NANO)
             self._tracer.start_span(name, within, start_time=start).end(end)
             end = start

@@ -7,6 +7,8 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 
+from service.telemetry.exchange import Answered
+
 
 @dataclass(frozen=True, slots=True)
 class Total:
@@ -49,19 +51,17 @@ class Tally:
         self._batches: dict[int, Total] = {}
         self._lock = threading.Lock()
 
-    def succeeded(
-        self, images: int, decode_s: float, queue_s: float, inference_s: float, output_s: float, total_s: float
-    ) -> None:
+    def succeeded(self, answered: Answered) -> None:
         """Note a request that was answered."""
         old = self._figures
         self._figures = replace(
             old,
-            success=old.success.plus(total_s),
-            queue=old.queue.plus(queue_s),
-            compute_input=old.compute_input.plus(decode_s),
-            compute_infer=old.compute_infer.plus(inference_s),
-            compute_output=old.compute_output.plus(output_s),
-            images=old.images + images,
+            success=old.success.plus(answered.total_s),
+            queue=old.queue.plus(answered.queue_s),
+            compute_input=old.compute_input.plus(answered.decode_s),
+            compute_infer=old.compute_infer.plus(answered.inference_s),
+            compute_output=old.compute_output.plus(answered.output_s),
+            images=old.images + answered.images,
             last_ms=_now_ms(),
         )
 

@@ -9,7 +9,7 @@ import pytest
 from export.manifest import read_manifest
 from export.runtime import ort
 from service.batching import BatchPolicy
-from service.engine.catalog import ReadyVersion, load_version
+from service.engine.loading import Loaded, load_version
 from service.errors import StartError
 from service.runtime import Placement, Running, Session, place
 from service.runtime.providers import CUDA, GpuOptions
@@ -26,9 +26,9 @@ def cuda() -> None:
     ort.preload_dlls()
 
 
-def served(root: Path, running: Running, placement: Placement) -> ReadyVersion:
+def served(root: Path, running: Running, placement: Placement) -> Loaded:
     entry = load_version(root, "pets", 1, placement, BatchPolicy(max_size=16), 1, running)
-    assert isinstance(entry, ReadyVersion), entry
+    assert isinstance(entry, Loaded), entry
     return entry
 
 
@@ -40,10 +40,15 @@ def served(root: Path, running: Running, placement: Placement) -> ReadyVersion:
 @pytest.mark.parametrize("count", [1, 3, 16])
 def test_cuda_gives_the_cpus_answers(native_repository: Path, stem: str, gpu: GpuOptions, count: int) -> None:
     entry = served(native_repository, Running(stem), replace(GPU, gpu=gpu))
-    assert entry.provider == CUDA
+    assert entry.facts.provider == CUDA
     expected = served(native_repository, Running("folded"), CPU).sessions[0].run(IMAGES[:count])
+    tolerance = entry.facts.manifest.variant(entry.facts.variant).tolerance
     for _ in range(3):  # with graphs: the recording, and what it replays
-        np.testing.assert_allclose(entry.sessions[0].run(IMAGES[:count]), expected, atol=entry.variant.tolerance)
+        np.testing.assert_allclose(
+            entry.sessions[0].run(IMAGES[:count]),
+            expected,
+            atol=tolerance,
+        )
 
 
 def test_a_following_norm_moves_on_cuda_as_on_the_cpu(native_repository: Path) -> None:

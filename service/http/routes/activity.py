@@ -59,7 +59,7 @@ def router(engine: Engine, metrics: Metrics) -> APIRouter:
                     images=counts.images,
                     rejected=counts.rejected,
                     expired=counts.expired,
-                    cancelled=counts.departed,
+                    cancelled=counts.cancelled,
                     latency=_latency(latencies.get((model, str(version)), [])),
                 )
                 for (model, version), counts in engine.statistics().items()

@@ -4,26 +4,24 @@ Errors are `{"error": "message"}`; `service.http.errors` sees to it by the path.
 """
 
 import asyncio
-import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from service.config import Limits
-from service.engine import Caller, Engine, Outcome, ReadyVersion, Visit, caller_of
-from service.errors import BodyTooLarge, RequestError, ServiceError
+from service.engine import Caller, Logits, VersionFacts, Visit
+from service.errors import BodyTooLarge, RequestError
+from service.http.answering import Answering, Written
 from service.http.bodies import read_body
-from service.http.buffers import Buffers, Share
+from service.http.buffers import Share
 from service.http.content_coding import check_coding, inflate
-from service.http.departure import Departed, unless_departed
-from service.http.errors import service_error
-from service.http.marks import marks
 from service.http.protocol_paths import BASES, ERRORS, asked_version
 from service.protocol import InferenceRequest, Wanted, memory_of_json, read_request, write_response
-from service.telemetry import Metrics
+from service.telemetry import Answered
 
 HEAD_LENGTH = "Inference-Header-Content-Length"
 _INLINE_BYTES = 64 * 1024  # more JSON than this is read in a thread, so that the loop never computes
@@ -48,17 +46,19 @@ _BODY: dict[str, Any] = {
 }
 
 
-def install(app: FastAPI, engine: Engine, limits: Limits, buffers: Buffers, metrics: Metrics) -> None:
+def install(app: FastAPI, answering: Answering, limits: Limits) -> None:
     """Add the inference route: the newest ready version answers, or the one that the path names."""
 
-    one_parse = asyncio.Lock()  # several would keep the interpreter from everybody else for as long as all of them take
+    # Several would keep the interpreter from everybody else for as long as all of them take.
+    one_parse = asyncio.Lock()
 
     async def infer(request: Request) -> Response:
         """Ask a model: tensors in, logits or classes out, as JSON or binary."""
-        return await _Infer(engine, limits, buffers, metrics, one_parse).answer(request)
+        return await answering.answer(request, partial(_Infer, limits, one_parse))
 
     for base, path in BASES.items():
-        app.add_api_route(  # on the app itself, as classify is
+        # On the app itself, as classify is.
+        app.add_api_route(
             f"{base}/infer",
             infer,
             methods=["POST"],
@@ -70,51 +70,35 @@ def install(app: FastAPI, engine: Engine, limits: Limits, buffers: Buffers, metr
 
 
 class _Infer:
-    """One inference request's way through the service."""
+    """One inference request. one_parse: held while a long one is parsed."""
 
-    def __init__(
-        self, engine: Engine, limits: Limits, buffers: Buffers, metrics: Metrics, one_parse: asyncio.Lock
-    ) -> None:
-        self._engine = engine
-        self._one_parse = one_parse
+    _asked: InferenceRequest
+
+    def __init__(self, limits: Limits, one_parse: asyncio.Lock, request: Request) -> None:
         self._limits = limits
-        self._buffers = buffers
-        self._metrics = metrics
-        self._labels = ("", "")  # only names that exist, or callers could invent any number
+        self._one_parse = one_parse
+        self.model: str | None = request.path_params["name"]
+        self.version = asked_version(request)
 
-    async def answer(self, request: Request) -> Response:
-        started = time.monotonic()
-        try:
-            response = await self._infer(request, started)
-        except ServiceError as error:
-            response = service_error(request, error)
-        except (ClientDisconnect, Departed):
-            response = Response(status_code=499)  # nobody reads it
-        except Exception:
-            self._metrics.count(*self._labels, 500)
-            raise
-        self._metrics.count(*self._labels, response.status_code)
-        return response
+    async def read(self, request: Request, facts: VersionFacts, share: Share) -> None:
+        self._asked = await self._parse(request, facts, share)
 
-    async def _infer(self, request: Request, started: float) -> Response:
-        with (
-            self._engine.visit(request.path_params["name"], asked_version(request)) as visit,
-            self._buffers.share() as share,
-        ):
-            entry = visit.entry
-            self._labels = (entry.name, str(entry.version))
-            asked = await self._read(request, share, entry)
-            outcome = await unless_departed(request, _submit(visit, asked, caller_of(request.scope), share))
-            write = partial(write_response, asked, entry.name, entry.version, entry.manifest, outcome.logits)
-            inline = outcome.logits.size <= _INLINE_LOGITS or asked.wanted == Wanted(True)
-            body, head_bytes = write() if inline else await asyncio.to_thread(write)
-            visit.note(outcome, time.monotonic() - started)
+    def submit(self, visit: Visit, caller: Caller, share: Share) -> Awaitable[tuple[Logits, Answered]]:
+        asked = self._asked
+        if isinstance(asked.images, list):
+            return visit.submit(asked.images, asked.priority, asked.timeout_s, caller, share)
+        return visit.submit_rows(asked.images, asked.priority, asked.timeout_s, caller)
+
+    def is_short(self, logits: Logits) -> bool:
+        return logits.size <= _INLINE_LOGITS or self._asked.wanted == Wanted(True)
+
+    def write(self, facts: VersionFacts, logits: Logits, _: Callable[[], Answered]) -> Written:
+        body, head_bytes = write_response(self._asked, facts.name, facts.version, facts.manifest, logits)
         if head_bytes is None:
-            return Response(body, headers=marks(entry), media_type="application/json")
-        headers = {HEAD_LENGTH: str(head_bytes), **marks(entry)}
-        return Response(body, headers=headers, media_type="application/octet-stream")
+            return Written(body)
+        return Written(body, "application/octet-stream", {HEAD_LENGTH: str(head_bytes)})
 
-    async def _read(self, request: Request, share: Share, entry: ReadyVersion) -> InferenceRequest:
+    async def _parse(self, request: Request, facts: VersionFacts, share: Share) -> InferenceRequest:
         coding = check_coding(request.headers.get("content-encoding", ""))
         head_bytes = _head_bytes(request)
         body = await inflate(await read_body(request, self._limits, share), coding, self._limits, share)
@@ -126,16 +110,10 @@ class _Infer:
         most = self._limits.images
         share.take(len(body))  # the images, or the head, are copied out of it
         if json_bytes <= _INLINE_BYTES:
-            return read_request(body, head_bytes, entry.manifest, most)
+            return read_request(body, head_bytes, facts.manifest, most)
         async with self._one_parse:
             share.take(await asyncio.to_thread(memory_of_json, body[:json_bytes]))
-            return await asyncio.to_thread(read_request, body, head_bytes, entry.manifest, most)
-
-
-async def _submit(visit: Visit, asked: InferenceRequest, caller: Caller, share: Share) -> Outcome:
-    if isinstance(asked.images, list):
-        return await visit.submit(asked.images, asked.priority, asked.timeout_s, caller, share)
-    return await visit.submit_rows(asked.images, asked.priority, asked.timeout_s, caller)
+            return await asyncio.to_thread(read_request, body, head_bytes, facts.manifest, most)
 
 
 def _head_bytes(request: Request) -> int | None:

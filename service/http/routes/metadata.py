@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from harmonic import __version__
-from service.engine import Engine, ReadyVersion
+from service.engine import Engine, VersionFacts
 from service.http.protocol_paths import BASES, ERRORS, asked_version
 from service.protocol import description
 
@@ -58,21 +58,19 @@ def _about_the_server(routes: APIRouter, engine: Engine) -> None:
 def _about_models(routes: APIRouter, engine: Engine) -> None:
     async def metadata(request: Request) -> dict[str, Any]:
         """The inputs and outputs of a model."""
-        entry = _entry(engine, request)
-        return description.metadata(entry, engine.describe())
+        return description.metadata(_facts(engine, request), engine.describe())
 
     async def model_ready(request: Request) -> dict[str, Any]:
         """200 if the model can be asked."""
-        entry = _entry(engine, request)
-        return {"name": entry.name, "ready": True}
+        return {"name": _facts(engine, request).name, "ready": True}
 
     async def config(request: Request) -> dict[str, Any]:
         """The model's configuration in force, in Triton's terms."""
-        return description.config(_entry(engine, request))
+        return description.config(_facts(engine, request))
 
     async def statistics(request: Request) -> dict[str, Any]:
         """Statistics of a model's ready versions, or of one of them."""
-        _entry(engine, request)
+        _facts(engine, request)
         return _statistics(engine, request.path_params["name"], asked_version(request))
 
     for base, path in BASES.items():
@@ -80,7 +78,7 @@ def _about_models(routes: APIRouter, engine: Engine) -> None:
             routes.add_api_route(base + tail, asked, response_model=None, responses=_FOUND, openapi_extra=path)
 
 
-def _entry(engine: Engine, request: Request) -> ReadyVersion:
+def _facts(engine: Engine, request: Request) -> VersionFacts:
     return engine.find(request.path_params["name"], asked_version(request))
 
 

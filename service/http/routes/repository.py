@@ -17,6 +17,7 @@ from service.errors import RequestError
 from service.http.bodies import read_body
 from service.http.buffers import Buffers
 from service.http.protocol_paths import ERRORS, NAME
+from service.protocol import description
 
 _BODY_BYTES = 64 * 1024
 _BODY: dict[str, Any] = {"content": {"application/json": {"schema": {"type": "object"}}}}
@@ -51,8 +52,7 @@ def router(engine: Engine, limits: Limits, buffers: Buffers) -> APIRouter:
     async def index(request: Request) -> Response:
         """Every version of every model: its state, and why it is not ready."""
         only_ready = (await asked(request, _IndexRequest)).ready
-        listed = await engine.index()
-        return JSONResponse([entry for entry in listed if entry["state"] == "READY" or not only_ready])
+        return JSONResponse(description.index(await engine.index(), only_ready))
 
     async def load(request: Request) -> Response:
         """Load a model of the repository, or what is new of it. Only where model control is explicit."""

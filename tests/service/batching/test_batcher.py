@@ -228,7 +228,7 @@ def test_a_caller_who_leaves_frees_its_seat_and_disturbs_nobody():
             assert (await staying).rows.item() == 4
             await first
             assert model.calls == [[0], [2]]
-            assert batcher.statistics().departed == 1
+            assert batcher.statistics().cancelled == 1
 
     asyncio.run(story())
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from service.batching.batcher import Batcher
-from service.batching.health import CallLimits, Health
+from service.batching.health import CallLimits, InstanceHealth
 from service.batching.policy import BatchPolicy
 from service.batching.ticket import Answer, Rows
 from service.errors import DeadlineExceeded, DeviceLost, Draining, ModelFailed, NotReady
@@ -82,7 +82,7 @@ async def ask(batcher: Batcher, *values: float, deadline_s: float | None = None)
         return await ticket.answer()
 
 
-async def until(batcher: Batcher, holds: Callable[[Health], bool]) -> Health:
+async def until(batcher: Batcher, holds: Callable[[InstanceHealth], bool]) -> InstanceHealth:
     """Return the health as soon as it is so; the story's time limit ends the wait."""
     while not holds(health := batcher.health()):
         await asyncio.sleep(0)
@@ -130,14 +130,14 @@ def test_an_instance_that_fails_in_a_row_is_not_sound_until_it_answers_its_sampl
         model = Faulty(always(RuntimeError("no")))
         async with running(model) as batcher:
             await fail(batcher, 2)
-            assert batcher.health() == Health(1, 1)
+            assert batcher.health() == InstanceHealth(1, 1)
             await fail(batcher, 1)
             health = await until(batcher, lambda health: not health.sound)
             assert health.alive
             assert "RuntimeError" in health.trouble
             assert batcher.statistics().unsound_instances == 1
             model.fault = None
-            await until(batcher, lambda health: health == Health(1, 1))
+            await until(batcher, lambda health: health == InstanceHealth(1, 1))
             assert (await ask(batcher, 4)).rows.item() == 8
 
     told(story)
@@ -149,7 +149,7 @@ def test_images_that_no_model_can_bear_do_not_take_it_out_of_service():
         async with running(model) as batcher:
             await fail(batcher, 10)
             assert (await ask(batcher, 4)).rows.item() == 8
-            assert batcher.health() == Health(1, 1)
+            assert batcher.health() == InstanceHealth(1, 1)
             assert model.calls.count([0]) == 3  # after every third failure it answered its sample
 
     told(story)
@@ -179,7 +179,7 @@ def test_a_call_that_hangs_is_seen_and_a_late_return_is_too():
             assert "has not returned within 0.02 s" in health.trouble
             assert not (await until(batcher, lambda health: not health.alive)).sound
             hang.over.set()
-            await until(batcher, lambda health: health == Health(1, 1))
+            await until(batcher, lambda health: health == InstanceHealth(1, 1))
             assert (await ask(batcher, 1)).rows.item() == 2
 
     told(story)
@@ -254,7 +254,7 @@ def test_an_observer_that_raises_disturbs_nobody(caplog):
         async with running(Faulty(), observe=observe) as batcher:
             for number in range(5):
                 assert (await ask(batcher, number)).rows.item() == 2 * number
-            assert batcher.health() == Health(1, 1)
+            assert batcher.health() == InstanceHealth(1, 1)
 
     told(story)
     assert all("observed" in record.getMessage() for record in traces(caplog))

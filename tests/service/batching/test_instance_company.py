@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.batching.batcher import Batcher
-from service.batching.health import Health
+from service.batching.health import InstanceHealth
 from service.batching.ticket import Answer, Rows
 from service.errors import ModelFailed
 from tests.service.batching.test_instance import Hang, Run, ask, fail, running, told, until
@@ -101,6 +101,6 @@ def test_memory_that_is_not_there_for_a_batch_is_there_for_each_ticket_alone():
                 with ticket:
                     assert (await ticket.answer()).rows.item() == 2
             assert batcher.statistics().failed_calls == 1
-            assert batcher.health() == Health(1, 1)
+            assert batcher.health() == InstanceHealth(1, 1)
 
     told(story)

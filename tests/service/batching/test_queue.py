@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.batching.queue import Line
+from service.batching.queue import TicketQueue
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ def guests(levels: list[int]) -> list[Guest]:
     return [Guest(level, float(number)) for number, level in enumerate(levels)]
 
 
-def emptied(line: Line[Guest]) -> list[Guest]:
+def emptied(line: TicketQueue[Guest]) -> list[Guest]:
     served = []
     while line:
         served.append(line.first())
@@ -27,7 +27,7 @@ def emptied(line: Line[Guest]) -> list[Guest]:
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 4)))
 def test_the_more_urgent_go_first_and_equals_in_the_order_they_came(levels):
-    line: Line[Guest] = Line(4)
+    line: TicketQueue[Guest] = TicketQueue(4)
     for guest in guests(levels):
         line.append(guest)
     assert emptied(line) == sorted(guests(levels), key=lambda guest: (guest.level, guest.submitted))
@@ -36,7 +36,7 @@ def test_the_more_urgent_go_first_and_equals_in_the_order_they_came(levels):
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 3), min_size=1), st.data())
 def test_whoever_leaves_changes_nothing_for_the_others(levels, data):
-    line: Line[Guest] = Line(3)
+    line: TicketQueue[Guest] = TicketQueue(3)
     everybody = guests(levels)
     for guest in everybody:
         line.append(guest)

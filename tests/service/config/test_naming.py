@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from service.config.reading import read_settings
-from service.engine import Engine
+from service.engine import LocalEngine
 from service.errors import NotReady, StartError
 from service.telemetry import Metrics
 
@@ -16,7 +16,9 @@ def started(root, **settings) -> tuple[str | None, str]:
     """The default model of a service that was started, and what it says to a request for it."""
 
     async def story() -> tuple[str | None, str]:
-        engine = Engine(read_settings({"repository": root, "device": "cpu", **settings}), Metrics(CollectorRegistry()))
+        engine = LocalEngine(
+            read_settings({"repository": root, "device": "cpu", **settings}), Metrics(CollectorRegistry())
+        )
         await engine.start()
         try:
             engine.find(None, None)
@@ -66,7 +68,7 @@ def test_a_name_that_is_no_model_stops_the_start_or_is_told_where_it_may_come(re
 
 
 async def only_start(root, **settings) -> None:
-    engine = Engine(read_settings({"repository": root, "device": "cpu", **settings}), Metrics(CollectorRegistry()))
+    engine = LocalEngine(read_settings({"repository": root, "device": "cpu", **settings}), Metrics(CollectorRegistry()))
     await engine.start()
     await engine.stop()
 

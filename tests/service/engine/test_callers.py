@@ -45,5 +45,5 @@ def test_those_further_in_know_whose_request_it_is(priority):
         seen.append(caller_of(scope))
 
     scope = {"type": "http", "path": "/v1/classify", "headers": [(b"authorization", f"Bearer {secret}".encode())]}
-    asyncio.run(Access(app, keyring)(scope, None, None))
+    asyncio.run(Access(app, keyring, lambda _: None)(scope, None, None))
     assert seen == [Caller("dashboard", priority)]

@@ -6,7 +6,8 @@ import pytest
 from export.manifest import Variant
 from export.repository import model_names
 from service.config import Settings
-from service.engine.catalog import BrokenVersion, Catalog, ReadyVersion, assemble
+from service.engine.catalog import BrokenVersion, Catalog, gather
+from service.engine.loading import Loaded, Trial, facts_of
 from service.engine.survey import Stock
 from service.errors import ModelNotFound, NotReady, StartError
 from service.runtime import Placement, place
@@ -15,8 +16,12 @@ CPU = Placement("cpu", 1)
 
 
 def loaded(root, **options) -> Catalog:
+    return gather(map(facts_of, trials(root, **options)), None)
+
+
+def trials(root, **options) -> list[Trial]:
     stock = Stock(Settings(repository=root, **options), CPU)
-    return assemble([item.entry for name in model_names(root) for item in stock.survey(name, {}).values()], None)
+    return [item.trial for name in model_names(root) for item in stock.survey(name, {}).values()]
 
 
 def reason(root) -> str:
@@ -27,12 +32,14 @@ def reason(root) -> str:
 
 def test_a_sound_version_is_ready_and_gives_its_answers(publish, tmp_path):
     publish()
-    (entry,) = loaded(tmp_path / "models").ready
-    assert isinstance(entry, ReadyVersion)
-    assert (entry.name, entry.version, entry.provider) == ("colours", 1, "CPUExecutionProvider")
+    (trial,) = trials(tmp_path / "models")
+    assert isinstance(trial, Loaded)
+    facts = trial.facts
+    assert (facts.name, facts.version, facts.provider) == ("colours", 1, "CPUExecutionProvider")
+    assert (facts.device, facts.gpus, facts.instances) == ("cpu", (), 1)
     blue = np.zeros((1, 8, 8, 3), np.uint8)
     blue[..., 2] = 255
-    assert entry.sessions[0].run(blue).argmax() == 2
+    assert trial.sessions[0].run(blue).argmax() == 2
 
 
 def test_golden_answers_beyond_the_tolerance_break_a_version(publish, tmp_path):
@@ -96,8 +103,9 @@ def test_one_broken_version_does_not_take_the_others_along(publish, tmp_path):
 
 def test_every_instance_has_a_session_of_its_own(publish, tmp_path):
     publish()
-    (entry,) = loaded(tmp_path / "models", instances=3).ready
-    assert len(set(map(id, entry.sessions))) == 3
+    (trial,) = trials(tmp_path / "models", instances=3)
+    assert isinstance(trial, Loaded)
+    assert len(set(map(id, trial.sessions))) == trial.facts.instances == 3
 
 
 def test_cuda_that_is_not_there_is_refused_and_auto_takes_the_cpu(publish, tmp_path):

@@ -15,7 +15,8 @@ from export.manifest import Manifest, read_manifest
 from harmonic.layers import BandNormConv2d
 from harmonic.pixels import PixelSpec
 from service.batching import BatchPolicy
-from service.engine.catalog import BrokenVersion, ReadyVersion, load_version
+from service.engine.catalog import BrokenVersion
+from service.engine.loading import Loaded, Trial, load_version
 from service.runtime.choice import Running, choose
 from service.runtime.open import open_session
 from service.runtime.session import Placement, Session, SessionError
@@ -29,13 +30,13 @@ def root(native_repository: Path) -> Path:
     return native_repository
 
 
-def loaded(root: Path, running: Running | None = None) -> ReadyVersion | BrokenVersion:
+def loaded(root: Path, running: Running | None = None) -> Trial:
     return load_version(root, "pets", 1, CPU, BatchPolicy(max_size=8), 1, running or Running())
 
 
-def ready(root: Path, running: Running | None = None) -> ReadyVersion:
+def ready(root: Path, running: Running | None = None) -> Loaded:
     entry = loaded(root, running)
-    assert isinstance(entry, ReadyVersion), entry
+    assert isinstance(entry, Loaded), entry
     return entry
 
 
@@ -57,8 +58,8 @@ def test_both_forms_give_the_same_answers(root: Path, count: int) -> None:
 
 
 def test_what_the_manifest_asks_for_runs_unless_the_setting_says_otherwise(root: Path) -> None:
-    assert ready(root).variant.name == "native"
-    assert ready(root, Running("folded")).variant.name == "default"
+    assert ready(root).facts.variant == "native"
+    assert ready(root, Running("folded")).facts.variant == "default"
 
 
 def test_a_model_without_a_native_stem_says_so_when_it_is_asked_for(publish, tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_images_that_nobody_may_write_to_are_answered(root: Path) -> None:
 
 def test_a_norm_adapts_only_if_the_operator_gives_it_a_window(root: Path) -> None:
     frozen, adaptive = ready(root), ready(root, Running(adapt_images=16))
-    assert (frozen.adaptive, adaptive.adaptive) == (False, True)
+    assert (frozen.facts.adaptive, adaptive.facts.adaptive) == (False, True)
     dark = images(16) // 8
     before = adaptive.sessions[0].run(images(1))
     for entry in (frozen, adaptive):

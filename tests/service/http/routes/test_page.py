@@ -37,7 +37,7 @@ def test_a_file_of_the_page_comes_with_a_strict_policy(repository, path):
 
 
 def test_every_file_of_the_page_is_served_and_no_other():
-    files = {file.name for file in resources.files("service").joinpath("page").iterdir()}
+    files = {file.name for file in resources.files("service").joinpath("http", "page").iterdir()}
     assert files == {path.rpartition("/")[2] or "index.html" for path in PATHS}
 
 

@@ -1,6 +1,6 @@
-"""The routes' only door: submit, describe, control, statistics.
+"""The engine of this process: the models of one repository, their batchers and the threads that decode for them.
 
-Whatever stands behind it, batchers in this process now, takes encoded images and gives logits. Knows nothing of HTTP.
+Stands behind the door (`door.Engine`), whose promises it keeps.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from export.repository import model_names, version_dir, versions
 from service.batching import BatchStatistics
 from service.config import Settings
 from service.decoding import Pool, Preparation
-from service.engine.catalog import Catalog, ReadyVersion
+from service.engine.catalog import Catalog, Entry, Unloaded, VersionFacts
 from service.engine.collector import State, StateCollector
 from service.engine.control import Control
 from service.engine.documents import read_document
 from service.engine.survey import Stock
-from service.engine.visit import Visit
+from service.engine.visit import LocalVisit
 from service.errors import Draining, ModelNotFound, NotReady
 from service.runtime import Placement, check_installation, place, usable_cpus
 from service.telemetry import Figures, Metrics
@@ -29,7 +29,7 @@ from service.telemetry import Figures, Metrics
 log = logging.getLogger(__name__)
 
 
-class Engine:
+class LocalEngine:
     """The models of one repository, in this process."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
@@ -88,12 +88,12 @@ class Engine:
         """Every version there is, ready or broken."""
         return self._control.catalog if self._control else Catalog((), (), self._settings.default_model)
 
-    def find(self, model: str | None, version: int | None) -> ReadyVersion:
+    def find(self, model: str | None, version: int | None) -> VersionFacts:
         """The version that a request would be answered with. Raises what `visit` raises, but Overloaded."""
         return self._open_control().catalog.find(model, version)
 
-    async def index(self) -> list[dict[str, str]]:
-        """Every version, as the model repository extension lists it. Raises NotReady."""
+    async def index(self) -> list[Entry | Unloaded]:
+        """Every version, and the models that could be loaded and are not. Raises NotReady."""
         return await self._open_control().index()
 
     async def load_model(self, name: str) -> None:
@@ -126,7 +126,7 @@ class Engine:
         return {key: one.tally.figures() for key, one in served.items()}
 
     @contextmanager
-    def visit(self, model: str | None, version: int | None) -> Iterator[Visit]:
+    def visit(self, model: str | None, version: int | None) -> Iterator[LocalVisit]:
         """Let a request in, before its body is read, or say at once why not.
 
         Raises Draining, NotReady, ModelNotFound, Overloaded.
@@ -134,7 +134,7 @@ class Engine:
         control = self._open_control()
         entry = control.catalog.find(model, version)
         served = control.served[entry.name, entry.version]
-        visit = Visit(served, self._preparation, self._settings.images_per_request)
+        visit = LocalVisit(served, self._preparation, self._settings.images_per_request)
         started = time.monotonic()
         self._visits += 1
         self._idle.clear()

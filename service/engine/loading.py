@@ -1,0 +1,168 @@
+"""From the repository to loaded versions: one serves only after its sums, its graph and its golden answers held.
+
+A version that does not hold is kept with its reason, and the others serve.
+"""
+
+import logging
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.errors import ExportError
+from export.manifest import Manifest, Variant, check_files, read_manifest
+from export.repository import version_dir
+from service.batching import BatchPolicy
+from service.engine.catalog import BrokenVersion, VersionFacts, trouble
+from service.engine.reasons import within
+from service.errors import DeviceLost, ServiceError, StartError
+from service.runtime import AS_EXPORTED, Placement, Running, Session, SessionError, adapts, choose, open_session, suits
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A version that was loaded and tried, with what runs it; stays inside this room.
+
+    sessions: one per instance. sample: one golden image, (1, height, width, channels).
+    """
+
+    facts: VersionFacts
+    sessions: tuple[Session, ...]
+    sample: NDArray[Any] = field(compare=False, repr=False)
+
+    def remarked(self, remark: str) -> "Loaded":
+        """The same, with a remark in place of the one it had."""
+        return replace(self, facts=replace(self.facts, remark=remark))
+
+
+Trial = Loaded | BrokenVersion  # what became of loading a version
+
+
+def facts_of(trial: Trial) -> VersionFacts | BrokenVersion:
+    """What others may know of it."""
+    return trial.facts if isinstance(trial, Loaded) else trial
+
+
+def trouble_of(trial: Trial) -> str:
+    """What is wrong with it, or around it; empty for nothing."""
+    return trouble(facts_of(trial))
+
+
+def load_version(
+    root: Path,
+    name: str,
+    version: int,
+    placement: Placement,
+    policy: BatchPolicy,
+    instances: int = 1,
+    running: Running = AS_EXPORTED,
+) -> Trial:
+    """Load and try one version: sums, graph, goldens, warm-up. instances: on each device."""
+    folder = version_dir(root, name, version)
+    try:
+        manifest = read_manifest(folder)
+        check_files(folder, manifest)
+        variant = choose(manifest, running)
+        if not suits(variant, placement):
+            raise SessionError(
+                f"{folder}: made for {', '.join(variant.devices)}, and this service runs on {placement.device}"
+            )
+        policy = _bounded(policy, manifest.max_batch)
+        sessions = tuple(
+            open_session(folder, manifest, variant, device, policy.max_size, running)
+            for device in placement.each()
+            for _ in range(instances)
+        )
+        for session in sessions:
+            session.warm_up((1, policy.max_size), manifest)
+            sample = replay(folder, manifest, variant, session)
+            session.follow_traffic()
+    except StartError:
+        raise
+    except DeviceLost as error:
+        return _broken(root, name, version, str(error), fatal=True)
+    except (ExportError, ServiceError) as error:
+        return _broken(root, name, version, str(error))
+    except Exception as error:  # a graph may fail in any way; the other versions must not notice
+        return _broken(root, name, version, f"{type(error).__name__}: {error}")
+    moving = adapts(variant, running)
+    facts = VersionFacts(
+        name,
+        version,
+        manifest,
+        policy,
+        sessions[0].provider,
+        placement.device,
+        () if placement.device == "cpu" else tuple(one.ordinal for one in placement.each()),
+        len(sessions),
+        variant.name,
+        moving,
+    )
+    _tell(facts, running)
+    return Loaded(facts, sessions, sample)
+
+
+def replay(folder: Path, manifest: Manifest, variant: Variant, session: Session) -> NDArray[Any]:
+    """Hold a session against the golden answers, alone and in company. Raises SessionError beyond the tolerance.
+
+    Returns the first of the golden images, (1, height, width, channels).
+    """
+    images, wanted = _goldens(folder / variant.goldens, manifest)
+    size = min(len(images), manifest.max_batch, 32)
+    for step in {1, size}:
+        count = 1 if step == 1 else len(images)
+        found = np.concatenate([session.run(images[start : start + step]) for start in range(0, count, step)])
+        error = float(np.abs(found - wanted[:count]).max())
+        if not error <= variant.tolerance:  # so that NaN is refused too
+            raise SessionError(
+                f"{folder}: its golden answers differ by {error:.3g} in batches of {step}; its manifest allows "
+                f"{variant.tolerance:g}. Export the version again on this kind of device."
+            )
+    return images[:1].copy()
+
+
+def _goldens(path: Path, manifest: Manifest) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    with np.load(path, allow_pickle=False) as archive:
+        missing = {"images", "logits"} - set(archive.files)
+        if missing:
+            raise SessionError(f"{path}: has no {sorted(missing)}. Export the version again.")
+        images, logits = archive["images"], archive["logits"]
+    shape = (len(images), *manifest.pixels.shape)
+    if (
+        images.dtype != manifest.pixels.dtype
+        or not len(images)
+        or images.shape != shape
+        or logits.shape != (len(images), len(manifest.classes))
+    ):
+        raise SessionError(
+            f"{path}: images {images.dtype} {images.shape} and logits {logits.shape} do not fit the manifest"
+        )
+    return images, logits
+
+
+def _bounded(policy: BatchPolicy, largest: int) -> BatchPolicy:
+    return replace(policy, max_size=min(policy.max_size, largest))
+
+
+def _tell(facts: VersionFacts, running: Running) -> None:
+    log.info(
+        "%s version %d is ready on %s (%s), in batches of up to %d",
+        facts.name,
+        facts.version,
+        facts.provider,
+        facts.variant,
+        facts.policy.max_size,
+    )
+    if facts.adaptive:
+        log.warning(
+            "%s version %d: its norm follows the last %d images", facts.name, facts.version, running.adapt_images
+        )
+
+
+def _broken(root: Path, name: str, version: int, reason: str, fatal: bool = False) -> BrokenVersion:
+    log.error("%s version %d is left out: %s", name, version, reason)
+    return BrokenVersion(name, version, within(root, reason), fatal)

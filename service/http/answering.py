@@ -1,0 +1,151 @@
+"""A request's way to a model and back, the same for every protocol: let in, read, run, written, counted.
+
+A protocol brings an `Asked`; where a caller closes the connection, the work for it ends.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from service.engine import Caller, Engine, Logits, VersionFacts, Visit, caller_of
+from service.errors import ServiceError
+from service.http.buffers import Buffers, Share
+from service.http.errors import service_error
+from service.telemetry import Answered, Metrics
+
+NORM = "Harmonic-Norm"
+T = TypeVar("T")
+
+
+class Cancelled(Exception):  # noqa: N818 - not an error of the service
+    """The caller closed the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An answer as bytes."""
+
+    body: bytes
+    media_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Asked(Protocol):
+    """One request in the words of its protocol."""
+
+    @property
+    def model(self) -> str | None:
+        """Which model; None for the default."""
+        ...
+
+    @property
+    def version(self) -> int | None:
+        """Which of its versions; None for the newest that is ready."""
+        ...
+
+    async def read(self, request: Request, facts: VersionFacts, share: Share) -> None:
+        """Read the body, counting its bytes in the share. Raises RequestError and its kind."""
+        ...
+
+    def submit(self, visit: Visit, caller: Caller, share: Share) -> Awaitable[tuple[Logits, Answered]]:
+        """Put what was read to the model."""
+        ...
+
+    def is_short(self, logits: Logits) -> bool:
+        """True where the answer is written so quickly that no thread is needed for it."""
+        ...
+
+    def write(self, facts: VersionFacts, logits: Logits, answered: Callable[[], Answered]) -> Written:
+        """The answer; `answered` gives the times as they are when it is called."""
+        ...
+
+
+@dataclass(slots=True)
+class _Labels:
+    """What the metrics call a request: only names that exist, or callers could invent any number."""
+
+    model: str = ""
+    version: str = ""
+
+
+class Answering:
+    """Answers requests of every protocol."""
+
+    def __init__(self, engine: Engine, buffers: Buffers, metrics: Metrics) -> None:
+        self._engine = engine
+        self._buffers = buffers
+        self._metrics = metrics
+
+    async def answer(self, request: Request, kind: Callable[[Request], Asked]) -> Response:
+        """The answer, or the error in its place; counted either way."""
+        labels = _Labels()
+        try:
+            response = await self._answer(request, kind, labels)
+        except ServiceError as error:
+            response = service_error(request, error)
+        except (ClientDisconnect, Cancelled):
+            response = Response(status_code=499)  # nobody reads it
+        except Exception:
+            self._metrics.count(labels.model, labels.version, 500)
+            raise
+        self._metrics.count(labels.model, labels.version, response.status_code)
+        return response
+
+    async def _answer(self, request: Request, kind: Callable[[Request], Asked], labels: _Labels) -> Response:
+        started = time.monotonic()
+        asked = kind(request)
+        with self._engine.visit(asked.model, asked.version) as visit, self._buffers.share() as share:
+            facts = visit.facts
+            labels.model, labels.version = facts.name, str(facts.version)
+            await asked.read(request, facts, share)
+            logits, times = await unless_cancelled(request, asked.submit(visit, caller_of(request.scope), share))
+            write = partial(asked.write, facts, logits, partial(times.written, started))
+            written = write() if asked.is_short(logits) else await asyncio.to_thread(write)
+            visit.note(times.written(started))
+        headers = {**written.headers, NORM: "adaptive"} if facts.adaptive else written.headers
+        return Response(written.body, headers=headers, media_type=written.media_type)
+
+
+async def unless_cancelled(request: Request, work: Awaitable[T]) -> T:
+    """What the work gives, or Cancelled as soon as the caller is gone; the work is cancelled then.
+
+    Only for a request whose body was read to its end.
+    """
+    task = asyncio.current_task()
+    watch = asyncio.ensure_future(_gone(request))
+
+    def interrupt(_: "asyncio.Task[None]") -> None:
+        if task is not None:
+            task.cancel()
+
+    watch.add_done_callback(interrupt)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not watch.done() or task is None or task.uncancel():
+            raise  # somebody else cancels: the server, as it stops
+        raise Cancelled from None
+    finally:
+        watch.remove_done_callback(interrupt)
+        watch.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def version_in(request: Request, refusal: type[ServiceError]) -> int | None:
+    """The version in the path; None if it names none. Raises `refusal` for what is no number."""
+    text = request.path_params.get("version")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
+        raise refusal(f"{text[:40]!r} is no version; versions are whole numbers from 1")
+    return int(text)
