@@ -1,5 +1,7 @@
-"""New folders: nothing that is there is overwritten, and what is written lies on the disk before others are told. Files
-that are renewed: whole, as they were or as they shall be."""
+"""Files and folders are written whole: a folder never replaces one that is there, a file is the old one or the new one.
+
+What is written is on the disk before it has its name.
+"""
 
 import errno
 import os

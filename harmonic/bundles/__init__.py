@@ -1,4 +1,4 @@
-"""Trained classifiers on disk, and how networks from elsewhere become one.
+"""Bundles and checkpoints are read here: trained classifiers on disk, and how networks from elsewhere become one.
 
 A bundle is weights with everything needed to use them. Knows the zoo and conversion; no training, no ONNX.
 """

@@ -1,4 +1,4 @@
-"""Many callers, one model call: the queue, its tickets, and the instances that empty it.
+"""Requests are admitted and batched here: seats, the queue, and the instances that empty it. Many callers, one call.
 
 Knows numpy arrays; no HTTP, no images, no ONNX.
 """

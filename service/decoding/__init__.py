@@ -1,4 +1,4 @@
-"""Encoded images become a ticket's rows, under limits, in threads of their own.
+"""Images are decoded here: encoded images become a ticket's rows, under limits, in threads of their own.
 
 Knows Pillow and tickets; no HTTP, no ONNX.
 """

@@ -1,4 +1,4 @@
-"""Requests in, answers out: routes, bodies, keys, connections, headers, the page.
+"""Requests come in and are answered here: routes, bodies, keys, connections, headers, the page.
 
 The only room that knows a web framework.
 """

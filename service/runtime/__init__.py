@@ -1,4 +1,4 @@
-"""Where and how a version's graph runs: devices, ONNX Runtime sessions, CUDA graphs, the native stem.
+"""A version's graph runs here: devices, ONNX Runtime sessions, CUDA graphs, the native stem.
 
 Knows manifests and arrays; no HTTP, no queue. Only `native` and `adaptive_norm` load torch.
 """

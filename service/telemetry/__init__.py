@@ -1,4 +1,4 @@
-"""What the service tells of itself: log lines, metrics, spans, and the totals of every version.
+"""What the service reports about itself: log lines, metrics, spans, and the totals of every version.
 
 Knows exchanges and counts; no route.
 """
