@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from harmonic import data
 from harmonic.bundles import Classifier, bundle
 from harmonic.data import Images, prepare_all
+from harmonic.graph import parameters
 from harmonic.layers import Matrices
 from harmonic.pixels import Resampler, low_pass, with_own_size
 from harmonic.training import assigned_sizes, at_size, recipe, train
@@ -48,7 +49,7 @@ def main() -> None:
         loaded = bundle.load(folder)
         classifier = Classifier(loaded.model, MNIST).eval()
         figures = {
-            "parameters": sum(p.numel() for p in loaded.model.parameters()),
+            "parameters": parameters(loaded.model),
             "accuracy": accuracy(classifier, pixels, test),
             "consistency": consistency(classifier, pixels[: asked.consistency_images], test),
         }

@@ -11,6 +11,7 @@ import torch
 
 from harmonic import data, zoo
 from harmonic.bundles import bundle
+from harmonic.graph import parameters
 from harmonic.training import recipe, train
 
 Variants = Mapping[str, tuple[str, dict[str, Any]]]  # name in the table -> architecture and its arguments
@@ -47,7 +48,7 @@ def table(variants: Variants, measured: Mapping[str, Mapping[int, float]], class
     for name, figures in measured.items():
         architecture, arguments = variants[name]
         with torch.device("meta"):
-            parameters = sum(p.numel() for p in zoo.create(architecture, classes, **arguments).parameters())
+            size = parameters(zoo.create(architecture, classes, **arguments))
         cells = " | ".join(f"{figures[s]:.2%}" for s in seeds)
-        lines.append(f"| {name} | {parameters:,} | {cells} | {median(figures.values()):.2%} |")
+        lines.append(f"| {name} | {size:,} | {cells} | {median(figures.values()):.2%} |")
     return "\n".join(lines)

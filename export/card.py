@@ -1,16 +1,16 @@
 """A model card for a bundle that brings none: what the model is, what it was measured on, what nobody checked."""
 
 from harmonic.bundles import Bundle
+from harmonic.graph import parameters
 
 
 def model_card(name: str, bundle: Bundle) -> str:
     """Markdown from the bundle's own facts."""
     card = bundle.card
-    parameters = sum(parameter.numel() for parameter in bundle.model.parameters())
     lines = [
         f"# {name}",
         "",
-        f"`{card.architecture}` with {parameters:,} parameters, for {len(card.classes)} classes: "
+        f"`{card.architecture}` with {parameters(bundle.model):,} parameters, for {len(card.classes)} classes: "
         f"{', '.join(card.classes[:20])}{', ...' if len(card.classes) > 20 else '.'}",
         "",
         f"Input: {card.pixels.height} x {card.pixels.width} {card.pixels.mode}, fitted by {card.pixels.fit}.",

@@ -13,16 +13,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from export.errors import FoldError
-from harmonic.conversion import copied, put
+from harmonic.conversion import as_plain, put
 from harmonic.errors import SpectrumError
-
-
-@runtime_checkable
-class SpectralLayer(Protocol):
-    """A layer with an exact plain form."""
-
-    def as_conv2d(self) -> nn.Conv2d:
-        """The equivalent convolution in evaluation, as a new module."""
 
 
 @runtime_checkable
@@ -36,31 +28,16 @@ class Exportable(Protocol):
 def fold(model: nn.Module) -> nn.Module:
     """Return a new network in evaluation mode without spectral layers and without norms that a convolution can take up.
 
-    A layer that offers `as_conv2d()` is replaced by what it returns; a network that offers `for_export()` by that.
+    A spectral layer is replaced by what its `as_conv2d()` returns; a network that offers `for_export()` by that.
     Raises FoldError for a spectral layer without a plain form (a norm without running statistics).
     """
     try:
-        folded = copied(model).eval()
+        folded = as_plain(model.for_export() if isinstance(model, Exportable) else model)
     except SpectrumError as error:
         raise FoldError(str(error)) from error
-    if isinstance(folded, Exportable):
-        folded = folded.for_export().eval()
-    _replace_spectral_layers(folded)
     for conv_name, norm_name in _conv_norm_pairs(folded):
         _absorb(folded, conv_name, norm_name)
     return folded
-
-
-def _replace_spectral_layers(model: nn.Module) -> None:
-    for name, layer in list(model.named_modules()):
-        if not isinstance(layer, SpectralLayer):
-            continue
-        if not name:
-            raise FoldError(f"{type(layer).__name__} is a layer, not a network: call its as_conv2d().")
-        try:
-            put(model, model.get_submodule(name), layer.as_conv2d())
-        except SpectrumError as error:
-            raise FoldError(f"layer {name}: {error}") from error
 
 
 def _conv_norm_pairs(model: nn.Module) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Num
 from numpy import ndarray
 from PIL import Image
-from torch import nn
 
 from export import triton
 from export.card import model_card
@@ -34,6 +33,7 @@ from export.variants import StemOrder, write_variants
 from export.verify import reference_logits, synthetic_images
 from harmonic.bundles import Bundle
 from harmonic.conversion import spectrum
+from harmonic.graph import parameters
 from harmonic.pixels import PixelSpec, prepare, upright_rgb
 
 CARD, SPECTRUM = "MODEL_CARD.md", "spectrum.json"
@@ -117,7 +117,7 @@ def _write_manifest(folder: Path, order: Order, variants: tuple[Variant, ...], p
         name=order.name,
         architecture=card.architecture,
         arguments=card.arguments,
-        parameters=_parameters(order.bundle.model),
+        parameters=parameters(order.bundle.model),
         classes=card.classes,
         pixels=card.pixels,
         input=INPUT,
@@ -136,7 +136,3 @@ def _write_manifest(folder: Path, order: Order, variants: tuple[Variant, ...], p
     )
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
     return manifest
-
-
-def _parameters(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,5 +1,5 @@
 """Where conversion was: `harmonic.conversion` has it now. Kept for programs that import from here."""
 
-from harmonic.conversion.convert import Conversion, convert, harmonise
+from harmonic.conversion.convert import Conversion, as_plain, convert, harmonise
 
-__all__ = ["Conversion", "convert", "harmonise"]
+__all__ = ["Conversion", "as_plain", "convert", "harmonise"]

@@ -23,6 +23,7 @@ from harmonic.compression.knapsack import Option, cheapest_within
 from harmonic.conversion import LayerPlan, Level, apply, harmonic_layers, plan_from_json, refusal, spatial_layers
 from harmonic.data import prepare_all, read, stratified_split
 from harmonic.errors import CompressionError
+from harmonic.graph import parameters as count
 from harmonic.layers import BandNormConv2d, SpectralConv2d
 from harmonic.pixels import PixelSpec
 
@@ -104,7 +105,7 @@ def losses(network: nn.Module, bench: Bench, watch: Watch = iter) -> list[Loss]:
         truncated = with_levels(network, {name: level})
         layer = harmonic_layers(truncated)[name]
         divergence = bench.answers(truncated).divergence(reference)
-        found.append(Loss(name, level, len(layer.frequencies), _count(layer), divergence))
+        found.append(Loss(name, level, len(layer.frequencies), count(layer), divergence))
     return found
 
 
@@ -121,8 +122,8 @@ def levels_for(network: nn.Module, measured: Sequence[Loss], parameters: int) ->
     Raises CompressionError, with the least possible number, for a budget that no levels meet.
     """
     layers = harmonic_layers(network)
-    fixed = _count(network) - sum(map(_count, layers.values()))
-    options = {name: [(layer.level, Option(_count(layer), 0.0))] for name, layer in layers.items()}
+    fixed = count(network) - sum(map(count, layers.values()))
+    options = {name: [(layer.level, Option(count(layer), 0.0))] for name, layer in layers.items()}
     for loss in measured:
         options[loss.layer].append((loss.level, Option(loss.parameters, loss.divergence)))
     chosen = cheapest_within({name: [o for _, o in each] for name, each in options.items()}, parameters - fixed)
@@ -142,8 +143,8 @@ def levels_for_accuracy(
     if before is None:
         raise CompressionError("a budget in accuracy needs labelled images: class folders.")
     best = {name: layer.level for name, layer in harmonic_layers(network).items()}
-    high = _count(network)
-    low = high - sum(_count(layer) for layer in harmonic_layers(network).values())
+    high = count(network)
+    low = high - sum(count(layer) for layer in harmonic_layers(network).values())
     for _ in range(steps):
         middle = (low + high) // 2
         try:
@@ -222,8 +223,8 @@ def calibration(data: Sequence[Path], card: Card, count: int, seed: int) -> Benc
 def compress_bundle(given: Bundle, bench: Bench, budget: Budget, watch: Watch = iter) -> tuple[Bundle, Outcome]:
     """Choose levels for a budget and carry them out; CompressionError, before anything is measured, if none meet it."""
     network = whole(given.model)
-    allowed = round(budget.value * _count(network))
-    least = _count(with_levels(network, dict.fromkeys(harmonic_layers(network), 1)))
+    allowed = round(budget.value * count(network))
+    least = count(with_levels(network, dict.fromkeys(harmonic_layers(network), 1)))
     if budget.kind == "params" and allowed < least:
         raise _impossible(allowed, least)
     measured = losses(network, bench, watch)
@@ -240,7 +241,7 @@ def compress_bundle(given: Bundle, bench: Bench, budget: Budget, watch: Watch = 
         levels,
         {n: (len(layer.frequencies), math.prod(layer.kernel_size)) for n, layer in harmonic_layers(small).items()},
         {name: predicted.get((name, level or 0), 0.0) for name, level in levels.items()},
-        (_count(network), _count(small)),
+        (count(network), count(small)),
         (before.accuracy(), after.accuracy()),
         after.divergence(before),
         after.agreement(before),
@@ -281,7 +282,3 @@ def _divergence(reference: Tensor, other: Tensor) -> Tensor:
 def _full(layer: SpectralConv2d) -> int:
     """The level that keeps all of the layer's frequencies."""
     return max(u + v for u, v in layer.frequencies) + 1
-
-
-def _count(layer: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in layer.parameters())

@@ -18,8 +18,16 @@ from torch import Tensor, nn
 from harmonic.conversion.plans import LayerPlan, Level, Levels, Select, choose, is_same_padded, refusal, skipped
 from harmonic.conversion.projection import band_normed_from, energy_kept, harmonic_from, normalise_bands, relevelled
 from harmonic.errors import SpectrumError
-from harmonic.graph import ImageSize
-from harmonic.layers import BandNormConv2d, Bank, HarmonicConv2d, SamePadding2d, SpectralConv2d
+from harmonic.graph import ImageSize, parameters
+from harmonic.layers import (
+    BandNormConv2d,
+    Bank,
+    HarmonicConv2d,
+    SamePadding2d,
+    SpectralConv2d,
+    is_spectral,
+    whole_layers,
+)
 
 Images = Float[Tensor, "n c h w"]
 
@@ -158,13 +166,32 @@ def put(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
 
 
 def as_plain(model: nn.Module) -> nn.Module:
-    """The inverse: a new network in evaluation mode with a plain convolution, of the same answers, for every harmonic
-    layer."""
+    """The inverse: a new network in evaluation mode with a plain convolution, of the same answers, for every spectral
+    layer.
+
+    Raises SpectrumError, naming the layer, for one without a plain form (a norm without running statistics), and for
+    one that offers a plain form but is not registered.
+    """
     plain = copied(model).eval()
-    for layer in list(plain.modules()):
-        if isinstance(layer, SpectralConv2d):
+    for name, layer in list(whole_layers(plain)):
+        if not is_spectral(layer):
+            _must_offer_nothing(name, layer)
+            continue
+        if not name:
+            raise SpectrumError(f"{type(layer).__name__} is a layer, not a network: call its as_conv2d().")
+        try:
             put(plain, layer, layer.as_conv2d())
+        except SpectrumError as error:
+            raise SpectrumError(f"layer {name}: {error}") from error
     return plain
+
+
+def _must_offer_nothing(name: str, layer: nn.Module) -> None:
+    kind = type(layer).__name__
+    if hasattr(layer, "as_conv2d"):
+        raise SpectrumError(
+            f"layer {name}, a {kind}, has as_conv2d() and is not registered: put @spectral_layer() above class {kind}."
+        )
 
 
 def _layer(model: nn.Module, name: str) -> nn.Conv2d | SpectralConv2d:
@@ -247,8 +274,8 @@ def _report(before: nn.Module, after: nn.Module, plans: Mapping[str, LayerPlan])
             len(new.frequencies),
             rows * columns,
             _energy(old, new),
-            _count(old),
-            _count(new),
+            parameters(old),
+            parameters(new),
         )
 
 
@@ -263,7 +290,3 @@ def _energy(old: nn.Conv2d | SpectralConv2d, new: SpectralConv2d) -> float:
     if isinstance(old, BandNormConv2d):  # Its bands are weighed by a norm, so its kernel changes with the statistics.
         kernel = copy.deepcopy(old).eval().as_conv2d().weight
     return energy_kept(kernel.detach().cpu(), new.bank.cpu())
-
-
-def _count(layer: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in layer.parameters())

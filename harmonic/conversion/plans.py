@@ -9,7 +9,7 @@ from torch import nn
 
 from harmonic.errors import SpectrumError
 from harmonic.graph import ImageSize, is_spatial, root, stages, trace
-from harmonic.layers import BandNormConv2d, Bank, SpectralConv2d, checked_level, waves
+from harmonic.layers import BandNormConv2d, Bank, SpectralConv2d, checked_level, waves, whole_layers
 
 Level = int | None
 Levels = Level | Sequence[Level] | Mapping[str, Level]
@@ -103,7 +103,7 @@ def spatial_layers(model: nn.Module) -> dict[str, nn.Conv2d | SpectralConv2d]:
     """Every spatial convolution by its first name, plain or harmonic."""
     return {
         name: layer
-        for name, layer in model.named_modules()
+        for name, layer in whole_layers(model)
         if isinstance(layer, nn.Conv2d | SpectralConv2d) and is_spatial(layer)
     }
 

@@ -15,7 +15,7 @@ from harmonic.conversion.plans import refusal
 from harmonic.conversion.projection import harmonic_from
 from harmonic.errors import SpectrumError
 from harmonic.graph import is_spatial
-from harmonic.layers import HammingConv2d, SpectralConv2d
+from harmonic.layers import WithSpectrum, has_spectrum, is_spectral, whole_layers
 from harmonic.shown import plain
 
 Layer = dict[str, Any]
@@ -28,8 +28,8 @@ def spectrum(model: nn.Module) -> list[Layer]:
     along rows), and two shares for each frequency, which sum to 1: `weight` of the mean absolute coefficient, `energy`
     of the squared norm of the kernels. Layers that compute something else than a convolution are left out.
     """
-    harmonic = {name: _harmonic(layer) for name, layer in model.named_modules()}
-    return [_entry(name, layer) for name, layer in harmonic.items() if layer is not None]
+    found = ((name, _harmonic(layer)) for name, layer in whole_layers(model))
+    return [_entry(name, layer) for name, layer in found if layer is not None]
 
 
 def spectrum_table(layers: Sequence[Layer]) -> Table:
@@ -55,9 +55,9 @@ def spectrum_table(layers: Sequence[Layer]) -> Table:
     return table
 
 
-def _entry(name: str, layer: SpectralConv2d) -> Layer:
+def _entry(name: str, layer: WithSpectrum) -> Layer:
     weight = layer.coefficients().detach().double().cpu().abs().mean(dim=(0, 1))
-    kernel = copy.deepcopy(layer).eval().as_conv2d().weight.detach().double().cpu()
+    kernel = layer.as_conv2d().weight.detach().double().cpu()
     bank = layer.bank.double().cpu().flatten(1)
     responses = (kernel.flatten(2) @ bank.T) / bank.norm(dim=1)
     energy = responses.square().sum(dim=(0, 1))
@@ -77,11 +77,12 @@ def _shares(values: torch.Tensor) -> list[float]:
     return [float(value) / total if total else 0.0 for value in values]
 
 
-def _harmonic(layer: nn.Module) -> SpectralConv2d | None:
-    """The harmonic form of a spatial convolution; None for any other layer."""
-    if isinstance(layer, SpectralConv2d):
-        return layer
-    if isinstance(layer, HammingConv2d):
+def _harmonic(layer: nn.Module) -> WithSpectrum | None:
+    """A layer that has a spectrum, or the harmonic form of a spatial convolution; None for any other layer."""
+    if is_spectral(layer):
+        layer = copy.deepcopy(layer).eval()  # what it computes in evaluation, whatever the mode of the network
+        if has_spectrum(layer):
+            return layer
         layer = layer.as_conv2d()
     if not isinstance(layer, nn.Conv2d) or not is_spatial(layer) or refusal(layer) is not None:
         return None

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from harmonic.errors import SpectrumError
-from harmonic.layers import HammingConv2d, SpectralConv2d
+from harmonic.layers import is_convolution, whole_layers
 
 ImageSize = tuple[int, int, int]  # channels, rows, columns
 
@@ -40,7 +40,7 @@ class Call:
 
 def is_spatial(layer: nn.Module) -> bool:
     """Whether a layer is a convolution with a kernel larger than 1 x 1."""
-    return isinstance(layer, nn.Conv2d | SpectralConv2d) and max(layer.kernel_size) > 1
+    return is_convolution(layer) and max(layer.kernel_size) > 1
 
 
 def trace(model: nn.Module, size: ImageSize) -> list[Call]:
@@ -67,8 +67,8 @@ def macs(model: nn.Module, size: ImageSize) -> int:
 
 
 def parameters(model: nn.Module) -> int:
-    """Trainable parameters."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    """How many numbers a network, or a layer, has to learn, shared ones counted once."""
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def stages(calls: list[Call]) -> list[list[str]]:
@@ -90,8 +90,8 @@ def _run(model: nn.Module, size: ImageSize, device: str) -> list[Call]:
     own = dict(model.named_modules())
     twin = copy.deepcopy(model).to(device).eval()
     calls: list[Call] = []
-    for name, layer in twin.named_modules():
-        if isinstance(layer, nn.Conv2d | SpectralConv2d | HammingConv2d | nn.Linear):
+    for name, layer in whole_layers(twin):
+        if isinstance(layer, nn.Linear) or is_convolution(layer):
             layer.register_forward_hook(_recorder(name, own[name], calls))
     first = next((p for p in twin.parameters() if p.is_floating_point()), torch.empty(0))
     with torch.no_grad():
@@ -103,7 +103,7 @@ def _recorder(name: str, own: nn.Module, calls: list[Call]) -> Callable[[nn.Modu
     def record(layer: nn.Module, _: Any, output: Tensor) -> None:
         if isinstance(layer, nn.Linear):
             calls.append(Call(name, own, 1, 1, output.numel() * layer.in_features))
-        elif isinstance(layer, nn.Conv2d | SpectralConv2d | HammingConv2d):
+        elif is_convolution(layer):
             taps = layer.kernel_size[0] * layer.kernel_size[1] * layer.in_channels // layer.groups
             calls.append(Call(name, own, output.shape[-2], output.shape[-1], output.numel() * taps))
 

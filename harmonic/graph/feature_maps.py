@@ -12,9 +12,8 @@ from torch.nn import functional as F
 
 from harmonic.errors import FeatureError
 from harmonic.graph.steps import Step
-from harmonic.layers import HammingConv2d, SamePadding2d, SpectralConv2d
+from harmonic.layers import SamePadding2d, is_convolution
 
-_CONVOLUTIONS = (nn.Conv2d, SpectralConv2d, HammingConv2d)
 _DROPOUTS = (nn.Dropout, nn.Dropout2d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 _PADDINGS = (nn.ConstantPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d, nn.CircularPad2d, SamePadding2d)
 _SAYING_NOTHING_NEW = {F.pad, F.dropout, F.dropout2d, F.alpha_dropout, F.feature_alpha_dropout}
@@ -92,7 +91,7 @@ def _without_head(passed: list[Step], steps: list[Step]) -> list[Step]:
 
 
 def _is_convolution(step: Step) -> bool:
-    return isinstance(step.operation, _CONVOLUTIONS) or step.operation is F.conv2d
+    return is_convolution(step.operation) or step.operation is F.conv2d
 
 
 def _says_nothing_new(step: Step) -> bool:

@@ -17,7 +17,7 @@ from torchvision.models.feature_extraction import create_feature_extractor, get_
 
 from harmonic.errors import FeatureError
 from harmonic.graph.calls import ImageSize
-from harmonic.layers import SpectralConv2d
+from harmonic.layers import spectral_kinds
 
 _GROWTH = 192  # pixels by which the second image is larger; every stride that divides it is found exactly
 _NETWORK, _END = "network", "end"
@@ -65,7 +65,7 @@ def tracer_arguments(model: nn.Module) -> dict[str, Any]:
     simple = {type(module) for module in inner if not any(True for _ in module.children())}
     simple -= {nn.Module, nn.Sequential, nn.ModuleList}
     simple = {kind for kind in simple if not any(isinstance(holder, kind) for holder in holders)}
-    return {"leaf_modules": [SpectralConv2d, *simple, *modules], "autowrap_functions": functions}
+    return {"leaf_modules": [*spectral_kinds(), *simple, *modules], "autowrap_functions": functions}
 
 
 def flow(model: nn.Module, size: ImageSize) -> list[Step]:

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from harmonic.errors import SpectrumError
 from harmonic.layers.banks import Size, filter_size
 from harmonic.layers.constants import WithConstants
+from harmonic.layers.protocol import spectral_layer
 
 Pair = int | tuple[int, int]
 
@@ -34,6 +35,7 @@ def hamming_window(size: Size, power: float = 0.5) -> Float[Tensor, "rows column
     return torch.from_numpy(np.outer(_hamming(rows), _hamming(columns)) ** power).float()
 
 
+@spectral_layer(in_channels=4, out_channels=6, kernel_size=5, padding=2)
 class HammingConv2d(WithConstants):
     """A convolution whose kernels are multiplied by a Hamming window: y = conv(x, weight * window) + bias.
 

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from harmonic.errors import SpectrumError
 from harmonic.layers.banks import Bank, Norm, Size, filter_bank, filter_size, frequencies
 from harmonic.layers.constants import WithConstants
+from harmonic.layers.protocol import spectral_layer
 
 Init = Literal["fan_out", "fan_in", "preserving"]
 Pair = int | tuple[int, int]
@@ -169,6 +170,7 @@ class SpectralConv2d(WithConstants):
         return ", ".join(parts)
 
 
+@spectral_layer(in_channels=4, out_channels=6, kernel_size=3, padding=1)
 class HarmonicConv2d(SpectralConv2d):
     """A convolution whose kernels are learned combinations of fixed filters.
 
@@ -194,6 +196,7 @@ class HarmonicConv2d(SpectralConv2d):
             return self.kernel(), self.bias
 
 
+@spectral_layer(in_channels=4, out_channels=6, kernel_size=3, padding=1)
 class BandNormConv2d(SpectralConv2d):
     """A harmonic convolution that normalises every band response: depth-wise bank, BatchNorm without affine, 1x1.
 
