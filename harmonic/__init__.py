@@ -16,23 +16,31 @@ _HOMES = {
     "Backbone": "harmonic.graph.backbone",
     "BandNormConv2d": "harmonic.layers",
     "Bundle": "harmonic.bundles.bundle",
+    "HammingConv2d": "harmonic.layers",
     "HarmonicConv2d": "harmonic.layers",
     "PixelSpec": "harmonic.pixels",
     "create": "harmonic.zoo",
-    "dct_bank": "harmonic.basis",
+    "dct_bank": "harmonic.layers",
     "features_only": "harmonic.graph.backbone",
+    "harmonise": "harmonic.conversion",
+    "import_reference": "harmonic.bundles",
+    "load": "harmonic.bundles.bundle",
 }
 
 __all__ = [
     "Backbone",
     "BandNormConv2d",
     "Bundle",
+    "HammingConv2d",
     "HarmonicConv2d",
     "PixelSpec",
     "__version__",
     "create",
     "dct_bank",
     "features_only",
+    "harmonise",
+    "import_reference",
+    "load",
 ]
 
 
@@ -40,3 +48,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'harmonic' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,5 +1,6 @@
 """Where conversion was: `harmonic.conversion` has it now. Kept for programs that import from here."""
 
 from harmonic.conversion.convert import Conversion, as_plain, convert, harmonise
+from harmonic.conversion.plans import Choice
 
-__all__ = ["Conversion", "as_plain", "convert", "harmonise"]
+__all__ = ["Choice", "Conversion", "as_plain", "convert", "harmonise"]

@@ -13,7 +13,7 @@ from harmonic.bundles import bundle
 from harmonic.bundles.bundle import Bundle, Card, library_versions
 from harmonic.bundles.checkpoints import has_head, import_reference, read_state
 from harmonic.bundles.classifier import Classifier
-from harmonic.conversion import Conversion, convert, plan_from_json, spatial_layers
+from harmonic.conversion import EVERYTHING, Choice, Conversion, convert, plan_from_json, spatial_layers
 from harmonic.data import named_classes, prepare_all, read, read_classes, stratified_split
 from harmonic.errors import BundleError, ZooError
 from harmonic.layers import SpectralConv2d
@@ -84,11 +84,11 @@ def _class_names(architecture: str, classes: str | None, count: int) -> tuple[st
     return known or read_classes(classes, count)
 
 
-def converted(start: Bundle, *, data: Sequence[Path] = (), **choices: Any) -> tuple[Bundle, Conversion]:
-    """A harmonic bundle with its report. data: for an inner norm's statistics; choices: as `selection.choose`."""
+def converted(start: Bundle, choice: Choice = EVERYTHING, *, data: Sequence[Path] = ()) -> tuple[Bundle, Conversion]:
+    """A harmonic bundle with its report. data: for an inner norm's statistics. The image's size is the bundle's own."""
     spec = start.card.pixels
     images = _normalised(data, start) if data else []
-    conversion = convert(start.model, images=images, size=(spec.channels, spec.height, spec.width), **choices)
+    conversion = convert(start.model, replace(choice, size=(spec.channels, spec.height, spec.width)), images=images)
     spectrum = dict(start.card.arguments.get("spectrum") or {})
     native = {name for name, layer in spatial_layers(start.model).items() if isinstance(layer, SpectralConv2d)}
     for layer in conversion.layers:

@@ -53,19 +53,22 @@ def convert(
     """Make a network harmonic: exactly with the full band, the least-squares fit with fewer frequencies."""
     must_be_free(out)
     from harmonic.bundles import adopt
-    from harmonic.commands.values import parse_arguments, parse_levels
-    from harmonic.conversion import conversion_figures, conversion_table
+    from harmonic.commands.values import parse_arguments, parse_levels, parse_select
+    from harmonic.conversion import Choice, conversion_figures, conversion_table
+    from harmonic.layers import checked_bank
     from harmonic.shown import for_people, show
 
     with for_people(aside=json):
         start = adopt.open_network(network, weights, classes, parse_arguments(argument or []))
         made, report = adopt.converted(
             start,
-            levels=parse_levels(levels),
-            root_level=root_level,
-            select=select if select in ("all", "root") else select.split(","),
-            norm_root=norm_root,
-            bank=bank,
+            Choice(
+                levels=parse_levels(levels),
+                select=parse_select(select),
+                root_level=root_level,
+                norm_root=norm_root,
+                bank=checked_bank(bank) if bank else None,
+            ),
             data=data or [],
         )
         adopt.save(made, out)

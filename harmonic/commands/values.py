@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import typer
 
@@ -21,6 +21,13 @@ def parse_levels(text: str | None) -> Level | tuple[Level, ...] | dict[str, Leve
         return {name.strip(): _level(value, text) for name, _, value in (part.partition("=") for part in parts)}
     levels = tuple(_level(part, text) for part in parts)
     return levels[0] if len(levels) == 1 else levels
+
+
+def parse_select(text: str) -> Literal["all", "root"] | list[str]:
+    """`all`, `root`, or name patterns with commas between."""
+    if text == "all":
+        return "all"
+    return "root" if text == "root" else text.split(",")
 
 
 def parse_arguments(pairs: list[str]) -> dict[str, Any]:

@@ -4,12 +4,23 @@ Knows layers and graphs; no architecture by name, no file.
 """
 
 from harmonic.conversion.convert import Conversion, apply, as_plain, convert, copied, harmonise, put
-from harmonic.conversion.plans import LayerPlan, Level, harmonic_layers, plan_from_json, refusal, spatial_layers
+from harmonic.conversion.plans import (
+    EVERYTHING,
+    Choice,
+    LayerPlan,
+    Level,
+    harmonic_layers,
+    plan_from_json,
+    refusal,
+    spatial_layers,
+)
 from harmonic.conversion.projection import in_bank
 from harmonic.conversion.spectrum import Layer, must_have, spectrum, spectrum_table
 from harmonic.conversion.table import conversion_figures, conversion_table, layer_column
 
 __all__ = [
+    "EVERYTHING",
+    "Choice",
     "Conversion",
     "Layer",
     "LayerPlan",

@@ -15,7 +15,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from harmonic.conversion.plans import LayerPlan, Level, Levels, Select, choose, is_same_padded, refusal, skipped
+from harmonic.conversion.plans import (
+    EVERYTHING,
+    Choice,
+    LayerPlan,
+    Level,
+    Levels,
+    Select,
+    choose,
+    is_same_padded,
+    refusal,
+    skipped,
+)
 from harmonic.conversion.projection import band_normed_from, energy_kept, harmonic_from, normalise_bands, relevelled
 from harmonic.errors import SpectrumError
 from harmonic.graph import ImageSize, parameters
@@ -75,29 +86,22 @@ def harmonise(
 ) -> nn.Module:
     """A new network whose spatial convolutions are harmonic; the given one is unchanged.
 
-    levels, select, root_level, norm_root, bank, size: as `choose`. images: batches as the network takes them, from
+    levels, select, root_level, norm_root, bank, size: as `Choice`. images: batches as the network takes them, from
     which the root's inner norm takes its statistics (answers in evaluation stay; without any, the norm starts as the
     identity). projected: False gives the layers random weights, for a network still to be trained.
     Raises SpectrumError for choices that fit nothing.
     """
-    return convert(
-        model,
-        levels=levels,
-        select=select,
-        root_level=root_level,
-        norm_root=norm_root,
-        bank=bank,
-        images=images,
-        size=size,
-        projected=projected,
-    ).model
+    choice = Choice(levels=levels, select=select, root_level=root_level, norm_root=norm_root, bank=bank, size=size)
+    return convert(model, choice, images=images, projected=projected).model
 
 
-def convert(model: nn.Module, *, images: Iterable[Images] = (), projected: bool = True, **choices: Any) -> Conversion:
+def convert(
+    model: nn.Module, choice: Choice = EVERYTHING, *, images: Iterable[Images] = (), projected: bool = True
+) -> Conversion:
     """As `harmonise`, with a report of every layer."""
-    plans = choose(model, **choices)
+    plans = choose(model, choice)
     if not plans:
-        reasons = "; ".join(dict.fromkeys(skipped(model, choices.get("bank")).values()))
+        reasons = "; ".join(dict.fromkeys(skipped(model, choice.bank).values()))
         raise SpectrumError(
             f"the network has no spatial convolution that can become harmonic{': ' + reasons if reasons else ''}."
         )
@@ -107,7 +111,7 @@ def convert(model: nn.Module, *, images: Iterable[Images] = (), projected: bool 
     converted = apply(copied(model), plans, projected=projected)
     if batches:
         _measure_norms(converted, [name for name, plan in plans.items() if plan.norm], batches)
-    return Conversion(converted, tuple(_report(model, converted, plans)), skipped(model, choices.get("bank")))
+    return Conversion(converted, tuple(_report(model, converted, plans)), skipped(model, choice.bank))
 
 
 def apply(model: nn.Module, plans: Mapping[str, LayerPlan], *, projected: bool = True) -> nn.Module:

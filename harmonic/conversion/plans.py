@@ -8,7 +8,7 @@ from typing import Any, Literal
 from torch import nn
 
 from harmonic.errors import SpectrumError
-from harmonic.graph import ImageSize, is_spatial, root, stages, trace
+from harmonic.graph import Call, ImageSize, is_spatial, root, stages, trace
 from harmonic.layers import BandNormConv2d, Bank, SpectralConv2d, checked_level, waves, whole_layers
 
 Level = int | None
@@ -53,47 +53,56 @@ def plan_from_json(name: str, value: Any) -> LayerPlan:
     return plan
 
 
-def choose(
-    model: nn.Module,
-    *,
-    levels: Levels = None,
-    select: Select = "all",
-    root_level: Level = None,
-    norm_root: bool = False,
-    bank: Bank | None = None,
-    size: ImageSize = (3, 224, 224),
-) -> dict[str, LayerPlan]:
-    """The plan of every layer that shall become harmonic, by name, in the order of the network's modules.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which layers become harmonic, and at which level; SpectrumError for a choice that contradicts itself.
 
     levels: one for all; one for each stage (spatial layers of one output size, largest first); or by name pattern
     (`fnmatch`, the last that fits wins, others keep their full band). select: "all" spatial convolutions, the "root"
     alone, or name patterns. root_level: the root's level where `levels` names no layers; None is its full band.
     norm_root: give the root an inner norm. bank: the filters, as `LayerPlan`; layers for which there are none are left
     out. size: channels, rows, columns of an image the network runs on.
-    A level at or above a layer's full band means its full band. Raises SpectrumError for choices that fit nothing.
+    A level at or above a layer's full band means its full band.
     """
-    candidates = {name: layer for name, layer in spatial_layers(model).items() if refusal(layer, bank) is None}
-    if isinstance(levels, Mapping) and root_level is not None:
-        raise SpectrumError("root_level goes with one level or with one for each stage; by name, name the root too.")
-    needs_root = select == "root" or norm_root or root_level is not None
-    needs_root = needs_root or not (levels is None or isinstance(levels, Mapping))
-    calls = trace(model, size) if needs_root else []
-    root_name = root(calls).name if needs_root else None
-    chosen = _selected(candidates, select, root_name)
-    wanted: dict[str, Level]
-    if isinstance(levels, Mapping):
-        wanted = _by_pattern(chosen, levels)
-    else:
-        if levels is None or isinstance(levels, int):
-            wanted = dict.fromkeys(chosen, levels)
-        else:
-            wanted = _by_stage(chosen, levels, stages(calls))
-        wanted |= {root_name: root_level} if root_name else {}
+
+    levels: Levels = None
+    select: Select = "all"
+    root_level: Level = None
+    norm_root: bool = False
+    bank: Bank | None = None
+    size: ImageSize = (3, 224, 224)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.levels, Mapping) and self.root_level is not None:
+            raise SpectrumError(
+                "root_level goes with one level or with one for each stage; by name, name the root too."
+            )
+
+    @property
+    def needs_root(self) -> bool:
+        """Whether it says something of the first layer, or of stages, so that the network must run once."""
+        named = self.levels is None or isinstance(self.levels, Mapping)
+        return self.select == "root" or self.norm_root or self.root_level is not None or not named
+
+
+EVERYTHING = Choice()  # every layer, with its full band
+
+
+def choose(model: nn.Module, choice: Choice = EVERYTHING) -> dict[str, LayerPlan]:
+    """The plan of every layer that shall become harmonic, by name, in the order of the network's modules.
+
+    Raises SpectrumError for a choice that fits nothing.
+    """
+    candidates = {name: layer for name, layer in spatial_layers(model).items() if refusal(layer, choice.bank) is None}
+    calls = trace(model, choice.size) if choice.needs_root else []
+    root_name = root(calls).name if choice.needs_root else None
+    chosen = _selected(candidates, choice.select, root_name)
+    levels = _levels(choice, chosen, root_name, calls)
     return {
         name: LayerPlan(
-            _clamped(wanted[name], candidates[name]),
-            norm=_normed(candidates[name], norm_root and name == root_name),
-            bank=bank,
+            _clamped(levels[name], candidates[name]),
+            norm=_normed(candidates[name], choice.norm_root and name == root_name),
+            bank=choice.bank,
         )
         for name in chosen
     }
@@ -167,6 +176,16 @@ def _selected(candidates: Mapping[str, Any], select: Select, root_name: str | No
     for pattern in select:
         _must_fit(pattern, candidates)
     return [name for name in candidates if any(fnmatchcase(name, pattern) for pattern in select)]
+
+
+def _levels(choice: Choice, chosen: list[str], root_name: str | None, calls: list[Call]) -> dict[str, Level]:
+    if isinstance(choice.levels, Mapping):
+        return _by_pattern(chosen, choice.levels)
+    if choice.levels is None or isinstance(choice.levels, int):
+        wanted = dict.fromkeys(chosen, choice.levels)
+    else:
+        wanted = _by_stage(chosen, choice.levels, stages(calls))
+    return wanted | ({root_name: choice.root_level} if root_name else {})
 
 
 def _by_pattern(chosen: list[str], levels: Mapping[str, Level]) -> dict[str, Level]:

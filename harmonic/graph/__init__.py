@@ -3,6 +3,6 @@
 Knows the layers by their protocol; changes no network.
 """
 
-from harmonic.graph.calls import ImageSize, is_spatial, macs, parameters, root, stages, trace
+from harmonic.graph.calls import Call, ImageSize, is_spatial, macs, parameters, root, stages, trace
 
-__all__ = ["ImageSize", "is_spatial", "macs", "parameters", "root", "stages", "trace"]
+__all__ = ["Call", "ImageSize", "is_spatial", "macs", "parameters", "root", "stages", "trace"]

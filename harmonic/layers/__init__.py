@@ -3,7 +3,7 @@
 Knows torch; no whole network, no weights from elsewhere.
 """
 
-from harmonic.layers.banks import Bank, checked_level, dct_bank, waves
+from harmonic.layers.banks import Bank, checked_bank, checked_level, dct_bank, waves
 from harmonic.layers.constants import WithConstants
 from harmonic.layers.fourier import FourierConv2d
 from harmonic.layers.hamming import FactorisedConv2d, HammingConv2d
@@ -37,6 +37,7 @@ __all__ = [
     "SpectralLayer",
     "WithConstants",
     "WithSpectrum",
+    "checked_bank",
     "checked_level",
     "dct_bank",
     "has_spectrum",

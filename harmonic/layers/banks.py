@@ -96,9 +96,15 @@ def checked_level(level: int | None, size: Size) -> int:
 
 def waves(kind: Bank, taps: int) -> NDArray[np.float64]:
     """The one-dimensional waves of a bank: row u changes sign u times. SpectrumError where there are none."""
-    if kind not in _WAVES:
-        raise SpectrumError(f"bank must be one of {', '.join(_WAVES)}, not {kind!r}.")
-    return _WAVES[kind](taps)
+    return _WAVES[checked_bank(kind)](taps)
+
+
+def checked_bank(kind: str) -> Bank:
+    """The bank of that name; SpectrumError if there is none."""
+    for bank in _WAVES:
+        if kind == bank:
+            return bank
+    raise SpectrumError(f"bank must be one of {', '.join(_WAVES)}, not {kind!r}.")
 
 
 def _cosines(taps: int) -> NDArray[np.float64]:
@@ -125,7 +131,7 @@ def _gaussian_derivatives(taps: int) -> NDArray[np.float64]:
     return (orthogonal * np.sign(np.diag(triangle))).T
 
 
-_WAVES: dict[str, Callable[[int], NDArray[np.float64]]] = {
+_WAVES: dict[Bank, Callable[[int], NDArray[np.float64]]] = {
     "dct": _cosines,
     "hadamard": _walsh,
     "gaussian": _gaussian_derivatives,

@@ -20,7 +20,6 @@ COVERED_BY: dict[str, str] = {
     "harmonic.commands.values": "harmonic/commands/test_json.py",
     "harmonic.compression.knapsack": "harmonic/compression/test_compress.py",
     "harmonic.compression.table": "harmonic/commands/test_compression.py",
-    "harmonic.conversion.plans": "harmonic/conversion/test_convert.py",
     "harmonic.conversion.projection": "harmonic/conversion/test_convert.py",
     "harmonic.conversion.table": "harmonic/commands/test_conversion.py",
     "harmonic.convert": "test_architecture.py",

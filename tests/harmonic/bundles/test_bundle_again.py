@@ -71,7 +71,8 @@ OUTSIDE = """
 import sys
 from pathlib import Path
 import torch
-from harmonic import bundle, zoo
+from harmonic import zoo
+from harmonic.bundles import bundle
 from harmonic.layers import HarmonicConv2d
 from harmonic.pixels import PixelSpec
 
