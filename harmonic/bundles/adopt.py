@@ -13,7 +13,7 @@ from harmonic.bundles import bundle
 from harmonic.bundles.bundle import Bundle, Card, library_versions
 from harmonic.bundles.checkpoints import has_head, import_reference, read_state
 from harmonic.bundles.classifier import Classifier
-from harmonic.conversion import EVERYTHING, Choice, Conversion, convert, plan_from_json, spatial_layers
+from harmonic.conversion import EVERYTHING, Conversion, LayerChoice, convert, plan_from_json, spatial_layers
 from harmonic.data import named_classes, prepare_all, read, read_classes, stratified_split
 from harmonic.errors import BundleError, ZooError
 from harmonic.layers import SpectralConv2d
@@ -84,7 +84,9 @@ def _class_names(architecture: str, classes: str | None, count: int) -> tuple[st
     return known or read_classes(classes, count)
 
 
-def converted(start: Bundle, choice: Choice = EVERYTHING, *, data: Sequence[Path] = ()) -> tuple[Bundle, Conversion]:
+def converted(
+    start: Bundle, choice: LayerChoice = EVERYTHING, *, data: Sequence[Path] = ()
+) -> tuple[Bundle, Conversion]:
     """A harmonic bundle with its report. data: for an inner norm's statistics. The image's size is the bundle's own."""
     spec = start.card.pixels
     images = _normalised(data, start) if data else []

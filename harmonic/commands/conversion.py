@@ -54,7 +54,7 @@ def convert(
     must_be_free(out)
     from harmonic.bundles import adopt
     from harmonic.commands.values import parse_arguments, parse_levels, parse_select
-    from harmonic.conversion import Choice, conversion_figures, conversion_table
+    from harmonic.conversion import LayerChoice, conversion_figures, conversion_table
     from harmonic.layers import checked_bank
     from harmonic.shown import for_people, show
 
@@ -62,7 +62,7 @@ def convert(
         start = adopt.open_network(network, weights, classes, parse_arguments(argument or []))
         made, report = adopt.converted(
             start,
-            Choice(
+            LayerChoice(
                 levels=parse_levels(levels),
                 select=parse_select(select),
                 root_level=root_level,

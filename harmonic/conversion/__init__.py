@@ -6,7 +6,7 @@ Knows layers and graphs; no architecture by name, no file.
 from harmonic.conversion.convert import Conversion, apply, as_plain, convert, copied, harmonise, put
 from harmonic.conversion.plans import (
     EVERYTHING,
-    Choice,
+    LayerChoice,
     LayerPlan,
     Level,
     harmonic_layers,
@@ -20,9 +20,9 @@ from harmonic.conversion.table import conversion_figures, conversion_table, laye
 
 __all__ = [
     "EVERYTHING",
-    "Choice",
     "Conversion",
     "Layer",
+    "LayerChoice",
     "LayerPlan",
     "Level",
     "apply",

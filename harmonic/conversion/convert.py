@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from harmonic.conversion.plans import (
     EVERYTHING,
-    Choice,
+    LayerChoice,
     LayerPlan,
     Level,
     Levels,
@@ -86,17 +86,17 @@ def harmonise(
 ) -> nn.Module:
     """A new network whose spatial convolutions are harmonic; the given one is unchanged.
 
-    levels, select, root_level, norm_root, bank, size: as `Choice`. images: batches as the network takes them, from
+    levels, select, root_level, norm_root, bank, size: as `LayerChoice`. images: batches as the network takes them, from
     which the root's inner norm takes its statistics (answers in evaluation stay; without any, the norm starts as the
     identity). projected: False gives the layers random weights, for a network still to be trained.
     Raises SpectrumError for choices that fit nothing.
     """
-    choice = Choice(levels=levels, select=select, root_level=root_level, norm_root=norm_root, bank=bank, size=size)
+    choice = LayerChoice(levels=levels, select=select, root_level=root_level, norm_root=norm_root, bank=bank, size=size)
     return convert(model, choice, images=images, projected=projected).model
 
 
 def convert(
-    model: nn.Module, choice: Choice = EVERYTHING, *, images: Iterable[Images] = (), projected: bool = True
+    model: nn.Module, choice: LayerChoice = EVERYTHING, *, images: Iterable[Images] = (), projected: bool = True
 ) -> Conversion:
     """As `harmonise`, with a report of every layer."""
     plans = choose(model, choice)

@@ -54,7 +54,7 @@ def plan_from_json(name: str, value: Any) -> LayerPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class LayerChoice:
     """Which layers become harmonic, and at which level; SpectrumError for a choice that contradicts itself.
 
     levels: one for all; one for each stage (spatial layers of one output size, largest first); or by name pattern
@@ -85,10 +85,10 @@ class Choice:
         return self.select == "root" or self.norm_root or self.root_level is not None or not named
 
 
-EVERYTHING = Choice()  # every layer, with its full band
+EVERYTHING = LayerChoice()  # every layer, with its full band
 
 
-def choose(model: nn.Module, choice: Choice = EVERYTHING) -> dict[str, LayerPlan]:
+def choose(model: nn.Module, choice: LayerChoice = EVERYTHING) -> dict[str, LayerPlan]:
     """The plan of every layer that shall become harmonic, by name, in the order of the network's modules.
 
     Raises SpectrumError for a choice that fits nothing.
@@ -178,7 +178,7 @@ def _selected(candidates: Mapping[str, Any], select: Select, root_name: str | No
     return [name for name in candidates if any(fnmatchcase(name, pattern) for pattern in select)]
 
 
-def _levels(choice: Choice, chosen: list[str], root_name: str | None, calls: list[Call]) -> dict[str, Level]:
+def _levels(choice: LayerChoice, chosen: list[str], root_name: str | None, calls: list[Call]) -> dict[str, Level]:
     if isinstance(choice.levels, Mapping):
         return _by_pattern(chosen, choice.levels)
     if choice.levels is None or isinstance(choice.levels, int):

@@ -9,7 +9,7 @@ import torchvision
 from torch import Tensor, nn
 
 from harmonic.conversion.convert import as_plain, convert, harmonise
-from harmonic.conversion.plans import Choice
+from harmonic.conversion.plans import LayerChoice
 from harmonic.errors import SpectrumError
 from harmonic.graph import macs
 from harmonic.layers import BandNormConv2d, HarmonicConv2d, dct_bank
@@ -162,11 +162,11 @@ def test_the_papers_progressive_levels_have_the_papers_count():
 def test_one_level_leaves_the_root_whole_unless_it_is_asked_for():
     with torch.device("meta"):
         model = torchvision.models.resnet18()
-    kept = {layer.name: layer.filters for layer in convert(model, Choice(levels=2)).layers}
+    kept = {layer.name: layer.filters for layer in convert(model, LayerChoice(levels=2)).layers}
     assert kept.pop("conv1") == 49
     assert set(kept.values()) == {3}
-    assert convert(model, Choice(levels=2, root_level=5)).layers[0].filters == 15
-    assert [layer.filters for layer in convert(model, Choice(root_level=5)).layers][:2] == [15, 9]
+    assert convert(model, LayerChoice(levels=2, root_level=5)).layers[0].filters == 15
+    assert [layer.filters for layer in convert(model, LayerChoice(root_level=5)).layers][:2] == [15, 9]
 
 
 def test_the_root_is_what_runs_first_not_what_stands_first():
@@ -187,7 +187,7 @@ def test_the_root_is_what_runs_first_not_what_stands_first():
 def test_levels_and_layers_are_chosen_by_pattern():
     with torch.device("meta"):
         model = torchvision.models.resnet18()
-    report = convert(model, Choice(select=["layer3.*", "layer4.*"], levels={"*": 3, "layer4.1.*": 1})).layers
+    report = convert(model, LayerChoice(select=["layer3.*", "layer4.*"], levels={"*": 3, "layer4.1.*": 1})).layers
     assert {layer.name: layer.plan.level for layer in report if "4" in layer.name.split(".")[0]} == {
         "layer4.0.conv1": 3,
         "layer4.0.conv2": 3,
@@ -212,7 +212,7 @@ def test_a_measured_inner_norm_standardises_its_bands_and_keeps_the_answers():
 def test_the_report_counts_filters_parameters_and_energy():
     torch.manual_seed(0)
     conv = nn.Conv2d(8, 16, 3)
-    (layer,) = convert(nn.Sequential(conv), Choice(levels={"0": 2})).layers
+    (layer,) = convert(nn.Sequential(conv), LayerChoice(levels={"0": 2})).layers
     fitted = harmonise(nn.Sequential(conv), levels={"0": 2})[0].as_conv2d()
     assert (layer.filters, layer.of) == (3, 9)
     assert (layer.parameters_before, layer.parameters_after) == (8 * 16 * 9 + 16, 8 * 16 * 3 + 16)

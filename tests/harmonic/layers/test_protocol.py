@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from export.fold import fold
-from harmonic.conversion import Choice, as_plain, convert, spectrum
+from harmonic.conversion import LayerChoice, as_plain, convert, spectrum
 from harmonic.errors import SpectrumError
 from harmonic.graph import macs, root, trace
 from harmonic.graph.backbone import features_only
@@ -135,7 +135,7 @@ def test_another_kind_folds_with_the_norm_behind_it():
 
 
 def test_conversion_takes_no_part_of_another_kind():
-    conversion = convert(network(), Choice(levels={"*": 2}))
+    conversion = convert(network(), LayerChoice(levels={"*": 2}))
     assert [layer.name for layer in conversion.layers] == ["3"]
     assert isinstance(conversion.model[0], HaarConv2d)
 

@@ -14,7 +14,7 @@ from export.fold import fold
 from harmonic import zoo
 from harmonic.bundles import bundle
 from harmonic.bundles.adopt import converted
-from harmonic.conversion import Choice, LayerPlan, apply, convert, harmonise
+from harmonic.conversion import LayerChoice, LayerPlan, apply, convert, harmonise
 from harmonic.errors import SpectrumError, ZooError
 from harmonic.layers import BandNormConv2d, HarmonicConv2d
 from harmonic.layers.banks import dct_bank, filter_bank, frequencies, waves
@@ -147,7 +147,7 @@ def test_the_full_band_keeps_answers_in_every_bank():
 def test_layers_without_such_a_bank_stay_and_are_told():
     torch.manual_seed(0)
     model = timm.create_model("convnext_atto", num_classes=3).double().eval()
-    conversion = convert(model, Choice(bank="hadamard"))
+    conversion = convert(model, LayerChoice(bank="hadamard"))
     sides = {tuple(layer.kernel_size) for layer in conversion.layers}
     assert sides == {(4, 4), (2, 2)}
     assert all("1, 2, 4, 8" in reason for reason in conversion.skipped.values())
@@ -194,7 +194,7 @@ def test_a_converted_bundle_keeps_its_bank(tmp_path):
     card = bundle.Card(
         architecture="cifar_resnet20", classes=("a", "b", "c"), pixels=zoo.native_pixels("cifar_resnet20")
     )
-    made, _ = converted(bundle.Bundle(card, network), Choice(bank="gaussian", levels=(None, 3, 2)))
+    made, _ = converted(bundle.Bundle(card, network), LayerChoice(bank="gaussian", levels=(None, 3, 2)))
     bundle.save(made, tmp_path / "made")
     loaded = bundle.load(tmp_path / "made")
     assert loaded.card.arguments["spectrum"]["conv1"] == {
@@ -206,7 +206,7 @@ def test_a_converted_bundle_keeps_its_bank(tmp_path):
     x = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
         assert torch.equal(loaded.model(x), made.model(x))
-    again, _ = converted(loaded, Choice(levels=2))
+    again, _ = converted(loaded, LayerChoice(levels=2))
     assert {m.bank_kind for m in again.model.modules() if isinstance(m, HarmonicConv2d)} == {"gaussian"}
     bundle.save(again, tmp_path / "again")
     with torch.no_grad():
