@@ -7,6 +7,7 @@ from harmonic.bundles import adopt, bundle
 from harmonic.bundles.bundle import CARD, Bundle, Card, load, read_card
 from harmonic.bundles.checkpoints import import_reference, read_state
 from harmonic.bundles.classifier import Classifier
+from harmonic.bundles.prediction import Prediction, probabilities
 from harmonic.bundles.releases import RELEASES, Release, cache_folder, download
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Bundle",
     "Card",
     "Classifier",
+    "Prediction",
     "Release",
     "adopt",
     "bundle",
@@ -22,6 +24,7 @@ __all__ = [
     "download",
     "import_reference",
     "load",
+    "probabilities",
     "read_card",
     "read_state",
 ]

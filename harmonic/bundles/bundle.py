@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, overload
 
+import numpy as np
 import torch
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -18,6 +20,7 @@ from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
 from harmonic import zoo
+from harmonic.bundles.prediction import Picture, Prediction, predictions
 from harmonic.disk import must_be_free, sync, sync_names
 from harmonic.errors import BundleError, SpectrumError, ZooError
 from harmonic.pixels import PixelSpec
@@ -72,6 +75,25 @@ class Bundle:
     card: Card
     model: nn.Module
 
+    @overload
+    def predict(self, images: Picture) -> Prediction: ...  # type: ignore[overload-overlap]  # a str is one path
+
+    @overload
+    def predict(self, images: Iterable[Picture]) -> list[Prediction]: ...
+
+    def predict(self, images: Picture | Iterable[Picture]) -> Prediction | list[Prediction]:
+        """The probabilities of the classes, as the service would answer.
+
+        images: a path, the bytes of an encoded image, a Pillow image or an array, (height, width) or (height, width, 3)
+        of uint8; for several of them, in a list, the answer is a list. Every kind of pixel that the service takes is
+        taken, and turned as its EXIF orientation says. The network answers where it lies (`bundle.model.to("cuda")`)
+        and is in evaluation mode afterwards.
+        PixelError names an image that cannot be read, has pixels of unknown range (floating point), or is too small.
+        """
+        if isinstance(images, str | Path | bytes | Image.Image | np.ndarray):
+            return self.predict([images])[0]
+        return predictions(self.model, self.card.pixels, self.card.classes, images)
+
 
 def library_versions() -> dict[str, str]:
     """Versions of what shaped the weights."""
@@ -100,8 +122,9 @@ def save(bundle: Bundle, folder: Path) -> None:
         raise BundleError(f"{folder}: cannot be written: {error.strerror or error}. Nothing was saved.") from error
 
 
-def load(folder: Path) -> Bundle:
+def load(folder: str | Path) -> Bundle:
     """Read a bundle onto the CPU, in evaluation mode; BundleError for whatever is missing, damaged or left over."""
+    folder = Path(folder)
     card = read_card(folder)
     try:
         model = zoo.create(card.architecture, len(card.classes), **card.arguments)

@@ -17,9 +17,9 @@ from harmonic.data.files import Files, files
 from harmonic.data.images import Images, some, told
 from harmonic.data.openers import opener
 from harmonic.errors import DataError
+from harmonic.pixels import SUFFIXES
 
 Split = Literal["train", "val", "test"]
-SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 _OTHER_PICTURES = {".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".svg", ".raw", ".dng", ".cr2", ".nef", ".arw"}
 _SPLIT_NAMES: dict[str, Split] = {
     "train": "train",

@@ -1,6 +1,5 @@
 """Opens the images of a folder or zip by number: the formats that the service takes, upright, RGB."""
 
-import io
 import os
 import struct
 import zipfile
@@ -10,12 +9,11 @@ from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from harmonic.data.files import files
 from harmonic.data.images import Opener
-from harmonic.errors import DataError
-from harmonic.pixels import FORMATS, upright_rgb
+from harmonic.pixels import decoded
 
 
 def opener(path: Path, names: Sequence[PurePosixPath]) -> Opener:
@@ -34,7 +32,7 @@ class _FileOpener:
     members: tuple[str, ...]
 
     def __call__(self, index: int) -> Image.Image:
-        return _decoded(self._bytes(index))
+        return decoded(self._bytes(index)).whole()
 
     def digest(self, index: int) -> bytes:
         return blake2b(self._bytes(index), digest_size=16).digest()
@@ -55,7 +53,7 @@ class _ZipOpener:
     _reader: tuple[int, zipfile.ZipFile] | None = field(default=None, repr=False, compare=False)
 
     def __call__(self, index: int) -> Image.Image:
-        return _decoded(self._archive().read(self.members[index]))
+        return decoded(self._archive().read(self.members[index])).whole()
 
     def digest(self, index: int) -> bytes:
         """From the zip's own list, where the checksum of every file stands."""
@@ -70,16 +68,3 @@ class _ZipOpener:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_reader": None}
-
-
-def _decoded(content: bytes) -> Image.Image:
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            image.load()
-            return upright_rgb(image)
-    except UnidentifiedImageError as error:  # Pillow would name the object that holds the bytes
-        raise DataError(f"no {', '.join(FORMATS)}: {_looks_like(content)}") from error
-
-
-def _looks_like(content: bytes) -> str:
-    return f"its {len(content):,} bytes begin with {content[:12]!r}" if content else "it is empty"

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int64, Num
 from numpy import ndarray
 from torch import nn
 
-from harmonic.bundles import Classifier, bundle
+from harmonic.bundles import bundle, probabilities
 from harmonic.data import Images, prepared_batches
 from harmonic.errors import HarmonicError
 from harmonic.evaluation import metrics
@@ -150,11 +150,7 @@ class NetworkPredictor:
     pixels: PixelSpec
 
     def __call__(self, images: Num[ndarray, "n h w c"]) -> Float[ndarray, "n classes"]:
-        device = next(self.network.parameters()).device
-        model = Classifier(self.network, self.pixels).to(device).eval()
-        with torch.inference_mode():
-            logits = model(torch.from_numpy(images).to(device))
-        return np.asarray(logits.double().softmax(dim=1).cpu().numpy())
+        return probabilities(self.network, self.pixels, images)
 
 
 def bundle_predictor(target: str) -> NetworkPredictor | None:

@@ -3,9 +3,9 @@
 The same for training, evaluation and serving. Knows numpy and Pillow; no torch, no files, no HTTP.
 """
 
+from harmonic.pixels.formats import FORMATS, READ, STARTS, SUFFIXES, Format, decoded
 from harmonic.pixels.hair import HairRemoval, remove_hair
 from harmonic.pixels.prepare import (
-    FORMATS,
     PixelSpec,
     Upright,
     check_range,
@@ -18,11 +18,16 @@ from harmonic.pixels.resampling import Resampler, low_pass, resampler, shift
 
 __all__ = [
     "FORMATS",
+    "READ",
+    "STARTS",
+    "SUFFIXES",
+    "Format",
     "HairRemoval",
     "PixelSpec",
     "Resampler",
     "Upright",
     "check_range",
+    "decoded",
     "low_pass",
     "prepare",
     "remove_hair",

@@ -15,14 +15,13 @@ from harmonic.pixels.hair import HairRemoval, remove_hair
 from harmonic.pixels.resampling import own_size, to_largest
 from harmonic.pixels.upright import Upright, check_range, resized, upright_rgb, whole
 
-__all__ = ["FORMATS", "PixelSpec", "Upright", "check_range", "prepare", "upright_rgb", "with_own_size"]
+__all__ = ["PixelSpec", "Upright", "check_range", "prepare", "upright_rgb", "with_own_size"]
 
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # Pillow's names of what is read; no other decoder is tried
 _FINEST = 16
 _Side = Annotated[int, Field(ge=1, le=4096)]
 _Channels = Annotated[tuple[FiniteFloat, ...], Field(min_length=1, max_length=3)]

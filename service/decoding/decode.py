@@ -11,12 +11,11 @@ from typing import TypeVar
 from PIL import Image, UnidentifiedImageError
 
 from harmonic.errors import PixelError
-from harmonic.pixels import FORMATS, Upright, check_range
+from harmonic.pixels import FORMATS, STARTS, Upright, check_range
 from service.config import Limits
 from service.decoding.cost import Metered, check_cost, memory
 from service.errors import DecodeError, ImageFormatError, ImageTooCostly, ImageTooLarge, OutOfMemory
 
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"BM", b"GIF8", b"II*\x00", b"MM\x00*")
 _NO_MEMORY = "out of memory"  # what Pillow says of a decoder in C that got none
 T = TypeVar("T")
 
@@ -99,7 +98,7 @@ def _no_memory() -> OutOfMemory:
 def _unidentified(data: bytes) -> DecodeError:
     if not data:
         return DecodeError("the image is empty")
-    if data.startswith(_SIGNATURES):
+    if data.startswith(STARTS):
         return DecodeError("the image is damaged or cut short: its header cannot be read")
     return ImageFormatError(f"these {len(data)} bytes are no image that is taken; send {', '.join(FORMATS)}")
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+import harmonic
 from export.pipeline import Order, export
 from harmonic import data, zoo
 from harmonic.bundles import bundle
@@ -75,3 +76,13 @@ def test_evaluation_gives_the_answers_that_callers_get(name, form, targets, pict
         answer = httpx.post(address, content=file.read_bytes(), params={"top": 3}, timeout=60)
         served = {c["label"]: c["probability"] for c in answer.json()["predictions"][0]["classes"]}
         assert found.tolist() == pytest.approx([served[label] for label in CLASSES], abs=1e-4), file.name
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_bundle_in_python_predicts_what_callers_get(name, targets, pictures):
+    files = sorted(pictures.rglob("*.png"))
+    address = f"{targets[name, 'service']}/classify"
+    for file, found in zip(files, harmonic.load(targets[name, "bundle"]).predict(files), strict=True):
+        answer = httpx.post(address, content=file.read_bytes(), params={"top": 3}, timeout=60)
+        served = [(c["label"], c["probability"]) for c in answer.json()["predictions"][0]["classes"]]
+        assert dict(found.top()) == pytest.approx(dict(served), abs=1e-4), file.name
