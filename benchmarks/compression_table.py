@@ -22,7 +22,7 @@ from PIL import Image
 
 from harmonic import data, zoo
 from harmonic.bundles import Bundle, Card, bundle, import_reference, read_state
-from harmonic.compression import Bench, calibration, compressed, levels_for, losses, whole, with_levels
+from harmonic.compression import Bench, calibration, compressed, fully_harmonic, levels_for, losses, with_levels
 from harmonic.conversion import harmonic_layers
 from harmonic.data import prepare_all
 from harmonic.graph import parameters, stages, trace
@@ -54,7 +54,7 @@ def resnet20(asked: argparse.Namespace) -> list[dict]:
     given = opened("cifar_resnet20", asked.weights, images.classes)
     bench = calibration(asked.data, given.card, 1000, seed=1)
     held_out = Bench(prepare_all(test, given.card.pixels, title="Reading test images"), given.card.pixels, test.labels)
-    plan = recipe.read("cifar10-finetune")
+    plan = recipe.read_recipe("cifar10-finetune")
     rows = compared(given, bench, held_out)
     for row in rows[1:]:
         start = compressed(given, row["levels"], record={})
@@ -93,11 +93,11 @@ def photographs(archive: Path, given: Bundle) -> np.ndarray:
 
 def compared(given: Bundle, bench: Bench, held_out: Bench) -> list[dict]:
     """Uniform and progressive levels, each with the levels that are chosen for its number of parameters."""
-    network, spec = whole(given.model), given.card.pixels
+    network, spec = fully_harmonic(given.model), given.card.pixels
     reference = held_out.answers(given.model)
     measured = losses(network, bench)
     groups = stages(trace(network, (spec.channels, spec.height, spec.width)))
-    rows = [row("whole", network, {}, reference, held_out)]
+    rows = [row("fully_harmonic", network, {}, reference, held_out)]
     for name, staged in STAGED.items():
         levels = {layer: level for level, stage in zip(staged, groups, strict=True) for layer in stage}
         rows.append(row(name, network, levels, reference, held_out))

@@ -44,7 +44,7 @@ def main() -> None:
     pixels = prepare_all(test, MNIST.model_copy(update={"fit": "squash"}), title="Reading test images")
     measured = {}
     for name, architecture in NETWORKS.items():
-        plan = planned(recipe.read(asked.recipe), architecture)
+        plan = planned(recipe.read_recipe(asked.recipe), architecture)
         folder = train(plan, images, asked.out / name.replace(" ", "-").lower(), test=test)
         loaded = bundle.load(folder)
         classifier = Classifier(loaded.model, MNIST).eval()

@@ -39,7 +39,7 @@ def main() -> None:
     images, test = data.read([asked.data], "train"), data.read([asked.data], "test")
     measured: dict[tuple[str, str], dict[int, Evaluation]] = {}
     for seed, network, hair in sorted(product(asked.seeds, NETWORKS, HAIR), key=least_interesting):
-        plan = plan_for(recipe.read(asked.recipe), network, hair, seed, asked.epochs)
+        plan = plan_for(recipe.read_recipe(asked.recipe), network, hair, seed, asked.epochs)
         folder = asked.out / f"{network}-{hair.replace(' ', '-')}-{seed}"
         found = answers(train(plan, images, folder, test=None), test)
         measured.setdefault((network, hair), {})[seed] = found

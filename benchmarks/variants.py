@@ -27,7 +27,7 @@ def main(description: str, variants: Variants, default_recipe: str) -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     images, test = data.read(asked.data, "train"), data.read(asked.test, "test")
-    plan = recipe.read(asked.recipe)
+    plan = recipe.read_recipe(asked.recipe)
     measured: dict[str, dict[int, float]] = {name: {} for name in variants}
     for seed in asked.seeds:
         for name, (architecture, arguments) in variants.items():

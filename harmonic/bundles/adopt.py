@@ -103,7 +103,7 @@ def converted(
     return Bundle(card, conversion.model.eval()), conversion
 
 
-def save(made: Bundle, out: Path) -> None:
+def save_checked(made: Bundle, out: Path) -> None:
     """Write a bundle and read it back, so that what lies on disk is known to be whole."""
     bundle.save(made, out)
     bundle.load(out)

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from harmonic import zoo
-from harmonic.bundles import fourier_checkpoints
 from harmonic.bundles.bundle import load_strictly
+from harmonic.bundles.fourier_checkpoints import is_original, load_original
 from harmonic.errors import BundleError
 from harmonic.layers import BandNormConv2d, HammingConv2d, HarmonicConv2d
 from harmonic.zoo import FourierNet
@@ -80,9 +80,9 @@ def import_reference(
     if architecture.removeprefix("torchvision/") in WITH_AUXILIARY_HEADS:  # built without them
         own_names = {name: own for name, own in own_names.items() if not name.startswith(_AUXILIARY)}
     model = zoo.create(architecture, _classes(state_dict, source, new_head), **arguments)
-    if isinstance(model, FourierNet) and fourier_checkpoints.is_original(own_names):
+    if isinstance(model, FourierNet) and is_original(own_names):
         state = {name: state_dict[own] for name, own in own_names.items()}
-        return fourier_checkpoints.import_reference(state, model).eval()
+        return load_original(state, model).eval()
     origins = _origins(own_names, model, source)
     state = _reshaped({name: state_dict[own] for name, own in origins.items()}, model)
     _check_windows({name: state_dict[own] for name, own in own_names.items()}, model, source)

@@ -8,7 +8,6 @@ Source: checkpoints of the code of Rahman, Yeh, NeurIPS 2023, for MNIST-scale.
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -21,20 +20,19 @@ _IGNORED = re.compile(r"L\d+\.(spectral_decay|mat)|conv\d+\.conv_i\.weight")
 _HEAD = {"0": "0", "2": "1", "4": "3", "6": "5"}  # LayerNorm, Linear, LayerNorm, Linear: theirs -> ours
 
 
-def import_reference(source: Path | Mapping[str, Tensor], network: FourierNet) -> FourierNet:
+def load_original(state: Mapping[str, Tensor], network: FourierNet) -> FourierNet:
     """Load an original MNIST-scale checkpoint into a `fourier_mnist` of the same widths, and return it.
 
-    source: a file of `torch.save` (read without executing code), or its state. Raises BundleError for whatever is
-    missing, left over or of another shape, and for networks with bands, whose resolutions differ from the original's.
+    Raises BundleError for whatever is missing, left over or of another shape, and for networks with bands, whose
+    resolutions differ from the original's.
     """
     if not all(isinstance(stage, Stage) for stage in network.stages):
         raise BundleError("only MNIST-scale checkpoints can be read: larger networks differ in their resolutions.")
-    state = _read(source) if isinstance(source, Path) else source
     translated: dict[str, Tensor] = {}
     for key, tensor in state.items():
         if not _IGNORED.fullmatch(key):
             translated.update(_translated(key, tensor, network))
-    load_strictly(network, translated, source=source if isinstance(source, Path) else "the state")
+    load_strictly(network, translated, source="the state")
     return network
 
 
@@ -65,14 +63,3 @@ def _norm_index(network: FourierNet, size: int) -> int | str:
     stage = network.stages[0]
     sizes = stage.activation.norm_sizes if isinstance(stage, Stage) else ()
     return sizes.index(size) if isinstance(sizes, tuple) and size in sizes else f"size {size}"
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises anything at all for a damaged file
-        raise BundleError(f"{path}: no checkpoint that can be read safely ({error}).") from error
-    state = content.get("state_dict", content) if isinstance(content, dict) else content
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise BundleError(f"{path}: holds {type(state).__name__}, not a state of tensors.")
-    return state

@@ -71,7 +71,7 @@ def convert(
             ),
             data=data or [],
         )
-        adopt.save(made, out)
+        adopt.save_checked(made, out)
         show(conversion_table(report))
         for name, reason in report.skipped.items():
             typer.echo(f"{name} stays as it is: {reason}.")
@@ -96,7 +96,7 @@ def import_(
 
     with for_people(aside=json):
         made = adopt.imported(file, architecture, classes, parse_arguments(argument or []), typer.echo)
-        adopt.save(made, out)
+        adopt.save_checked(made, out)
         _tell(made, out, named=classes is not None)
     if json:
         _print_result({}, made, out)
@@ -159,7 +159,7 @@ def _bundled(path: Path, release: "Release", classes: str | None, out: Path) -> 
     from harmonic.bundles import adopt
 
     made = adopt.imported(path, release.architecture, classes, release.arguments)
-    adopt.save(made, out)
+    adopt.save_checked(made, out)
     _tell(made, out, named=classes is not None)
     return made
 

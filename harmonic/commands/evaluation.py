@@ -33,7 +33,7 @@ def evaluate(
 
     from harmonic import data as datasets
     from harmonic.commands.values import print_json
-    from harmonic.data import told
+    from harmonic.data import counted
     from harmonic.evaluation import class_tables, compare, comparison_table, evaluation_table, open_resized
     from harmonic.evaluation import evaluate as measure
     from harmonic.shown import show
@@ -41,7 +41,7 @@ def evaluate(
     predictors = [open_resized(name, size, test_time_pooling) for name in (target, against) if name]
     images = datasets.read(data, "test")
     if images.left_out:
-        typer.echo(f"Left out of {images.source}: {told(images.left_out)}.", err=True)
+        typer.echo(f"Left out of {images.source}: {counted(images.left_out)}.", err=True)
     measured, *others = [measure(predictor, images) for predictor in predictors]
     other = others[0] if others else None
     if json:

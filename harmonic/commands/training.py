@@ -59,13 +59,13 @@ def train(
     from harmonic.bundles import bundle
     from harmonic.commands.values import print_json
     from harmonic.shown import for_people
-    from harmonic.training import Where, read
+    from harmonic.training import Where, read_recipe
     from harmonic.training import train as run
 
     if threads:
         torch.set_num_threads(threads)
     with for_people(aside=json):
-        plan = read(recipe)
+        plan = read_recipe(recipe)
         images = datasets.read(data, "train")
         if only:
             images = datasets.only(images, only)

@@ -9,10 +9,10 @@ from harmonic.compression.compress import (
     calibration,
     compress_bundle,
     compressed,
+    fully_harmonic,
     levels_for,
     losses,
     parse_budget,
-    whole,
     with_levels,
 )
 from harmonic.compression.table import compression_figures, compression_tables
@@ -25,9 +25,9 @@ __all__ = [
     "compressed",
     "compression_figures",
     "compression_tables",
+    "fully_harmonic",
     "levels_for",
     "losses",
     "parse_budget",
-    "whole",
     "with_levels",
 ]

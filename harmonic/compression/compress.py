@@ -23,7 +23,6 @@ from harmonic.compression.knapsack import Option, cheapest_within
 from harmonic.conversion import LayerPlan, Level, apply, harmonic_layers, plan_from_json, refusal, spatial_layers
 from harmonic.data import prepare_all, read, stratified_split
 from harmonic.errors import CompressionError
-from harmonic.graph import parameters as count
 from harmonic.layers import BandNormConv2d, SpectralConv2d
 from harmonic.pixels import PixelSpec
 
@@ -82,7 +81,7 @@ class Bench:
         return Answers(F.log_softmax(logits, dim=1), self.labels)
 
 
-def whole(network: nn.Module) -> nn.Module:
+def fully_harmonic(network: nn.Module) -> nn.Module:
     """A copy in evaluation mode whose every spatial convolution is harmonic; harmonic ones keep their level."""
     plain = [name for name, layer in spatial_layers(network).items() if not isinstance(layer, SpectralConv2d)]
     plans = {name: LayerPlan() for name in plain if refusal(network.get_submodule(name)) is None}
@@ -93,7 +92,7 @@ def whole(network: nn.Module) -> nn.Module:
 
 
 def losses(network: nn.Module, bench: Bench, watch: Watch = iter) -> list[Loss]:
-    """The loss of every harmonic layer at every level below its own, each alone; the network must be `whole`.
+    """The loss of every harmonic layer at every level below its own, each alone; the network must be `fully_harmonic`.
 
     watch: wraps the sequence of (layer, level), to show progress.
     """
@@ -105,7 +104,7 @@ def losses(network: nn.Module, bench: Bench, watch: Watch = iter) -> list[Loss]:
         truncated = with_levels(network, {name: level})
         layer = harmonic_layers(truncated)[name]
         divergence = bench.answers(truncated).divergence(reference)
-        found.append(Loss(name, level, len(layer.frequencies), count(layer), divergence))
+        found.append(Loss(name, level, len(layer.frequencies), _count(layer), divergence))
     return found
 
 
@@ -122,8 +121,8 @@ def levels_for(network: nn.Module, measured: Sequence[Loss], parameters: int) ->
     Raises CompressionError, with the least possible number, for a budget that no levels meet.
     """
     layers = harmonic_layers(network)
-    fixed = count(network) - sum(map(count, layers.values()))
-    options = {name: [(layer.level, Option(count(layer), 0.0))] for name, layer in layers.items()}
+    fixed = _count(network) - sum(map(_count, layers.values()))
+    options = {name: [(layer.level, Option(_count(layer), 0.0))] for name, layer in layers.items()}
     for loss in measured:
         options[loss.layer].append((loss.level, Option(loss.parameters, loss.divergence)))
     chosen = cheapest_within({name: [o for _, o in each] for name, each in options.items()}, parameters - fixed)
@@ -143,8 +142,8 @@ def levels_for_accuracy(
     if before is None:
         raise CompressionError("a budget in accuracy needs labelled images: class folders.")
     best = {name: layer.level for name, layer in harmonic_layers(network).items()}
-    high = count(network)
-    low = high - sum(count(layer) for layer in harmonic_layers(network).values())
+    high = _count(network)
+    low = high - sum(_count(layer) for layer in harmonic_layers(network).values())
     for _ in range(steps):
         middle = (low + high) // 2
         try:
@@ -222,9 +221,9 @@ def calibration(data: Sequence[Path], card: Card, count: int, seed: int) -> Benc
 
 def compress_bundle(given: Bundle, bench: Bench, budget: Budget, watch: Watch = iter) -> tuple[Bundle, Outcome]:
     """Choose levels for a budget and carry them out; CompressionError, before anything is measured, if none meet it."""
-    network = whole(given.model)
-    allowed = round(budget.value * count(network))
-    least = count(with_levels(network, dict.fromkeys(harmonic_layers(network), 1)))
+    network = fully_harmonic(given.model)
+    allowed = round(budget.value * _count(network))
+    least = _count(with_levels(network, dict.fromkeys(harmonic_layers(network), 1)))
     if budget.kind == "params" and allowed < least:
         raise _impossible(allowed, least)
     measured = losses(network, bench, watch)
@@ -241,7 +240,7 @@ def compress_bundle(given: Bundle, bench: Bench, budget: Budget, watch: Watch = 
         levels,
         {n: (len(layer.frequencies), math.prod(layer.kernel_size)) for n, layer in harmonic_layers(small).items()},
         {name: predicted.get((name, level or 0), 0.0) for name, level in levels.items()},
-        (count(network), count(small)),
+        (_count(network), _count(small)),
         (before.accuracy(), after.accuracy()),
         after.divergence(before),
         after.agreement(before),
@@ -252,9 +251,9 @@ def compress_bundle(given: Bundle, bench: Bench, budget: Budget, watch: Watch = 
 def compressed(bundle: Bundle, levels: Mapping[str, Level], *, record: Mapping[str, Any]) -> Bundle:
     """A bundle of the same network at these levels: its weights hold only the kept coefficients.
 
-    levels: by layer of `whole(bundle.model)`. record: figures that go into the card's metrics under "compression".
+    levels: by layer of `fully_harmonic(bundle.model)`. record: figures for the card's metrics, under "compression".
     """
-    network = with_levels(whole(bundle.model), levels)
+    network = with_levels(fully_harmonic(bundle.model), levels)
     spectrum = dict(bundle.card.arguments.get("spectrum") or {})
     plain = [name for name, layer in spatial_layers(bundle.model).items() if not isinstance(layer, SpectralConv2d)]
     spectrum |= {name: None for name in plain if refusal(bundle.model.get_submodule(name)) is None}
@@ -282,3 +281,7 @@ def _divergence(reference: Tensor, other: Tensor) -> Tensor:
 def _full(layer: SpectralConv2d) -> int:
     """The level that keeps all of the layer's frequencies."""
     return max(u + v for u, v in layer.frequencies) + 1
+
+
+def _count(layer: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in layer.parameters())

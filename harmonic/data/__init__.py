@@ -8,12 +8,12 @@ from harmonic.data.fingerprint import fingerprint
 from harmonic.data.images import (
     Images,
     check_all,
+    counted,
     prepare_all,
     prepared_batches,
     some,
     split_by_group,
     stratified_split,
-    told,
 )
 from harmonic.data.sources import has_split, only, read
 from harmonic.data.tracking import tracked
@@ -21,6 +21,7 @@ from harmonic.data.tracking import tracked
 __all__ = [
     "Images",
     "check_all",
+    "counted",
     "each_once",
     "fingerprint",
     "has_split",
@@ -33,6 +34,5 @@ __all__ = [
     "some",
     "split_by_group",
     "stratified_split",
-    "told",
     "tracked",
 ]

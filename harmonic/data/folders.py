@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from harmonic.data.files import Files, files
-from harmonic.data.images import Images, some, told
+from harmonic.data.images import Images, counted, some
 from harmonic.data.openers import opener
 from harmonic.errors import DataError
 from harmonic.pixels import SUFFIXES
@@ -73,7 +73,7 @@ class ClassFolders:
         names = [n for n in self.names if len(n.parts) >= start + 2 and (folder is None or n.parts[0] == folder)]
         if not names:
             wanted = "<class>/<image>" if folder is None else f"{folder}/<class>/<image>"
-            found = told(self._left_out(folder, names)) or "nothing"
+            found = counted(self._left_out(folder, names)) or "nothing"
             raise DataError(
                 f"{self.path} holds no images in class folders; wanted {wanted}, one of {', '.join(sorted(SUFFIXES))}; "
                 f"found {found}."
@@ -106,7 +106,7 @@ class ClassFolders:
             )
 
     def _holds(self, folder: PurePosixPath) -> str:
-        return told(Counter(_kind(name) for name in self.others if name.is_relative_to(folder))) or "nothing"
+        return counted(Counter(_kind(name) for name in self.others if name.is_relative_to(folder))) or "nothing"
 
     def _left_out(self, folder: str | None, taken: Sequence[PurePosixPath]) -> dict[str, int]:
         """How many files were not taken, by kind; images of the other splits are no loss."""
@@ -118,7 +118,7 @@ class ClassFolders:
         return dict(counts)
 
 
-def find(path: Path) -> ClassFolders:
+def class_folders(path: Path) -> ClassFolders:
     """Look through a folder or zip; hidden files and what macOS adds are left out."""
     found = files(path)
     names = [name for name in found.names if name.suffix.lower() in SUFFIXES]

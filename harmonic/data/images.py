@@ -158,7 +158,7 @@ def some(items: Sequence[object], shown: int = 5) -> str:
     return ", ".join(str(item) for item in items[:shown]) + rest
 
 
-def told(left_out: Mapping[str, int]) -> str:
+def counted(left_out: Mapping[str, int]) -> str:
     """How many files of each kind were not taken, for people; empty where all were."""
     return ", ".join(f"{count:,} {kind}" for kind, count in sorted(left_out.items(), key=lambda item: -item[1]))
 

@@ -58,7 +58,7 @@ def has_split(path: Path, split: Split) -> bool:
     _check_exists(path)
     if _own_reader(path):
         return split != "val"
-    return split in folders.find(path).splits
+    return split in folders.class_folders(path).splits
 
 
 def _read_source(path: Path, split: Split) -> Images:
@@ -67,7 +67,7 @@ def _read_source(path: Path, split: Split) -> Images:
         if split == "val":
             raise DataError(f"{path} has no validation images of its own.")
         return reader(path, split)
-    source = folders.find(path)
+    source = folders.class_folders(path)
     if not source.splits:
         return source.images(None)
     folder = source.splits.get(split) or (source.splits.get("val") if split == "test" else None)

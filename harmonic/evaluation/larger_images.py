@@ -46,11 +46,11 @@ def open_resized(target: str, side: int | None, pooled: bool) -> Predictor:
         return predictor
     if not isinstance(predictor, NetworkPredictor):
         raise ZooError(f"{target} takes images of one size as they are; --size and --test-time-pooling need a bundle.")
-    resized = at_size(predictor, side) if side else predictor
+    resized = with_input_side(predictor, side) if side else predictor
     return with_test_time_pooling(resized) if pooled else resized
 
 
-def at_size(predictor: NetworkPredictor, side: int) -> NetworkPredictor:
+def with_input_side(predictor: NetworkPredictor, side: int) -> NetworkPredictor:
     """The same network on images of another size, in pixels a side; scaling and cutting keep their proportion.
 
     ZooError for a size that a network of many sizes does not read.

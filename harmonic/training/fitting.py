@@ -16,7 +16,7 @@ from harmonic.training.balance import Balance
 from harmonic.training.checkpoint import Checkpoints, WholeFiles
 from harmonic.training.choosing import Choice
 from harmonic.training.display import EpochBar
-from harmonic.training.hardware import Machine, Where, on_gpu, precision
+from harmonic.training.hardware import Machine, Where, lightning_precision, on_gpu
 from harmonic.training.loaders import loaders
 from harmonic.training.quiet import quiet_lightning
 from harmonic.training.run import Run
@@ -64,7 +64,7 @@ def _trainer(run: Run, chosen: Checkpoints, where: Where, machine: Machine) -> L
             accelerator=where.accelerator,
             devices=where.devices,
             max_epochs=plan.epochs,
-            precision=precision(plan.precision, where, machine),
+            precision=lightning_precision(plan.precision, where, machine),
             logger=TensorBoardLogger(str(run.out), name="", version="tensorboard"),
             callbacks=[chosen, EpochBar(chosen)],
             plugins=[WholeFiles()],

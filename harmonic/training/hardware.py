@@ -39,7 +39,7 @@ def on_gpu(where: Where, machine: Machine) -> bool:
     return where.accelerator in ("auto", "gpu", "cuda") and bool(machine.gpus)
 
 
-def precision(wish: str, where: Where, machine: Machine) -> Literal["32-true", "bf16-mixed"]:
+def lightning_precision(wish: str, where: Where, machine: Machine) -> Literal["32-true", "bf16-mixed"]:
     """Lightning's word for the precision that a recipe wishes for: "auto", "fp32" or "bf16".
 
     "auto" is bfloat16 where the hardware that trains has units for it: all GPUs, since any of them may be taken.

@@ -159,7 +159,7 @@ class Recipe(_Section):
     notice: str | None = None
 
 
-def read(name_or_path: str) -> Recipe:
+def read_recipe(name_or_path: str) -> Recipe:
     """Read a recipe from a TOML file, or one that comes with the package by its name."""
     path = Path(name_or_path)
     if path.suffix != ".toml" and name_or_path in shipped():

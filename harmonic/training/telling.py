@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harmonic.data import Images, some, told
+from harmonic.data import Images, counted, some
 from harmonic.evaluation import Evaluation
 from harmonic.training.checkpoint import Checkpoints
 from harmonic.training.loaders import steps
@@ -25,7 +25,7 @@ def found(run: Run) -> Iterator[str]:
     yield f"{steps(run.recipe, len(run.learning)):,} steps an epoch, {plan.epochs:,} epochs."
     for part in (run.given.images, run.given.val, run.given.test):
         if part and part.left_out:
-            yield f"Left out of {part.source}: {told(part.left_out)}."
+            yield f"Left out of {part.source}: {counted(part.left_out)}."
 
 
 def reached(run: Run, chosen: Checkpoints, judged: Evaluation | None) -> Iterator[str]:

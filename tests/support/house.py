@@ -77,18 +77,6 @@ LIBRARIES_OF: dict[str, dict[str, set[str]]] = {
     }
 }
 
-# Names that still have two homes.
-TWICE = {
-    "at_size",
-    "find",
-    "import_reference",
-    "precision",
-    "read",
-    "save",
-    "told",
-    "whole",
-}
-
 MOST_LINES = 300
 # Test files that still hold two ideas.
 LONG_TESTS = {
@@ -296,9 +284,7 @@ def no_public_name_twice(house: House) -> list[str]:
         for node in ast.parse(source).body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name[0] != "_":
                 homes.setdefault((module.split(".")[0], node.name), []).append(module)
-    return [
-        f"{name}: in {', '.join(where)}" for (_, name), where in homes.items() if len(where) > 1 and name not in TWICE
-    ]
+    return [f"{name}: in {', '.join(where)}" for (_, name), where in homes.items() if len(where) > 1]
 
 
 def no_long_files(house: House) -> list[str]:

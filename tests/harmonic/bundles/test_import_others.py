@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from harmonic import zoo
 from harmonic.bundles import bundle
 from harmonic.bundles.checkpoints import import_reference
-from harmonic.bundles.fourier_checkpoints import import_reference as import_fourier
+from harmonic.bundles.fourier_checkpoints import load_original
 from harmonic.errors import BundleError
 from harmonic.layers import HammingConv2d
 from tests.harmonic.bundles.test_fourier_checkpoints import CLASSES, HIDDEN, WIDTHS, checkpoint
@@ -69,7 +69,7 @@ def test_the_command_imports_a_scale_equivariant_checkpoint(tmp_path):
         "--argument", f"hidden={HIDDEN}", "--out", tmp_path / "new",
     )  # fmt: skip
     made = bundle.load(tmp_path / "new")
-    wanted = import_fourier(checkpoint(), zoo.create("fourier_mnist", CLASSES, widths=WIDTHS, hidden=HIDDEN))
+    wanted = load_original(checkpoint(), zoo.create("fourier_mnist", CLASSES, widths=WIDTHS, hidden=HIDDEN))
     assert len(made.card.classes) == CLASSES
     for name, tensor in wanted.state_dict().items():
         assert torch.equal(made.model.state_dict()[name], tensor)

@@ -14,11 +14,11 @@ from harmonic.compression.compress import (
     Bench,
     Budget,
     compress_bundle,
+    fully_harmonic,
     harmonic_layers,
     levels_for,
     losses,
     parse_budget,
-    whole,
     with_levels,
 )
 from harmonic.compression.knapsack import Option, cheapest_within
@@ -71,7 +71,7 @@ def test_the_knapsack_keeps_a_budget_that_is_too_fine_for_its_steps():
 
 
 def test_losses_cover_every_level_below_the_layers_own(bench):
-    model = whole(network("harm_wrn10_1", level=(None, 3, 2)))
+    model = fully_harmonic(network("harm_wrn10_1", level=(None, 3, 2)))
     found = {(loss.layer, loss.level) for loss in losses(model, bench)}
     assert {level for layer, level in found if layer == "root"} == {1, 2, 3, 4}
     assert {level for layer, level in found if layer == "groups.1.0.conv0"} == {1, 2}
@@ -79,14 +79,14 @@ def test_losses_cover_every_level_below_the_layers_own(bench):
 
 
 def test_keeping_more_frequencies_of_a_layer_never_costs_more_parameters(bench):
-    measured = losses(whole(network()), bench)
+    measured = losses(fully_harmonic(network()), bench)
     for layer in {loss.layer for loss in measured}:
         counts = [loss.parameters for loss in measured if loss.layer == layer]
         assert counts == sorted(counts)
 
 
 def test_frequencies_that_a_layer_does_not_use_go_first(bench):
-    model = whole(network())
+    model = fully_harmonic(network())
     idle = "layer3.0.conv2"
     with torch.no_grad():
         model.get_submodule(idle).weight[:, :, 1:] = 0
@@ -163,7 +163,7 @@ def test_compressing_twice_goes_on_from_the_first(bench):
 
 
 def test_a_budget_that_no_levels_meet_is_told_with_the_least_possible(bench):
-    model = whole(network())
+    model = fully_harmonic(network())
     least = parameters(with_levels(model, dict.fromkeys(harmonic_layers(model), 1)))
     with pytest.raises(CompressionError, match=f"the least is {least:,}"):
         levels_for(model, losses(model, bench), 100)
@@ -171,14 +171,14 @@ def test_a_budget_that_no_levels_meet_is_told_with_the_least_possible(bench):
 
 @pytest.mark.parametrize("share", [1e-9, 0.05])
 def test_a_share_that_no_levels_meet_is_told_before_anything_is_measured(share, bench):
-    model = whole(network())
+    model = fully_harmonic(network())
     least = parameters(with_levels(model, dict.fromkeys(harmonic_layers(model), 1)))
     with pytest.raises(CompressionError, match=f"the least is {least:,}"):
         compress_bundle(given(network()), bench, Budget("params", share), watch=lambda steps: pytest.fail("measured"))
 
 
 def test_the_least_share_that_can_be_met_is_met(bench):
-    model = whole(network())
+    model = fully_harmonic(network())
     least = parameters(with_levels(model, dict.fromkeys(harmonic_layers(model), 1)))
     made, _ = compress_bundle(given(network()), bench, Budget("params", least / parameters(model)))
     assert parameters(made.model) == least
@@ -186,7 +186,7 @@ def test_the_least_share_that_can_be_met_is_met(bench):
 
 def test_a_network_without_spatial_convolutions_is_refused(bench):
     with pytest.raises(CompressionError, match="no spatial convolution"):
-        whole(nn.Sequential(nn.Conv2d(3, 3, 1)))
+        fully_harmonic(nn.Sequential(nn.Conv2d(3, 3, 1)))
 
 
 @pytest.mark.parametrize(("text", "kind", "value"), [("params=0.6", "params", 0.6), ("accuracy=-1", "accuracy", -1.0)])

@@ -14,7 +14,7 @@ from harmonic.bundles import Bundle, Card, bundle
 from harmonic.errors import DataError, ZooError
 from harmonic.evaluation.comparison import compare, mcnemar
 from harmonic.evaluation.evaluate import Evaluation, NetworkPredictor
-from harmonic.evaluation.larger_images import at_size, with_test_time_pooling
+from harmonic.evaluation.larger_images import with_input_side, with_test_time_pooling
 from harmonic.pixels import PixelSpec
 from tests.support.commands import done
 
@@ -57,7 +57,7 @@ def predictor(name: str, **arguments) -> NetworkPredictor:
 
 @pytest.mark.parametrize("name", ["harm_resnet18", "harm_se_resnext14_8x4d"])
 def test_pooling_at_320_pixels_is_the_published_one(name):
-    pooled = with_test_time_pooling(at_size(predictor(name), 320))
+    pooled = with_test_time_pooling(with_input_side(predictor(name), 320))
     network = pooled.network.network
     x = torch.randn(2, 3, 320, 320, generator=torch.Generator().manual_seed(1))
     maps = {}
@@ -79,7 +79,7 @@ def test_nothing_is_pooled_at_the_size_of_training():
 
 def test_a_network_without_a_map_and_a_linear_head_is_refused():
     with pytest.raises(ZooError, match="test-time pooling needs"):
-        with_test_time_pooling(at_size(predictor("torchvision/squeezenet1_1"), 320))
+        with_test_time_pooling(with_input_side(predictor("torchvision/squeezenet1_1"), 320))
 
 
 @pytest.fixture

@@ -24,23 +24,23 @@ def written(folder, text):
 
 
 def test_a_file_is_read_with_published_defaults(tmp_path):
-    plan = recipe.read(written(tmp_path, SMALL))
+    plan = recipe.read_recipe(written(tmp_path, SMALL))
     assert (plan.train.batch, plan.train.rate, plan.train.momentum) == (128, 0.1, 0.9)
     assert (plan.train.weight_decay, plan.train.nesterov, plan.train.schedule.factor) == (5e-4, False, 0.2)
 
 
 def test_full_means_the_whole_spectrum(tmp_path):
-    assert recipe.read(written(tmp_path, SMALL)).model.arguments == {"level": [None, 3, 2]}
+    assert recipe.read_recipe(written(tmp_path, SMALL)).model.arguments == {"level": [None, 3, 2]}
 
 
 def test_a_recipe_survives_json(tmp_path):
-    plan = recipe.read(written(tmp_path, SMALL))
+    plan = recipe.read_recipe(written(tmp_path, SMALL))
     assert recipe.Recipe.model_validate_json(plan.model_dump_json()) == plan
 
 
 @pytest.mark.parametrize("name", recipe.shipped())
 def test_every_shipped_recipe_names_an_architecture_that_exists(name):
-    plan = recipe.read(name)
+    plan = recipe.read_recipe(name)
     zoo.create(plan.model.architecture, 10, **plan.model.arguments)
 
 
@@ -139,7 +139,7 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_published_recipe_has_the_published_settings_and_else_the_defaults(name):
-    plan, wanted = recipe.read(name), PUBLISHED[name]
+    plan, wanted = recipe.read_recipe(name), PUBLISHED[name]
     assert plan.model.arguments == wanted.get("model.arguments", {})
     for part in ("data", "augment", "train"):
         section = getattr(plan, part)
@@ -150,13 +150,13 @@ def test_a_published_recipe_has_the_published_settings_and_else_the_defaults(nam
 
 
 def test_the_defaults_of_training_are_those_of_the_papers():
-    plan = recipe.read("cifar10-harm-wrn28-10").train
+    plan = recipe.read_recipe("cifar10-harm-wrn28-10").train
     assert (plan.batch, plan.rate, plan.momentum, plan.nesterov) == (128, 0.1, 0.9, False)
     assert (plan.weight_decay, plan.decay_norms, plan.optimiser) == (5e-4, True, "sgd")
 
 
 def test_cifar100_has_its_own_normalisation():
-    pixels = recipe.read("cifar100-harm-wrn28-10").pixels
+    pixels = recipe.read_recipe("cifar100-harm-wrn28-10").pixels
     assert [round(255 * value, 1) for value in (*pixels.mean, *pixels.std)] == [129.3, 124.1, 112.4, 68.2, 65.4, 70.4]
 
 
@@ -181,7 +181,7 @@ def test_cifar100_has_its_own_normalisation():
 )
 def test_a_wrong_field_is_named(tmp_path, line, named):
     with pytest.raises(RecipeError, match=named):
-        recipe.read(written(tmp_path, SMALL + line))
+        recipe.read_recipe(written(tmp_path, SMALL + line))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_a_wrong_field_is_named(tmp_path, line, named):
 )
 def test_a_wrong_section_is_named(tmp_path, section, named):
     with pytest.raises(RecipeError, match=named):
-        recipe.read(written(tmp_path, SMALL + section))
+        recipe.read_recipe(written(tmp_path, SMALL + section))
 
 
 @pytest.mark.parametrize(
@@ -218,27 +218,27 @@ def test_a_wrong_section_is_named(tmp_path, section, named):
 def test_a_schedule_that_does_not_exist_is_named(tmp_path, schedule):
     text = SMALL.replace('{ kind = "step", milestones = [1] }', schedule)
     with pytest.raises(RecipeError, match="schedule"):
-        recipe.read(written(tmp_path, text))
+        recipe.read_recipe(written(tmp_path, text))
 
 
 def test_all_problems_are_told_at_once(tmp_path):
     with pytest.raises(RecipeError, match=r"(?s)rate.*batch|batch.*rate"):
-        recipe.read(written(tmp_path, SMALL + "rate = 0\nbatch = 0"))
+        recipe.read_recipe(written(tmp_path, SMALL + "rate = 0\nbatch = 0"))
 
 
 @pytest.mark.parametrize("content", [b"", b"title =", b"\xff\xfe\x00", b"= = ="])
 def test_a_file_that_is_no_recipe_is_told(tmp_path, content):
     (tmp_path / "bad.toml").write_bytes(content)
     with pytest.raises(RecipeError, match=r"bad\.toml"):
-        recipe.read(str(tmp_path / "bad.toml"))
+        recipe.read_recipe(str(tmp_path / "bad.toml"))
 
 
 @pytest.mark.parametrize("name", ["no-such-recipe", "no/such/file.toml", ""])
 def test_a_recipe_that_is_not_there_is_answered_with_those_that_are(name):
     with pytest.raises(RecipeError, match=r"cifar10-harm-wrn28-10|cannot be read"):
-        recipe.read(name)
+        recipe.read_recipe(name)
 
 
 def test_a_folder_is_no_recipe(tmp_path):
     with pytest.raises(RecipeError, match="cannot be read"):
-        recipe.read(str(tmp_path))
+        recipe.read_recipe(str(tmp_path))

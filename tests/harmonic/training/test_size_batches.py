@@ -103,7 +103,7 @@ def test_evaluation_at_a_size_is_the_networks_answer_to_images_of_that_size(size
         "noise", ("a", "b", "c"), np.arange(3), ["0", "1", "2"], lambda i: Image.fromarray(pictures[i, ..., 0])
     )
 
-    measured = evaluate(larger_images.at_size(narrow(), size), images)
+    measured = evaluate(larger_images.with_input_side(narrow(), size), images)
 
     wanted = narrow()(np.stack([at_size(picture, size) for picture in pictures]))
     np.testing.assert_allclose(measured.probabilities, wanted, atol=1e-6)
@@ -112,7 +112,7 @@ def test_evaluation_at_a_size_is_the_networks_answer_to_images_of_that_size(size
 @pytest.mark.parametrize("size", [7, 29])
 def test_a_size_that_the_network_does_not_read_is_refused(size):
     with pytest.raises(ZooError, match=f"reads images of 8 to 28 pixels, not of {size}"):
-        larger_images.at_size(narrow(), size)
+        larger_images.with_input_side(narrow(), size)
 
 
 def test_training_images_of_many_sizes_are_cut_as_when_served():

@@ -233,7 +233,7 @@ def test_images_larger_than_the_model_are_prepared_and_augmented(tmp_path):
 @pytest.mark.parametrize("name", [n for n in recipes.shipped() if not n.startswith("mnist")])
 def test_every_shipped_recipe_trains(tmp_path, name):
     """Its own views, optimiser and schedule, with a tiny network, few images and as few epochs as it allows."""
-    plan = recipes.read(name)
+    plan = recipes.read_recipe(name)
     small = {
         "model": {"architecture": "harm_lesion" if plan.data.balance != "none" else "harm_wrn10_0.5"},
         "pixels": {"height": 12, "width": 12},
