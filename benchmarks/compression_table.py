@@ -97,7 +97,7 @@ def compared(given: Bundle, bench: Bench, held_out: Bench) -> list[dict]:
     reference = held_out.answers(given.model)
     measured = losses(network, bench)
     groups = stages(trace(network, (spec.channels, spec.height, spec.width)))
-    rows = [row("fully_harmonic", network, {}, reference, held_out)]
+    rows = [row("whole", network, {}, reference, held_out)]
     for name, staged in STAGED.items():
         levels = {layer: level for level, stage in zip(staged, groups, strict=True) for layer in stage}
         rows.append(row(name, network, levels, reference, held_out))

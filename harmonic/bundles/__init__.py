@@ -7,6 +7,7 @@ from harmonic.bundles import adopt, bundle
 from harmonic.bundles.bundle import CARD, Bundle, Card, load, read_card
 from harmonic.bundles.checkpoints import import_reference, read_state
 from harmonic.bundles.classifier import Classifier
+from harmonic.bundles.plans import with_plans
 from harmonic.bundles.prediction import Prediction, probabilities
 from harmonic.bundles.releases import RELEASES, Release, cache_folder, download
 
@@ -27,4 +28,5 @@ __all__ = [
     "probabilities",
     "read_card",
     "read_state",
+    "with_plans",
 ]

@@ -13,10 +13,10 @@ from harmonic.bundles import bundle
 from harmonic.bundles.bundle import Bundle, Card, library_versions
 from harmonic.bundles.checkpoints import has_head, import_reference, read_state
 from harmonic.bundles.classifier import Classifier
-from harmonic.conversion import EVERYTHING, Conversion, LayerChoice, convert, plan_from_json, spatial_layers
+from harmonic.bundles.plans import with_plans
+from harmonic.conversion import EVERYTHING, Conversion, LayerChoice, convert
 from harmonic.data import named_classes, prepare_all, read, read_classes, stratified_split
 from harmonic.errors import BundleError, ZooError
-from harmonic.layers import SpectralConv2d
 
 _STATISTICS = 256  # images for the statistics of an inner norm
 
@@ -91,15 +91,7 @@ def converted(
     spec = start.card.pixels
     images = _normalised(data, start) if data else []
     conversion = convert(start.model, replace(choice, size=(spec.channels, spec.height, spec.width)), images=images)
-    spectrum = dict(start.card.arguments.get("spectrum") or {})
-    native = {name for name, layer in spatial_layers(start.model).items() if isinstance(layer, SpectralConv2d)}
-    for layer in conversion.layers:
-        plan = layer.plan
-        if layer.name in native and layer.name in spectrum:  # It was made from the architecture's own layer: keep how.
-            known = plan_from_json(layer.name, spectrum[layer.name])
-            plan = replace(known, level=plan.level, bank=plan.bank or known.bank)
-        spectrum[layer.name] = plan.as_json()
-    card = start.card.model_copy(update={"arguments": {**start.card.arguments, "spectrum": spectrum}, "metrics": {}})
+    card = with_plans(start, {layer.name: layer.plan for layer in conversion.layers}, {})
     return Bundle(card, conversion.model.eval()), conversion
 
 

@@ -3,18 +3,9 @@
 Knows bundles, conversion and images; no training.
 """
 
-from harmonic.compression.compress import (
-    Bench,
-    Outcome,
-    calibration,
-    compress_bundle,
-    compressed,
-    fully_harmonic,
-    levels_for,
-    losses,
-    parse_budget,
-    with_levels,
-)
+from harmonic.compression.compress import Outcome, compress_bundle, compressed
+from harmonic.compression.levels import levels_for, parse_budget
+from harmonic.compression.sensitivity import Bench, calibration, fully_harmonic, losses, with_levels
 from harmonic.compression.table import compression_figures, compression_tables
 
 __all__ = [

@@ -18,7 +18,6 @@ COVERED_BY: dict[str, str] = {
     "harmonic.commands.tradeoffs": "harmonic/commands/test_tradeoff.py",
     "harmonic.commands.training": "harmonic/commands/test_commands.py",
     "harmonic.commands.values": "harmonic/commands/test_json.py",
-    "harmonic.compression.knapsack": "harmonic/compression/test_compress.py",
     "harmonic.compression.table": "harmonic/commands/test_compression.py",
     "harmonic.conversion.projection": "harmonic/conversion/test_convert.py",
     "harmonic.conversion.table": "harmonic/commands/test_conversion.py",

@@ -1,100 +1,23 @@
-"""Levels are chosen by what they cost on images: the budget holds, and what is missed least goes first."""
+"""Levels are chosen by what they cost on images, and carried out: the budget holds, and the bundle is whole."""
 
-import itertools
 import json
 
-import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from harmonic import zoo
-from harmonic.bundles import Bundle, Card, bundle
-from harmonic.compression.compress import (
-    Bench,
-    Budget,
-    compress_bundle,
-    fully_harmonic,
-    harmonic_layers,
-    levels_for,
-    losses,
-    parse_budget,
-    with_levels,
-)
-from harmonic.compression.knapsack import Option, cheapest_within
+from harmonic.bundles import bundle
+from harmonic.compression.compress import compress_bundle, compressed
+from harmonic.compression.levels import Budget
+from harmonic.compression.sensitivity import Bench, fully_harmonic, with_levels
+from harmonic.conversion import harmonic_layers
 from harmonic.errors import CompressionError
 from harmonic.graph import parameters
-from harmonic.pixels import PixelSpec
-
-SPEC = PixelSpec(height=16, width=16)
-CLASSES = ("a", "b", "c")
-
-
-def network(name: str = "cifar_resnet8", **arguments) -> nn.Module:
-    torch.manual_seed(0)
-    model = zoo.create(name, 3, **arguments)
-    for layer in model.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.running_mean.normal_(0, 0.2)
-            layer.running_var.uniform_(0.5, 2)
-    return model.eval()
+from tests.support.compression import SPEC, calibration_images, given, network
 
 
 @pytest.fixture
 def bench():
-    rng = np.random.default_rng(0)
-    return Bench(rng.integers(0, 256, (24, 16, 16, 3), dtype=np.uint8), SPEC, rng.integers(0, 3, 24))
-
-
-def test_the_knapsack_finds_what_trying_everything_finds():
-    rng = np.random.default_rng(3)
-    items = {
-        f"item{i}": [Option(int(w), float(c)) for w, c in zip(rng.integers(1, 50, 4), rng.random(4), strict=True)]
-        for i in range(5)
-    }
-    for budget in (60, 90, 140, 240):
-        choices = itertools.product(*(range(4) for _ in items))
-        valid = [c for c in choices if sum(o[i].weight for o, i in zip(items.values(), c, strict=True)) <= budget]
-        best = min((sum(o[i].cost for o, i in zip(items.values(), c, strict=True)) for c in valid), default=None)
-        found = cheapest_within(items, budget)
-        if best is None:
-            assert found is None
-        else:
-            assert sum(items[name][i].weight for name, i in found.items()) <= budget
-            assert sum(items[name][i].cost for name, i in found.items()) == pytest.approx(best)
-
-
-def test_the_knapsack_keeps_a_budget_that_is_too_fine_for_its_steps():
-    items = {f"item{i}": [Option(100_003, 0.0), Option(10_007, 1.0)] for i in range(40)}
-    found = cheapest_within(items, 1_000_000)
-    assert sum(items[name][i].weight for name, i in found.items()) <= 1_000_000
-
-
-def test_losses_cover_every_level_below_the_layers_own(bench):
-    model = fully_harmonic(network("harm_wrn10_1", level=(None, 3, 2)))
-    found = {(loss.layer, loss.level) for loss in losses(model, bench)}
-    assert {level for layer, level in found if layer == "root"} == {1, 2, 3, 4}
-    assert {level for layer, level in found if layer == "groups.1.0.conv0"} == {1, 2}
-    assert {level for layer, level in found if layer == "groups.2.0.conv0"} == {1}
-
-
-def test_keeping_more_frequencies_of_a_layer_never_costs_more_parameters(bench):
-    measured = losses(fully_harmonic(network()), bench)
-    for layer in {loss.layer for loss in measured}:
-        counts = [loss.parameters for loss in measured if loss.layer == layer]
-        assert counts == sorted(counts)
-
-
-def test_frequencies_that_a_layer_does_not_use_go_first(bench):
-    model = fully_harmonic(network())
-    idle = "layer3.0.conv2"
-    with torch.no_grad():
-        model.get_submodule(idle).weight[:, :, 1:] = 0
-    measured = losses(model, bench)
-    assert all(loss.divergence < 1e-9 for loss in measured if loss.layer == idle)
-    levels = levels_for(model, measured, parameters(model) - 64 * 64 * 8 + 200)
-    assert levels[idle] == 1
-    assert all(level is None for name, level in levels.items() if name != idle)
+    return calibration_images()
 
 
 @pytest.mark.parametrize("share", [0.9, 0.6, 0.3])
@@ -103,10 +26,6 @@ def test_the_parameters_of_a_budget_are_kept_and_used(bench, share):
     made, outcome = compress_bundle(given(model), bench, Budget("params", share))
     assert outcome.parameters == (parameters(model), parameters(made.model))
     assert 0.75 * share < outcome.parameters[1] / outcome.parameters[0] <= share
-
-
-def given(model: nn.Module, architecture: str = "cifar_resnet8", arguments: dict | None = None) -> Bundle:
-    return Bundle(Card(architecture=architecture, arguments=arguments or {}, classes=CLASSES, pixels=SPEC), model)
 
 
 def test_a_budget_of_everything_changes_no_answer(bench):
@@ -162,13 +81,6 @@ def test_compressing_twice_goes_on_from_the_first(bench):
     assert all(len(layer.frequencies) <= filters[name] for name, layer in harmonic_layers(twice.model).items())
 
 
-def test_a_budget_that_no_levels_meet_is_told_with_the_least_possible(bench):
-    model = fully_harmonic(network())
-    least = parameters(with_levels(model, dict.fromkeys(harmonic_layers(model), 1)))
-    with pytest.raises(CompressionError, match=f"the least is {least:,}"):
-        levels_for(model, losses(model, bench), 100)
-
-
 @pytest.mark.parametrize("share", [1e-9, 0.05])
 def test_a_share_that_no_levels_meet_is_told_before_anything_is_measured(share, bench):
     model = fully_harmonic(network())
@@ -184,19 +96,12 @@ def test_the_least_share_that_can_be_met_is_met(bench):
     assert parameters(made.model) == least
 
 
-def test_a_network_without_spatial_convolutions_is_refused(bench):
-    with pytest.raises(CompressionError, match="no spatial convolution"):
-        fully_harmonic(nn.Sequential(nn.Conv2d(3, 3, 1)))
-
-
-@pytest.mark.parametrize(("text", "kind", "value"), [("params=0.6", "params", 0.6), ("accuracy=-1", "accuracy", -1.0)])
-def test_budgets_are_read(text, kind, value):
-    assert parse_budget(text) == Budget(kind, value)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "params", "params=0", "params=1.5", "accuracy=1", "size=3", "params=nan", "params=x"]
-)
-def test_other_budgets_are_refused(text):
-    with pytest.raises(CompressionError, match="a budget is"):
-        parse_budget(text)
+def test_levels_of_some_layers_leave_the_others_as_they_are(tmp_path):
+    model = network()
+    made = compressed(given(model), {"layer1.0.conv1": 2}, record={"by": "hand"})
+    bundle.save(made, tmp_path / "bundle")
+    loaded = bundle.load(tmp_path / "bundle")
+    levels = {name: layer.level for name, layer in harmonic_layers(loaded.model).items()}
+    assert levels.pop("layer1.0.conv1") == 2
+    assert set(levels.values()) == {None}
+    assert loaded.card.metrics == {"compression": {"by": "hand"}, "before_compression": {}}
