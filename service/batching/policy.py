@@ -27,7 +27,3 @@ class BatchPolicy:
                 f"the default priority {self.default_priority} of {self.priority_levels} levels: it wants to be one of "
                 "them. Change default_priority or priority_levels."
             )
-
-    def level(self, priority: int) -> int:
-        """The level that a ticket of this priority gets."""
-        return priority if 1 <= priority <= self.priority_levels else self.default_priority

@@ -20,8 +20,7 @@ from service.batching import Ticket
 from service.config import Limits
 from service.decoding.allocator import trim
 from service.decoding.decode import NeedsRoom, read
-from service.decoding.pool import Pool
-from service.decoding.turns import Errand
+from service.decoding.pool import Errand, Pool
 from service.errors import DecodeError, OutOfMemory, ServiceError
 
 SMALL_BYTES = 16 * 2**20  # what takes less memory is decoded at once

@@ -3,13 +3,13 @@
 Takes encoded images or rows and gives logits. Knows no HTTP.
 """
 
-from service.engine.callers import Caller, caller_of, introduce
 from service.engine.catalog import BrokenVersion, Catalog, Entry, Unloaded, VersionFacts, trouble
 from service.engine.documents import CARD, DOCUMENTS, SPECTRUM
-from service.engine.door import Engine, Logits, Visit
+from service.engine.door import ANYBODY, Caller, Engine, Logits, Visit
 from service.engine.local import LocalEngine
 
 __all__ = [
+    "ANYBODY",
     "CARD",
     "DOCUMENTS",
     "SPECTRUM",
@@ -23,7 +23,5 @@ __all__ = [
     "Unloaded",
     "VersionFacts",
     "Visit",
-    "caller_of",
-    "introduce",
     "trouble",
 ]

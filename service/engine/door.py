@@ -6,6 +6,7 @@ tests/service/engine/test_door.py holds an engine to them.
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,12 +14,25 @@ from numpy.typing import NDArray
 
 from service.batching import BatchStatistics
 from service.decoding import Loan
-from service.engine.callers import ANYBODY, Caller
 from service.engine.catalog import Catalog, Entry, Unloaded, VersionFacts
 from service.telemetry import Answered, Figures
 
 Logits = NDArray[np.float32]
 Key = tuple[str, int]  # a version: its model's name, its number
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. key: name of its API key, whose share of the service it takes; empty where none is wanted.
+
+    most_urgent: level of priority that it may claim; None for none above each model's default.
+    """
+
+    key: str = ""
+    most_urgent: int | None = 1
+
+
+ANYBODY = Caller()
 
 
 class Visit(Protocol):

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from service.batching import Answer, Batcher, CallLimits
 from service.decoding import Loan, Preparation
-from service.engine.callers import ANYBODY, Caller
 from service.engine.catalog import VersionFacts
-from service.engine.door import Logits
+from service.engine.door import ANYBODY, Caller, Logits
 from service.engine.loading import Loaded
 from service.errors import TooManyImages
 from service.telemetry import Answered, Metrics, Tally, VersionMetrics, remember
@@ -75,10 +74,9 @@ class LocalVisit:
     ) -> tuple[Logits, Answered]:
         """Take a seat for encoded images, decode them, run them in company. Cancelling it frees the seat."""
         self._check_number(len(images))
-        level = caller.level(priority, self.facts.policy)
         pixels, model = self.facts.manifest.pixels, self.facts.name
         with (
-            self._served.batcher.reserve(len(images), timeout_s, level) as ticket,
+            self._served.batcher.reserve(len(images), timeout_s, priority, caller.most_urgent) as ticket,
             self._preparation.start(ticket, images, pixels, model, caller.key, loan) as job,
         ):
             answer = await ticket.answer()
@@ -89,8 +87,7 @@ class LocalVisit:
     ) -> tuple[Logits, Answered]:
         """The same for rows of the model's input, (images, height, width, channels) of its own dtype."""
         self._check_number(len(rows))
-        level = caller.level(priority, self.facts.policy)
-        with self._served.batcher.reserve(len(rows), timeout_s, level) as ticket:
+        with self._served.batcher.reserve(len(rows), timeout_s, priority, caller.most_urgent) as ticket:
             ticket.submit(rows)
             answer = await ticket.answer()
         return self._answered(answer, 0.0)

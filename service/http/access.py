@@ -11,8 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.config import Holder, Keyring
 from service.config import Scope as KeyScope
-from service.engine import Caller, introduce
+from service.engine import Caller
 from service.errors import BodyTooLarge, Forbidden, RateLimited, ServiceError, Unauthorized
+from service.http.answering import introduce
 from service.http.errors import own_path, service_error
 
 # Documents and probes: they tell nothing of models, callers or traffic.

@@ -12,14 +12,16 @@ from typing import Protocol, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Scope
 
-from service.engine import Caller, Engine, Logits, VersionFacts, Visit, caller_of
+from service.engine import ANYBODY, Caller, Engine, Logits, VersionFacts, Visit
 from service.errors import ServiceError
 from service.http.buffers import Buffers, Share
 from service.http.errors import service_error
 from service.telemetry import Answered, Metrics
 
 NORM = "Harmonic-Norm"
+_CALLER = "harmonic.caller"  # in the ASGI scope
 T = TypeVar("T")
 
 
@@ -110,6 +112,17 @@ class Answering:
             visit.note(times.written(started))
         headers = {**written.headers, NORM: "adaptive"} if facts.adaptive else written.headers
         return Response(written.body, headers=headers, media_type=written.media_type)
+
+
+def introduce(scope: Scope, caller: Caller) -> None:
+    """Say who asks, for those further in."""
+    scope[_CALLER] = caller
+
+
+def caller_of(scope: Scope) -> Caller:
+    """Who asks; anybody, where no keys are wanted."""
+    found: Caller = scope.get(_CALLER, ANYBODY)
+    return found
 
 
 async def unless_cancelled(request: Request, work: Awaitable[T]) -> T:

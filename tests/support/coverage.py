@@ -60,7 +60,6 @@ COVERED_BY: dict[str, str] = {
     "service.config.reading": "service/config/test_settings.py",
     "service.decoding.allocator": "service/decoding/test_memory.py",
     "service.decoding.pillow": "service/decoding/test_decode.py",
-    "service.decoding.turns": "service/decoding/test_pool.py",
     "service.engine.collector": "service/http/test_http.py",
     "service.engine.documents": "service/http/routes/test_page.py",
     "service.engine.loading": "service/engine/test_catalog.py",

@@ -17,11 +17,9 @@ from PIL import Image
 from export.manifest import Manifest
 from service.batching import BatchPolicy, BatchStatistics
 from service.decoding import Loan
-from service.engine import BrokenVersion, Caller, Catalog, Entry, Logits, Unloaded, VersionFacts
+from service.engine import ANYBODY, BrokenVersion, Caller, Catalog, Entry, Logits, Unloaded, VersionFacts
 from service.errors import ControlRefused, DocumentNotFound, Draining, ImageFormatError, NotReady, TooManyImages
 from service.telemetry import Answered, Figures, Tally, remember
-
-NOBODY = Caller()
 
 
 class ToyVisit:
@@ -37,7 +35,7 @@ class ToyVisit:
         images: Sequence[bytes],
         priority: int = 0,
         timeout_s: float | None = None,
-        caller: Caller = NOBODY,
+        caller: Caller = ANYBODY,
         loan: Loan | None = None,
     ) -> tuple[Logits, Answered]:
         """Decode, resize, answer."""
@@ -46,7 +44,7 @@ class ToyVisit:
         return self._answer(rows, time.monotonic() - started)
 
     async def submit_rows(
-        self, rows: NDArray[Any], priority: int = 0, timeout_s: float | None = None, caller: Caller = NOBODY
+        self, rows: NDArray[Any], priority: int = 0, timeout_s: float | None = None, caller: Caller = ANYBODY
     ) -> tuple[Logits, Answered]:
         """Answer."""
         return self._answer(rows, 0.0)

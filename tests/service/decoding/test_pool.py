@@ -2,8 +2,7 @@ import threading
 
 import pytest
 
-from service.decoding.pool import Pool
-from service.decoding.turns import Errand
+from service.decoding.pool import Errand, Pool
 
 PATIENCE_S = 10
 LARGE = 100

@@ -10,9 +10,8 @@ from PIL import Image
 from harmonic.pixels import PixelSpec
 from service.batching.ticket import Rows, Ticket
 from service.config import Limits
-from service.decoding.pool import Pool
+from service.decoding.pool import Errand, Pool
 from service.decoding.preparation import Preparation
-from service.decoding.turns import Errand
 from service.errors import DecodeError, ImageTooCostly
 from service.http.buffers import Buffers
 from tests.support.images import encoded, plain

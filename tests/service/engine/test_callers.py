@@ -2,13 +2,15 @@
 
 import asyncio
 
+import numpy as np
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from service.batching import BatchPolicy
+from service.batching import Batcher, BatchPolicy
 from service.config.keys import Key, Keyring, make
-from service.engine.callers import ANYBODY, Caller, caller_of
+from service.engine import ANYBODY, Caller
 from service.http.access import Access
+from service.http.answering import caller_of
 
 POLICY = BatchPolicy(priority_levels=5, default_priority=3)
 
@@ -28,11 +30,23 @@ POLICY = BatchPolicy(priority_levels=5, default_priority=3)
     ],
 )
 def test_a_key_claims_no_more_than_it_may(most_urgent, asked, level):
-    assert Caller("dashboard", most_urgent).level(asked, POLICY) == level
+    assert asyncio.run(levels(Caller("dashboard", most_urgent), [asked])) == [level]
 
 
 def test_without_keys_anybody_may_claim_any_level():
-    assert [ANYBODY.level(asked, POLICY) for asked in (0, 1, 5, 6)] == [3, 1, 5, 3]
+    assert asyncio.run(levels(ANYBODY, [0, 1, 5, 6])) == [3, 1, 5, 3]
+
+
+async def levels(caller: Caller, asked: list[int]) -> list[int]:
+    """The levels that its tickets get."""
+    batcher = Batcher([lambda rows: rows], np.zeros((1, 1), np.float32), POLICY)
+    batcher.start()
+    found = []
+    for priority in asked:
+        with batcher.reserve(1, None, priority, caller.most_urgent) as ticket:
+            found.append(ticket.level)
+    await batcher.drain()
+    return found
 
 
 @pytest.mark.parametrize("priority", [None, 2])
