@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.errors import RepositoryError
 from export.repository import versions
-from tests.service.conftest import publish_colours
+from tests.support.colours import publish_colours
 from tests.support.images import encoded, noise, plain
 from tests.support.process import HARMONIC, PATIENCE_S, environment, free_port, serving
 

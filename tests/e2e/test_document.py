@@ -11,7 +11,7 @@ from schemathesis.schemas import APIOperation, BaseSchema
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from service.config import make
-from tests.service.conftest import publish_colours
+from tests.support.colours import publish_colours
 from tests.support.process import PATIENCE_S, serving
 
 load_all_checks()

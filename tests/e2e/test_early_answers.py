@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from service.config import make
-from tests.service.conftest import publish_colours
+from tests.support.colours import publish_colours
 from tests.support.process import PATIENCE_S, serving
 
 _, KEY = make("someone", ["inference"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.service.conftest import publish_colours
+from tests.support.colours import publish_colours
 from tests.support.faults import FOR_EVER, hangs_on_red
 from tests.support.images import plain
 from tests.support.process import PATIENCE_S, serving

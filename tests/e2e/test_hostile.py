@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.service.conftest import publish_colours
 from tests.support import hostile
+from tests.support.colours import publish_colours
 from tests.support.hostile import Hostile
 from tests.support.images import plain
 from tests.support.process import PATIENCE_S, memory_bytes, serving

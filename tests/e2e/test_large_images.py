@@ -11,7 +11,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.service.conftest import publish_colours
+from tests.support.colours import publish_colours
 from tests.support.images import COLOURS, encoded, plain
 from tests.support.process import PATIENCE_S, memory_bytes, serving
 

@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from export.manifest import MANIFEST, WHOLE_NET, sha256
-from tests.service.conftest import publish_colours
+from tests.support.colours import publish_colours
 from tests.support.images import encoded, noise, plain
 from tests.support.process import PATIENCE_S, bound, free_port, run, serving, starting
 

@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.service.conftest import publish_colours
+from tests.support.colours import publish_colours
 from tests.support.images import plain
 from tests.support.process import PATIENCE_S, run, serving
 

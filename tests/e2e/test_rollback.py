@@ -9,7 +9,7 @@ import pytest
 
 from harmonic.bundles import Card
 from harmonic.pixels import PixelSpec
-from tests.service.conftest import publish_colours
+from tests.support.colours import publish_colours
 from tests.support.commands import refused
 from tests.support.images import plain
 from tests.support.process import PATIENCE_S, run, serving

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.service.conftest import publish_colours
+from tests.support.colours import publish_colours
 from tests.support.images import plain
 from tests.support.process import PATIENCE_S, free_port, run, serving
 

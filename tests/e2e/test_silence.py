@@ -21,8 +21,8 @@ from export.runtime import ort
 from harmonic import zoo
 from harmonic.bundles.bundle import Bundle, Card, save
 from harmonic.pixels import PixelSpec
-from tests.service.conftest import publish_colours
 from tests.support import sealed
+from tests.support.colours import publish_colours
 from tests.support.images import plain
 from tests.support.process import HARMONIC, PATIENCE_S, address, environment
 

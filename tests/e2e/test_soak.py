@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.service.conftest import publish_colours
 from tests.support import hostile
+from tests.support.colours import publish_colours
 from tests.support.images import encoded, noise, plain
 from tests.support.process import PATIENCE_S, memory_bytes, serving
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.service.conftest import CLASSES, publish_colours
+from tests.support.colours import CLASSES, publish_colours
 from tests.support.images import COLOURS, plain
 from tests.support.process import serving
 

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from tests.page.conftest import LAYERS
-from tests.service.conftest import publish_colours
+from tests.support.colours import publish_colours
+from tests.support.documents import LAYERS
 from tests.support.images import plain
 from tests.support.process import serving
 

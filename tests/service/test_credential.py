@@ -12,7 +12,7 @@ from service.config import make
 from service.credential import VARIABLE, authorization
 from service.errors import RequestError
 from service.predictor import UnexpectedAnswerError
-from tests.service.conftest import publish_colours
+from tests.support.colours import publish_colours
 from tests.support.images import plain
 from tests.support.process import run, serving
 

@@ -10,7 +10,7 @@ import pytest
 from export.predictor import version_predictor
 from harmonic.errors import HarmonicError
 from harmonic.evaluation.evaluate import open_predictor
-from tests.service.conftest import publish_colours
+from tests.support.colours import publish_colours
 from tests.support.process import free_port, serving
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3), dtype=np.uint8)

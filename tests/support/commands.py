@@ -6,6 +6,21 @@ from typer.testing import CliRunner
 from harmonic.cli import build_app
 from harmonic.errors import HarmonicError
 
+# Trained in seconds on small textures.
+RECIPE = """
+title = "brief"
+[model]
+architecture = "harm_wrn10_0.5"
+[pixels]
+height = 12
+width = 12
+[train]
+epochs = 1
+batch = 16
+schedule = { kind = "one-cycle" }
+precision = "fp32"
+"""
+
 
 def harmonic(*arguments: object) -> Result:
     """What a command ended with; arguments are written as text."""

@@ -5,7 +5,7 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 SIDE = 8
-SECONDS = 1_200_000  # rounds of an empty loop that take seconds on any machine
+SECONDS = 1_200_000  # rounds of an empty loop that take one second or more
 FOR_EVER = 10**15
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from harmonic import data
+from harmonic.data import Images
 from tests.support import textures
 
 CLASSES = ("texture0", "texture1", "texture2")
@@ -31,3 +33,16 @@ def write_zip(path: Path, members: dict[str, bytes]) -> Path:
         for name, content in members.items():
             archive.writestr(name, content)
     return path
+
+
+def dot(colour="red"):
+    return encoded(Image.new("RGB", (4, 4), colour))
+
+
+def members(*names):
+    return {name: dot() for name in names}
+
+
+def read(*paths: Path, split: str = "train") -> Images:
+    """The labelled images of these sources."""
+    return data.read(list(paths), split)

@@ -10,8 +10,8 @@ from harmonic.bundles.checkpoints import import_reference
 from harmonic.bundles.fourier_checkpoints import load_original
 from harmonic.errors import BundleError
 from harmonic.layers import HammingConv2d
-from tests.harmonic.bundles.test_fourier_checkpoints import CLASSES, HIDDEN, WIDTHS, checkpoint
 from tests.support.commands import done, refused
+from tests.support.fourier_original import CLASSES, HIDDEN, WIDTHS, checkpoint
 
 SMALL = {"width": 0.0625, "kernel": 5}
 IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(7))

@@ -2,22 +2,8 @@ import json
 
 import pytest
 
-from tests.support.commands import done, harmonic, refused
+from tests.support.commands import RECIPE, done, harmonic, refused
 from tests.support.textures import write_textures
-
-RECIPE = """
-title = "brief"
-[model]
-architecture = "harm_wrn10_0.5"
-[pixels]
-height = 12
-width = 12
-[train]
-epochs = 1
-batch = 16
-schedule = { kind = "one-cycle" }
-precision = "fp32"
-"""
 
 
 @pytest.fixture(scope="module")

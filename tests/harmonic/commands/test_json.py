@@ -11,8 +11,7 @@ from harmonic import zoo
 from harmonic.bundles import RELEASES, Release, bundle
 from harmonic.commands.values import print_json
 from harmonic.graph import parameters
-from tests.harmonic.commands.test_commands import RECIPE
-from tests.support.commands import harmonic
+from tests.support.commands import RECIPE, harmonic
 from tests.support.textures import write_textures
 
 

@@ -9,8 +9,7 @@ from harmonic import data
 from harmonic.data.fingerprint import fingerprint
 from harmonic.data.images import Images
 from harmonic.errors import DataError
-from tests.harmonic.data.test_sources import dot, source  # noqa: F401
-from tests.support.pictures import encoded, texture, write_zip
+from tests.support.pictures import dot, encoded, texture, write_zip
 
 CONTENT = {f"{kind}/{n}.png": encoded(texture("texture0", 10 * (kind == "b") + n)) for kind in "ab" for n in range(4)}
 
@@ -20,7 +19,7 @@ def number(path):
 
 
 @pytest.fixture(params=["source", "joined", "chosen"])
-def numbered(request, source, tmp_path):  # noqa: F811
+def numbered(request, source, tmp_path):
     """The number of files as a folder or zip; alone, joined with others, or chosen from."""
 
     def of(content):

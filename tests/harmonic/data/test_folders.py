@@ -11,9 +11,8 @@ from harmonic import data
 from harmonic.data.images import prepare_all
 from harmonic.errors import DataError
 from harmonic.pixels import PixelSpec
-from tests.harmonic.data.test_sources import dot, members, read, source  # noqa: F401
 from tests.support.commands import harmonic
-from tests.support.pictures import encoded, write_zip
+from tests.support.pictures import dot, encoded, members, read, write_zip
 from tests.support.trained import saved
 
 CELLS = PixelSpec(height=4, width=4)
@@ -57,7 +56,7 @@ def test_a_pipe_is_no_image(tmp_path):
 
 @pytest.mark.parametrize("lost", [{"eel/1.heic": b"x", "eel/2.HEIC": b"x"}, {"eel/notes.txt": b"x"}])
 @pytest.mark.parametrize("above", ["", "pets/", "train/", "pets/train/"])
-def test_a_class_without_an_image_is_an_error_that_says_what_it_holds(source, lost, above):  # noqa: F811
+def test_a_class_without_an_image_is_an_error_that_says_what_it_holds(source, lost, above):
     content = {**members("cat/1.png", "dog/1.png"), **lost}
     path = source({above + name: raw for name, raw in content.items()})
     kind = "2 .heic files" if len(lost) == 2 else "1 .txt files"
@@ -65,7 +64,7 @@ def test_a_class_without_an_image_is_an_error_that_says_what_it_holds(source, lo
         read(path)
 
 
-def test_a_class_beside_one_with_inner_folders_is_not_lost(source):  # noqa: F811
+def test_a_class_beside_one_with_inner_folders_is_not_lost(source):
     path = source({**members("cat/siamese/1.png", "cat/manx/1.png"), "dog/1.heic": b"x"})
     with pytest.raises(DataError, match=r"dog \(1 \.heic files\)"):
         read(path)
@@ -79,7 +78,7 @@ def test_an_empty_class_folder_is_an_error(tmp_path):
         read(tmp_path / "pets")
 
 
-def test_every_file_that_is_not_taken_is_counted(source):  # noqa: F811
+def test_every_file_that_is_not_taken_is_counted(source):
     junk = {"cat/2.heic": b"x", "dog/3.heic": b"x", "cat/notes.txt": b"x", "README": b"x", "5.png": dot()}
     images = read(source({**members("cat/1.png", "dog/1.png"), **junk}))
     assert len(images) == 2
@@ -91,7 +90,7 @@ def test_every_file_that_is_not_taken_is_counted(source):  # noqa: F811
     }
 
 
-def test_what_lies_beside_splits_is_counted_and_other_splits_are_not(source):  # noqa: F811
+def test_what_lies_beside_splits_is_counted_and_other_splits_are_not(source):
     content = members(
         "train/cat/1.png", "train/dog/1.png", "train/2.png", "test/cat/1.png", "test/dog/1.png", "more/cat/1.png"
     )
@@ -109,13 +108,13 @@ def test_joined_sources_add_their_counts(tmp_path):
     assert read(*paths).left_out == {".heic files": 2}
 
 
-def test_a_class_called_train_with_inner_folders_is_a_class(source):  # noqa: F811
+def test_a_class_called_train_with_inner_folders_is_a_class(source):
     images = read(source(members("train/steam/1.png", "train/diesel/1.png", "plane/1.png", "boat/1.png")))
     assert images.classes == ("boat", "plane", "train")
     assert len(images) == 4
 
 
-def test_a_folder_that_may_be_class_or_split_is_asked_about(source):  # noqa: F811
+def test_a_folder_that_may_be_class_or_split_is_asked_about(source):
     path = source(members("train/cat/1.png", "train/dog/1.png", "plane/1.png"))
     with pytest.raises(DataError, match=r"holds train beside plane: if that is a split, .* if it is a class"):
         read(path)
@@ -174,7 +173,7 @@ def test_an_accent_that_is_stored_apart_makes_no_second_class(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00\x00\x00\x18ftypheic and more", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
-def test_a_broken_file_is_called_by_its_name_alone(source, content):  # noqa: F811
+def test_a_broken_file_is_called_by_its_name_alone(source, content):
     images = read(source({**members("a/1.png", "b/1.png"), "b/odd.jpg": content}))
     with pytest.raises(DataError, match=r"1 of 3 images.*b/odd\.jpg") as caught:
         prepare_all(images, CELLS, title="")
@@ -183,7 +182,7 @@ def test_a_broken_file_is_called_by_its_name_alone(source, content):  # noqa: F8
 
 
 @pytest.mark.parametrize("kind", ["PPM", "TGA", "ICNS", "JPEG2000", "AVIF", "EPS", "PCX"])
-def test_only_the_services_formats_are_decoded(source, kind):  # noqa: F811
+def test_only_the_services_formats_are_decoded(source, kind):
     """Each further decoder of Pillow is one more that a prepared file can attack."""
     Image.init()
     if kind not in Image.SAVE:
@@ -194,7 +193,7 @@ def test_only_the_services_formats_are_decoded(source, kind):  # noqa: F811
         prepare_all(images, CELLS, title="")
 
 
-def test_evaluation_tells_of_what_it_left_out_too(source):  # noqa: F811
+def test_evaluation_tells_of_what_it_left_out_too(source):
     path = source({**members("cat/1.png", "dog/1.png"), "dog/2.heic": b"x"})
     assert data.read([path], "test").left_out == {".heic files": 1}
 

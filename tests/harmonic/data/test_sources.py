@@ -1,45 +1,15 @@
-import os
+"""Labelled images from what people have: classes, splits, several sources, and a choice by number."""
+
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from harmonic import data
-from harmonic.data.images import check_all, prepare_all
+from harmonic.data.images import prepare_all
 from harmonic.errors import DataError
 from harmonic.pixels import PixelSpec
-from tests.support.pictures import CLASSES, encoded, texture, write_zip
-
-SPEC = PixelSpec(height=12, width=12)
-
-
-def dot(colour="red"):
-    return encoded(Image.new("RGB", (4, 4), colour))
-
-
-def members(*names):
-    return {name: dot() for name in names}
-
-
-@pytest.fixture(params=["folder", "zip"])
-def source(request, tmp_path):
-    """Lays members out as a folder or as a zip; every promise holds for both."""
-
-    def lay_out(content):
-        if request.param == "zip":
-            return write_zip(tmp_path / "pictures.zip", content)
-        for name, raw in content.items():
-            path = tmp_path / "pictures" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(raw)
-        return tmp_path / "pictures"
-
-    return lay_out
-
-
-def read(*paths, split="train"):
-    return data.read(list(paths), split)
+from tests.support.pictures import CLASSES, dot, encoded, members, read, texture, write_zip
 
 
 def test_every_folder_is_a_class(source):
@@ -57,16 +27,6 @@ def test_labels_and_pixels_belong_together(source):
         kind, number = name.split("/")
         assert images.classes[images.labels[index]] == kind
         assert np.array_equal(np.asarray(images.open(index)), np.asarray(texture(kind, int(number[0]))))
-
-
-def test_hidden_files_and_what_archivers_add_are_left_out(source):
-    junk = members("cat/.hidden.png", ".git/x/1.png", "__MACOSX/cat/._1.png", "cat/._1.png")
-    images = read(source({**members("cat/1.png", "dog/1.png"), **junk, "cat/notes.txt": b"x", "labels.csv": b"y"}))
-    assert len(images) == 2
-
-
-def test_suffixes_count_in_any_case(source):
-    assert len(read(source(members("a/1.PNG", "a/2.JPeG", "b/3.WebP", "b/4.TIF", "b/5.pdf")))) == 4
 
 
 def test_folders_inside_a_class_belong_to_it(source):
@@ -156,117 +116,6 @@ def test_images_outside_class_folders_are_refused(source):
 def test_a_single_class_is_refused_by_name(source):
     with pytest.raises(DataError, match="single class 'cat'"):
         read(source(members("cat/1.png", "cat/2.png")))
-
-
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and nothing", b"plain text"])
-def test_a_file_that_is_no_zip_is_refused(tmp_path, content):
-    (tmp_path / "bad.zip").write_bytes(content)
-    with pytest.raises(DataError, match=r"bad\.zip: neither a folder nor a readable zip"):
-        read(tmp_path / "bad.zip")
-
-
-def test_a_zip_cut_short_is_refused(tmp_path):
-    whole = write_zip(tmp_path / "pictures.zip", members("cat/1.png", "dog/1.png")).read_bytes()
-    (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"cut\.zip"):
-        read(tmp_path / "cut.zip")
-
-
-def test_unreadable_images_are_all_named(source):
-    good = encoded(texture("texture1", 0))
-    broken = {"a/empty.png": b"", "a/text.jpg": b"hello", "b/cut.png": good[: len(good) // 2], "b/header.png": good[:9]}
-    images = read(source({**members("a/1.png", "b/1.png"), **broken}))
-    with pytest.raises(DataError, match=r"4 of 6 images") as caught:
-        prepare_all(images, SPEC, title="")
-    assert all(name in str(caught.value) for name in broken)
-    with pytest.raises(DataError, match=r"4 of 6 images"):
-        check_all(images, SPEC, title="")
-
-
-def test_a_zip_member_with_a_wrong_checksum_is_named(tmp_path):
-    path = write_zip(tmp_path / "pictures.zip", {"a/1.png": dot("red"), "b/1.png": dot("blue")})
-    content = bytearray(path.read_bytes())
-    content[content.find(b"IDAT") + 6] ^= 0xFF
-    path.write_bytes(content)
-    with pytest.raises(DataError, match=r"1 of 2 images.*a/1\.png"):
-        prepare_all(read(path), SPEC, title="")
-
-
-def test_many_unreadable_images_are_counted(source):
-    images = read(source({f"{kind}/{n}.png": b"" for kind in "ab" for n in range(10)}))
-    with pytest.raises(DataError, match="and 15 more"):
-        prepare_all(images, SPEC, title="")
-
-
-def test_every_kind_of_picture_is_read_as_rgb(source):
-    picture = texture("texture1", 1)
-    exif = Image.Exif()
-    exif[274] = 6
-    sixteen = Image.fromarray((np.arange(144, dtype=np.uint16) * 455).reshape(12, 12))
-    content = {
-        "a/grey.png": encoded(picture.convert("L")),
-        "a/palette.gif": encoded(picture.quantize(8), "GIF"),
-        "a/alpha.png": encoded(picture.convert("RGBA")),
-        "a/greyalpha.png": encoded(picture.convert("LA")),
-        "b/cmyk.jpg": encoded(picture.convert("CMYK"), "JPEG"),
-        "b/sixteen.png": encoded(sixteen),
-        "b/turned.jpg": encoded(picture, "JPEG", exif=exif),
-        "b/bits.bmp": encoded(picture.convert("1"), "BMP"),
-        "b/lossless.webp": encoded(picture, "WEBP", lossless=True),
-        "b/deep.tiff": encoded(sixteen, "TIFF"),
-    }
-    images = read(source(content))
-    assert {images.open(index).mode for index in range(len(images))} == {"RGB"}
-    assert prepare_all(images, SPEC, title="").shape == (10, 12, 12, 3)
-
-
-def test_a_zip_is_read_again_and_not_kept_in_memory(tmp_path):
-    path = write_zip(tmp_path / "pictures.zip", {"a/1.png": dot("red"), "b/1.png": dot("blue")})
-    images = read(path)
-    images.open(0)
-    path.unlink()
-    assert images.open(1).getpixel((0, 0)) == (0, 0, 255)  # the reader is open
-
-
-def test_a_forked_process_reads_a_zip_with_a_position_of_its_own(tmp_path):
-    content = {f"{kind}/{n}.png": encoded(texture(kind, n)) for kind in CLASSES for n in range(4)}
-    images = read(write_zip(tmp_path / "pictures.zip", content))
-    images.open(0)
-    child = os.fork()
-    if child == 0:
-        right = all(images.open(i).tobytes() == images.open(i).tobytes() for i in range(len(images)))
-        os._exit(0 if right else 1)
-    assert all(images.open(i).mode == "RGB" for i in range(len(images)))
-    assert os.waitpid(child, 0)[1] == 0
-
-
-def test_a_member_that_stands_twice_in_a_zip_counts_once(tmp_path):
-    with pytest.warns(UserWarning, match="Duplicate name"):
-        import zipfile
-
-        with zipfile.ZipFile(tmp_path / "twice.zip", "w") as archive:
-            for name in ("a/1.png", "a/1.png", "b/1.png"):
-                archive.writestr(name, dot())
-    assert len(read(tmp_path / "twice.zip")) == 2
-
-
-# --- the real data sets ---
-
-
-@pytest.fixture
-def real():
-    """Path of a file of the real data sets; skips where it is absent, and says which."""
-
-    def find(name):
-        root = os.environ.get("HARMONIC_DATA")
-        if root is None:
-            pytest.skip(f"HARMONIC_DATA is not set; wanted {name}")
-        path = Path(root) / name
-        if not path.exists():
-            pytest.skip(f"{path} is absent")
-        return path
-
-    return find
 
 
 @pytest.mark.data

@@ -14,13 +14,10 @@ from harmonic.training.loaders import EpochSampler
 from harmonic.training.recipe import Recipe
 from harmonic.training.size_batches import SizeBatches, assigned_sizes
 from harmonic.training.train import Where, train
+from tests.support.runs import LIGHTNING_ASKS
 
 CPU = Where("cpu", 1)
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning"),  # Lightning asks PyTorch in the old way.
-    pytest.mark.filterwarnings("ignore:The '.*dataloader' does not have many workers"),  # Tiny images are in memory.
-    pytest.mark.filterwarnings("ignore:Precision bf16-mixed is not supported by the model summary"),
-]
+pytestmark = LIGHTNING_ASKS
 
 
 def coloured(counts: tuple[int, ...]) -> Images:

@@ -18,7 +18,7 @@ import os, sys
 from pathlib import Path
 from harmonic.training.recipe import Recipe
 from harmonic.training.train import Where, train
-from tests.harmonic.training.test_train import images
+from tests.support.runs import images
 
 class Told:
     def __init__(self, opener, journal):

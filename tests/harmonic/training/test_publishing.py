@@ -8,7 +8,7 @@ import torch
 from harmonic.training.fitting import fitted
 from harmonic.training.publishing import published
 from harmonic.training.run import opened
-from tests.harmonic.training.test_train import CPU, images, recipe
+from tests.support.runs import CPU, images, recipe
 
 
 def test_the_test_images_are_measured_on_the_device_that_trained(tmp_path):

@@ -14,7 +14,9 @@ from harmonic.training.recipe import Recipe
 from harmonic.training.size_batches import ScaledImages, SizeBatches, assigned_sizes, at_size
 from harmonic.training.train import Where, train
 from harmonic.zoo.fourier import MNIST
-from tests.harmonic.training.test_balance import pytestmark  # noqa: F401
+from tests.support.runs import LIGHTNING_ASKS
+
+pytestmark = LIGHTNING_ASKS
 
 
 def digits(count: int) -> Images:

@@ -13,7 +13,7 @@ from harmonic.bundles import bundle
 from harmonic.disk import full_disk_told
 from harmonic.errors import RunError
 from harmonic.training.train import train
-from tests.harmonic.training.test_train import CPU, assert_identical, images, kill_after_epoch, log, recipe, weights
+from tests.support.runs import CPU, assert_identical, images, kill_after_epoch, log, recipe, weights
 
 # One process loads everything once and trains in children, each of which kills itself as it touches the run's folder
 # for the n-th time (`sys.addaudithook` tells of every file that is opened, renamed or removed before it happens), or is
@@ -23,7 +23,7 @@ import json, os, resource, signal, sys
 from pathlib import Path
 from harmonic.training.recipe import Recipe
 from harmonic.training.train import train
-from tests.harmonic.training.test_train import CPU, images
+from tests.support.runs import CPU, images
 
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.chmod"}
 

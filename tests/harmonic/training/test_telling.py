@@ -12,8 +12,8 @@ from harmonic.evaluation import Evaluation
 from harmonic.training.curves import draw_curves
 from harmonic.training.telling import warnings
 from harmonic.training.train import train
-from tests.harmonic.training.test_train import CPU, Textures, images, recipe
 from tests.support.commands import done
+from tests.support.runs import CPU, Textures, images, recipe
 from tests.support.textures import write_textures
 
 

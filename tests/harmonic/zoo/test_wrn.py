@@ -7,19 +7,7 @@ from torch import nn
 from harmonic import zoo
 from harmonic.errors import SpectrumError, ZooError
 from harmonic.layers import BandNormConv2d, HarmonicConv2d
-
-PROGRESSIVE = (None, 3, 2)
-# depth_width, classes: baseline = harm1 = harm, level 3, level 2, progressive
-PUBLISHED = {
-    ("28_10", 10): (36_479_194, 24_413_914, 12_348_634, 15_743_194),
-    ("28_10", 100): (36_536_884, 24_471_604, 12_406_324, 15_800_884),
-    ("28_8", 10): (23_354_842, 15_631_834, 7_908_826, 10_083_802),
-    ("28_6", 10): (13_144_794, 8_799_450, 4_454_106, 5_679_834),
-    ("16_8", 10): (10_961_370, 7_367_130, 3_772_890, 4_768_218),
-    ("16_4", 10): (2_748_890, 1_848_794, 948_698, 1_200_602),
-    ("40_4", 10): (8_949_210, 5_984_730, 3_020_250, 3_861_978),
-    ("10_1", 10): (77_850, 53_274, 28_698, 36_378),
-}
+from tests.support.published import PROGRESSIVE, PUBLISHED
 
 
 def parameters(name, classes, **arguments):

@@ -15,7 +15,7 @@ from harmonic.graph import macs, parameters
 from harmonic.layers import BandNormConv2d, HarmonicConv2d
 from harmonic.pixels import PixelSpec
 from harmonic.zoo.listing import architecture_rows
-from tests.harmonic.zoo.test_wrn import PROGRESSIVE, PUBLISHED
+from tests.support.published import PROGRESSIVE, PUBLISHED
 
 
 def on_meta(name: str, /, classes: int, **arguments) -> nn.Module:

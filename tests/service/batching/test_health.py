@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.service.conftest import publish_colours
-from tests.service.engine.test_control import classified, control, index, ok
-from tests.service.http.test_http import Client, Engine, refused, serving, top
-from tests.support.faults import gives_no_number_on_red, hangs_on_red, raises_on_red
+from service.engine import Engine
+from tests.support.app import Client, refused, serving, top
+from tests.support.colours import publish_colours
+from tests.support.control import classified, control, index, ok
+from tests.support.faults import SECONDS, gives_no_number_on_red, hangs_on_red, raises_on_red
 from tests.support.images import plain
 
 HANG: dict[str, Any] = {"call_seconds": 0.1, "deadline_ms": 200}
@@ -105,7 +106,7 @@ def test_a_version_that_hangs_is_not_ready_and_comes_back_when_its_call_returns(
 
 
 def test_a_version_with_another_instance_serves_on_and_says_what_is_wrong(root):
-    publish_colours(root, graph=hangs_on_red())
+    publish_colours(root, graph=hangs_on_red(3 * SECONDS))
 
     async def story(client: Client, _: Engine) -> None:
         refused(await client.post("/v1/classify", content=plain("red")), 504, "deadline_exceeded")

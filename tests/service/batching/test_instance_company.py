@@ -9,7 +9,7 @@ from service.batching.batcher import Batcher
 from service.batching.health import InstanceHealth
 from service.batching.ticket import Answer, Rows
 from service.errors import ModelFailed
-from tests.service.batching.test_instance import Hang, Run, ask, fail, running, told, until
+from tests.support.faulty import Hang, Run, ask, fail, running, told, until
 
 
 class Company:

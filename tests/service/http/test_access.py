@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from service.config import Settings, make
+from service.engine import Engine
 from service.http.app import assemble
-from tests.service.http.test_http import Client, Engine, got, posted, refused, told, top
+from tests.support.app import Client, got, posted, refused, told, top
 from tests.support.images import plain
 
 CALLER, CALLERS = make("caller", ["inference"])

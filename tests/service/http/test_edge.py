@@ -5,7 +5,8 @@ import re
 import pytest
 
 from service.config import make
-from tests.service.http.test_http import Client, Engine, got, posted, told
+from service.engine import Engine
+from tests.support.app import Client, got, posted, told
 from tests.support.images import plain
 
 PATHS = [

@@ -17,7 +17,7 @@ from service.config import Settings
 from service.errors import StartError
 from service.http.app import build
 from service.telemetry.logs import JsonFormatter, TextFormatter
-from tests.service.http.test_http import Client, posted, told
+from tests.support.app import Client, posted, told
 from tests.support.images import plain
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

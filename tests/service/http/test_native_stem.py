@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.service.http.test_http import Client, Engine, got, refused, told
+from service.engine import Engine
+from tests.support.app import Client, got, refused, told
 from tests.support.images import encoded, noise, plain
 
 ADAPTIVE = {"adapt_images": 16, "threads": 1, "decode_threads": 1, "device": "cpu"}

@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from service.config import make
-from tests.service.http.test_http import Client, Engine, refused, told, top
+from service.engine import Engine
+from tests.support.app import Client, refused, told, top
 from tests.support.images import plain
 
 HERE = "http://127.0.0.1:8000"

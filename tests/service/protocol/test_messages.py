@@ -1,54 +1,24 @@
-"""Bodies of the Open Inference Protocol, in the codec and over HTTP: the sound ones, and whatever else may come."""
+"""Bodies of the Open Inference Protocol: the sound ones, and whatever else may come."""
 
-import gzip
 import json
 import struct
 import sys
-import zlib
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.manifest import Manifest, ParityReport, Variant
 from harmonic.pixels import PixelSpec
 from service.errors import RequestError
 from service.protocol.messages import InferenceRequest, Wanted, memory_of_json, read_request, write_response
-from tests.service.conftest import CLASSES
-from tests.service.http.test_http import Client, Engine, told
-from tests.support.images import plain
-
-SIDE = 4
-MANIFEST = Manifest(
-    name="colours",
-    architecture="colours",
-    parameters=9,
-    classes=CLASSES,
-    pixels=PixelSpec(height=SIDE, width=SIDE),
-    opset=18,
-    variants=(Variant(),),
-    parity=ParityReport(batches=(1,), max_error=0, mean_error=0, top1_agreement=1, largest_logit=8),
-    created="2026-01-01T00:00:00Z",
-    files={"model.onnx": "0" * 64, "golden.npz": "0" * 64},
-)
-IMAGE = np.arange(SIDE * SIDE * 3, dtype=np.uint8).reshape(1, SIDE, SIDE, 3)
-INFER = "/v2/models/colours/infer"
+from tests.support.tensors import BYTES, IMAGE, MANIFEST, SIDE, binary, tensor
 
 
 def read(body: Any, tail: bytes | None = None, most: int = 8) -> InferenceRequest:
     head = body if isinstance(body, bytes) else json.dumps(body).encode()
     return read_request(head + (tail or b""), None if tail is None else len(head), MANIFEST, most)
-
-
-def tensor(**fields: Any) -> dict[str, Any]:
-    return {"name": "images", "datatype": "UINT8", "shape": list(IMAGE.shape)} | fields
-
-
-def binary(size: int = IMAGE.size, **fields: Any) -> dict[str, Any]:
-    return tensor(parameters={"binary_data_size": size}, **fields)
 
 
 @pytest.mark.parametrize("data", [IMAGE.tolist(), IMAGE.ravel().tolist(), IMAGE.reshape(-1, 3).tolist()])
@@ -113,9 +83,6 @@ def test_encoded_images_come_length_prefixed_or_as_base64():
     assert read(head, tail).images == files
     head = {"inputs": [{"name": "image_bytes", "datatype": "BYTES", "shape": [1, 1], "data": ["b25l"]}]}
     assert read(head).images == [b"one"]
-
-
-BYTES = {"name": "image_bytes", "datatype": "BYTES"}
 
 
 @pytest.mark.parametrize(
@@ -262,133 +229,3 @@ def test_the_memory_of_json_is_not_underrated(value):
 
     text = json.dumps(value).encode()
     assert memory_of_json(text) + 10 * len(text) + 100 >= size(json.loads(text))
-
-
-def infer(repository: Any, content: bytes, headers: dict[str, str] | None = None, **options: Any) -> httpx.Response:
-    async def story(client: Client, _: Engine) -> httpx.Response:
-        return await client.post(INFER, content=content, headers=headers)
-
-    response = told(repository, story, **options)
-    assert isinstance(response, httpx.Response)
-    return response
-
-
-def asked(**fields: Any) -> bytes:
-    data = np.full((1, 8, 8, 3), 9).tolist()
-    images = {"name": "images", "datatype": "UINT8", "shape": [1, 8, 8, 3], "data": data}
-    return json.dumps({"inputs": [images | fields]}).encode()
-
-
-def refused(response: httpx.Response, status: int) -> str:
-    assert response.status_code == status, response.text
-    assert set(response.json()) == {"error"}
-    return str(response.json()["error"])
-
-
-@pytest.mark.parametrize("kind", [None, "application/json", "application/octet-stream", "text/plain"])
-def test_the_content_type_does_not_matter(repository, kind):
-    assert infer(repository, asked(), {"Content-Type": kind} if kind else {}).status_code == 200
-
-
-def test_raw_pixels_with_a_head_length_of_0_are_answered_in_binary(repository):
-    response = infer(repository, bytes(8 * 8 * 3), {"Inference-Header-Content-Length": "0"})
-    assert response.status_code == 200
-    head = int(response.headers["Inference-Header-Content-Length"])
-    assert json.loads(response.content[:head])["outputs"][0]["parameters"] == {"binary_data_size": 12}
-    assert response.headers["Content-Type"] == "application/octet-stream"
-
-
-@pytest.mark.parametrize("length", ["-1", "x", "1.5", "", " ", "9" * 30, "0x10"])
-def test_a_head_length_that_is_no_number_is_a_400(repository, length):
-    refused(infer(repository, asked(), {"Inference-Header-Content-Length": length}), 400)
-
-
-def packed(body):
-    """Without the time of packing, which would stand in the tests' names."""
-    return gzip.compress(body, mtime=0)
-
-
-@pytest.mark.parametrize(
-    ("content", "coding", "status"),
-    [
-        (packed(b"{}"), "gzip", 400),
-        (b"no gzip", "gzip", 400),
-        (packed(asked())[:-20], "gzip", 400),
-        (packed(asked()) + b"more", "gzip", 400),
-        (b"", "deflate", 400),
-        (zlib.compress(asked()), "gzip", 400),
-        (packed(bytes(2**20)), "gzip", 413),
-        (asked(), "br", 400),
-        (asked(), "gzip, gzip", 400),
-        (packed(asked()), "GZIP", 200),
-        (zlib.compress(asked()), "deflate", 200),
-        (asked(), "identity", 200),
-    ],
-)
-def test_compressed_bodies_are_inflated_under_the_limit(repository, content, coding, status):
-    response = infer(repository, content, {"Content-Encoding": coding}, body_bytes=100_000)
-    assert response.status_code == status, response.text
-
-
-def test_json_beyond_its_limit_is_a_413_and_binary_is_not(repository):
-    assert "binary" in refused(infer(repository, asked(), json_bytes=200), 413)
-    images = {"name": "images", "datatype": "UINT8", "shape": [2, 8, 8, 3], "parameters": {"binary_data_size": 384}}
-    head = json.dumps({"inputs": [images]}).encode()
-    headers = {"Inference-Header-Content-Length": str(len(head))}
-    assert infer(repository, head + bytes(384), headers, json_bytes=200).status_code == 200
-
-
-def test_json_that_would_fill_the_memory_is_turned_away(repository):
-    content = b'{"inputs": [{"data": [' + b"[]," * 40_000 + b"0]}]}"
-    refused(infer(repository, content, buffered_bytes=2_000_000), 429)
-
-
-def test_a_wrong_image_in_company_is_named(repository):
-    files = [plain(), b"none"]
-    tail = b"".join(struct.pack("<I", len(file)) + file for file in files)
-    parameters = {"binary_data_size": len(tail)}
-    head = json.dumps({"inputs": [BYTES | {"shape": [2], "parameters": parameters}]}).encode()
-    response = infer(repository, head + tail, {"Inference-Header-Content-Length": str(len(head))})
-    assert "image 2 of 2" in refused(response, 400)
-
-
-@pytest.mark.parametrize(
-    ("url", "status"),
-    [
-        ("/v2/models/none/infer", 404),
-        ("/v2/models/colours/versions/9/infer", 404),
-        ("/v2/models/colours/versions/x/infer", 400),
-        ("/v2/models/colours/nothing", 404),
-        ("/v2/nothing", 404),
-    ],
-)
-def test_what_is_not_there_is_told_in_the_protocols_words(repository, url, status):
-    async def story(client: Client, _: Engine) -> httpx.Response:
-        return await client.post(url, content=asked())
-
-    refused(told(repository, story), status)
-
-
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"ready": true}', b'{"ready": false, "more": 1}'])
-def test_the_index_gives_reasons(publish, tmp_path, body):
-    publish()
-    publish(golden_shift=1.0)
-
-    async def story(client: Client, _: Engine) -> httpx.Response:
-        return await client.post("/v2/repository/index", content=body)
-
-    index = told(tmp_path / "models", story).json()
-    assert [(entry["version"], entry["state"]) for entry in index][:1] == [("1", "READY")]
-    if b"true" in body:
-        assert len(index) == 1
-    else:
-        assert index[1]["state"] == "UNAVAILABLE"
-        assert "golden" in index[1]["reason"]
-
-
-@pytest.mark.parametrize("body", [b"x", b"[]", b'{"ready": 1}', b"x" * 70_000])
-def test_a_wrong_index_request_is_refused(repository, body):
-    async def story(client: Client, _: Engine) -> httpx.Response:
-        return await client.post("/v2/repository/index", content=body)
-
-    refused(told(repository, story), 413 if len(body) > 65536 else 400)

@@ -16,7 +16,7 @@ from harmonic.pixels import PixelSpec
 from service.errors import RequestError
 from service.protocol.messages import read_request
 from service.protocol.numerals import MOST_PARTS, cut_out, read_numbers
-from tests.service.protocol.test_messages import MANIFEST
+from tests.support.tensors import MANIFEST
 
 SIDE = 160  # one image of it is more JSON than is parsed as it is
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)

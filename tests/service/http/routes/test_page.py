@@ -9,8 +9,8 @@ import pytest
 from service.engine import CARD, SPECTRUM
 from service.http.routes import documentation
 from service.http.routes.page import PATHS
-from tests.page.conftest import LAYERS, MARKDOWN, add_documents
-from tests.service.http.test_http import Client, got, refused, told
+from tests.support.app import Client, got, refused, told
+from tests.support.documents import LAYERS, MARKDOWN, add_documents
 from tests.support.images import plain
 
 BASE = "/v1/models/colours/versions/1"
