@@ -33,7 +33,7 @@ COPY models /models
 USER 10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "service.probe"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["harmonic", "health"]
 ENTRYPOINT ["harmonic"]
 CMD ["serve"]
 

@@ -44,7 +44,8 @@ format: $(VENV)/.dev ## Format the code
 bench: $(VENV)/.dev ## Throughput and latency of the service, beside the bare runtime
 	$(VENV)/bin/python -m benchmarks.serve
 
-docs: $(VENV)/.dev ## Check that the documentation names everything and that its commands run
+docs: $(VENV)/.dev tree ## Write what is generated of the documentation; check that it names everything and its commands run
+	$(VENV)/bin/python -m tests.support.settings_page
 	$(VENV)/bin/pytest tests/test_docs.py tests/test_readme.py
 
 tree: $(VENV)/.dev ## Write the tree of docs/architecture.md from the rules

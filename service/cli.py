@@ -1,75 +1,18 @@
-"""`harmonic serve`, `harmonic classify`, `harmonic key`. Nothing heavy is imported before a command runs."""
+"""`harmonic serve`, `health`, `classify` and `key`. Nothing heavy is imported before a command runs."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from service.flags import FlagsOfAddress, FlagsOfSettings, with_flags
+
 _Repository = Annotated[Path | None, typer.Option(help="Folder of the models: NAME/VERSION/.", show_default="models")]
 _Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or cuda:0,cuda:1.", show_default="auto")]
 
 
-def serve(
-    repository: _Repository = None,
-    host: Annotated[
-        str | None, typer.Option(help="Address to listen on; 0.0.0.0 for every one.", show_default="127.0.0.1")
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default="8000")
-    ] = None,
-    device: _Device = None,
-    default_model: Annotated[
-        str | None, typer.Option(help="Model of /v1/classify.", show_default="the only one")
-    ] = None,
-    max_batch: Annotated[int | None, typer.Option(help="Most images in one model call.", show_default="32")] = None,
-    window_ms: Annotated[
-        float | None, typer.Option(help="Longest wait for company while idle.", show_default="0")
-    ] = None,
-    max_queue: Annotated[int | None, typer.Option(help="Most images that wait; then 429.", show_default="256")] = None,
-    deadline_ms: Annotated[
-        float | None, typer.Option(help="Longest time to an answer; then 504.", show_default="30000")
-    ] = None,
-    instances: Annotated[
-        int | None, typer.Option(help="Sessions of each version side by side.", show_default="1")
-    ] = None,
-    versions: Annotated[
-        str | None, typer.Option(help="Which versions serve: all, latest, latest:N or a list: 1,3.", show_default="all")
-    ] = None,
-    model_control: Annotated[
-        str | None,
-        typer.Option(help="none; poll: follow the repository; explicit: on request.", show_default="none"),
-    ] = None,
-    poll_seconds: Annotated[
-        float | None, typer.Option(help="Time between two looks at the repository.", show_default="5")
-    ] = None,
-    load_models: Annotated[
-        str | None,
-        typer.Option(help="Under explicit control: models to load at the start; * for all.", show_default="none"),
-    ] = None,
-    stem: Annotated[
-        str | None, typer.Option(help="First layer: auto, folded, or native in PyTorch.", show_default="auto")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads of one model call.", show_default="those at hand")
-    ] = None,
-    keys_file: Annotated[
-        Path | None, typer.Option(help="API keys, as `harmonic key` writes them.", show_default="none")
-    ] = None,
-    tls_cert: Annotated[
-        Path | None, typer.Option(help="Certificate in PEM; turns TLS on.", show_default="none")
-    ] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Its private key in PEM.", show_default="none")] = None,
-    admin_port: Annotated[
-        int | None, typer.Option(help="A port of their own for probes and metrics.", show_default="none")
-    ] = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.", show_default="info")] = None,
-    log_format: Annotated[
-        str | None, typer.Option(help="text, or json: an object a line.", show_default="text")
-    ] = None,
-    access_log: Annotated[
-        bool | None, typer.Option("--access-log/--no-access-log", help="Log every request.", show_default="no")
-    ] = None,
-) -> None:
+@with_flags(FlagsOfSettings)
+def serve(context: typer.Context) -> None:
     """Serve the models of a repository over HTTP.
 
     Try it:  curl --data-binary @cat.jpg http://127.0.0.1:8000/v1/classify
@@ -81,32 +24,21 @@ def serve(
     from service.config import read_settings
     from service.http import run
 
-    flags = {
-        "repository": repository,
-        "host": host,
-        "port": port,
-        "device": device,
-        "default_model": default_model,
-        "max_batch": max_batch,
-        "window_ms": window_ms,
-        "max_queue": max_queue,
-        "deadline_ms": deadline_ms,
-        "instances": instances,
-        "versions": versions,
-        "model_control": model_control,
-        "poll_seconds": poll_seconds,
-        "load_models": load_models,
-        "stem": stem,
-        "threads": threads,
-        "keys_file": keys_file,
-        "tls_cert": tls_cert,
-        "tls_key": tls_key,
-        "admin_port": admin_port,
-        "log_level": log_level,
-        "log_format": log_format,
-        "access_log": access_log,
-    }
-    run(read_settings(flags))
+    run(read_settings(context.params))
+
+
+@with_flags(FlagsOfAddress)
+def health(context: typer.Context) -> None:
+    """Ask whether the service of this machine is ready.
+
+    Ends with status 0 if it is, else with 1 and the reason: for the health check of a container.
+
+    It asks where the settings say that the service listens: these options, else the environment; in a container also
+    the options of the `harmonic serve` that is its first process.
+    """
+    from service.probe import report
+
+    typer.echo(report(context.params))
 
 
 def classify(

@@ -1,4 +1,4 @@
-"""Is the service of this machine ready? `python -m service.probe` ends with 0 if it is, else with 1 and the reason.
+"""Is the service of this machine ready? `harmonic health` ends with 0 if it is, else with 1 and the reason.
 
 It asks where the settings say that it listens: those of the environment, and in a container the flags that its first
 process was started with. Nothing secret is sent, and a certificate is for others to check.
@@ -8,15 +8,12 @@ import ssl
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import typer.main
-
-from service.cli import serve
 from service.config import Settings, read_settings
-from service.http import address_of
+from service.flags import FlagsOfSettings
 
 _SECONDS = 4
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - to ask, not to listen
@@ -26,16 +23,14 @@ def flags_of(command: Sequence[str]) -> dict[str, Any]:
     """The settings that a command line gives as flags of `serve`; none if it is another command."""
     if "serve" not in command:
         return {}
-    app = typer.Typer(add_completion=False)
-    app.command()(serve)
     words = list(command[list(command).index("serve") + 1 :])
-    context = typer.main.get_command(app).make_context("serve", words, resilient_parsing=True)
+    context = FlagsOfSettings("serve").make_context("serve", words, resilient_parsing=True)
     return {name: value for name, value in context.params.items() if value is not None}
 
 
 def address(settings: Settings) -> str:
     """Where a service with these settings answers its own machine."""
-    return address_of(_EVERYWHERE.get(settings.host, settings.host), settings.port, settings.tls_cert is not None)
+    return settings.url(_EVERYWHERE.get(settings.host))
 
 
 def ask(url: str) -> None:
@@ -47,15 +42,27 @@ def ask(url: str) -> None:
         pass
 
 
-def main() -> None:
-    """Ask, with the flags of process 1 where it serves."""
-    command = Path("/proc/1/cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
-    url = address(read_settings(flags_of(command)))
+def report(flags: Mapping[str, Any]) -> str:
+    """Ask where these flags say, else those of process 1 where it serves; a line if it is ready.
+
+    Raises SystemExit, with status 1 and the reason, if it is not.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    url = address(read_settings(flags_of(_first_command()) | given))
     try:
         ask(url)
     except OSError as error:  # urllib's are too
         sys.exit(f"{url}: {error}")
+    return f"{url} is ready"
+
+
+def _first_command() -> list[str]:
+    """The command line of process 1; empty where it is not to be seen."""
+    try:
+        return Path("/proc/1/cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
+    except OSError:  # no Linux, or hidden
+        return []
 
 
 if __name__ == "__main__":
-    main()
+    report({})

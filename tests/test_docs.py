@@ -9,13 +9,15 @@ import typer.main
 from prometheus_client import CollectorRegistry
 
 from harmonic.cli import build_app
-from service import cli, errors
+from service import errors
 from service.config import Settings
+from service.config.settings import SECTIONS
 from service.engine import LocalEngine
 from service.engine.collector import State, StateCollector
 from service.http.app import create_app
 from service.http.errors import FRAMEWORK_CODES
 from service.telemetry import Metrics
+from tests.support import settings_page
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SETTINGS, API, OBSERVABILITY = (
@@ -44,6 +46,7 @@ PAGES = {
     "evaluate": "evaluate.md",
     "export": "export.md",
     "import": "reference-checkpoints.md",
+    "health": "settings.md",
     "key": "settings.md",
     "models": "models.md",
     "pull": "reference-checkpoints.md",
@@ -66,30 +69,26 @@ def test_every_flag_stands_in_the_page_of_its_command(name):
     assert sorted(flag for flag in flags if not re.search(rf"{flag}(?![a-z-])", page)) == []
 
 
-@pytest.mark.parametrize("command", [cli.serve, cli.classify, cli.key])
+@pytest.mark.parametrize("command", ["serve", "health", "classify", "key"])
 def test_every_flag_of_the_service_is_in_its_tables(command):
-    app = typer.Typer(add_completion=False)
-    app.command()(command)
-    for parameter in typer.main.get_command(app).params:
+    assert COMMANDS[command].params
+    for parameter in COMMANDS[command].params:
         for flag in (*parameter.opts, *parameter.secondary_opts):
             assert not flag.startswith("-") or f"`{flag}`" in SETTINGS, flag
 
 
-def test_the_defaults_that_help_shows_are_the_settings_own():
-    app = typer.Typer(add_completion=False)
-    app.command()(cli.serve)
-    for parameter in typer.main.get_command(app).params:
-        if parameter.name in Settings.model_fields:
-            default = Settings.model_fields[parameter.name].default
-            assert parameter.show_default in shown_as(default), parameter.name
+def test_the_tables_of_the_settings_are_what_the_settings_say():
+    assert settings_page.with_tables(SETTINGS) == SETTINGS, "make docs renews them"
 
 
-def shown_as(default: object) -> set[str]:
-    if default is None:
-        return {"none", "the only one", "those at hand"}
-    if isinstance(default, bool):
-        return {"yes" if default else "no"}
-    return {f"{default:g}" if isinstance(default, float) else str(default)}
+def test_every_setting_is_in_a_section():
+    assert [name for section in SECTIONS for name in section.model_fields] == list(Settings.model_fields)
+
+
+def test_the_defaults_that_classify_shows_are_the_settings_own():
+    shown = {parameter.name: parameter.show_default for parameter in COMMANDS["classify"].params}
+    for name in ("repository", "device"):
+        assert shown[name] == str(Settings.model_fields[name].default)
 
 
 @pytest.mark.parametrize(("status", "code"), sorted(codes()))

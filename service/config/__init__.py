@@ -6,8 +6,9 @@ Knows no running thing.
 from service.config.keys import Holder, Keyring, Scope, entry, make
 from service.config.kubernetes import injected_here
 from service.config.limits import ConnectionLimits, Limits
-from service.config.model_config import Plan, PlanError, read_plan
+from service.config.model_config import Plan, PlanError
 from service.config.naming import check_names, default_model
+from service.config.plans import read_plan
 from service.config.reading import read_settings
 from service.config.settings import Settings
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
+from service.config.fields import Count, setting
 from service.runtime import Arena, ConvSearch, GpuOptions, Running, StemChoice
 
 _GPU, _RUNNING = GpuOptions(), Running()
@@ -14,38 +15,56 @@ _GPU, _RUNNING = GpuOptions(), Running()
 class Accelerators(BaseSettings):
     """Where and how models run."""
 
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d{1,3})?|cuda:\d{1,3}(,cuda:\d{1,3}){1,15})$")] = Field(
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d{1,3})?|cuda:\d{1,3}(,cuda:\d{1,3}){1,15})$")] = setting(
         "auto",
-        description="`cpu`, `cuda`, `cuda:N`, several as `cuda:0,cuda:1`, or `auto`: CUDA where a session really runs "
-        "on it, else the CPU.",
+        "`cpu`, `cuda`, `cuda:N`, several as `cuda:0,cuda:1`, or `auto`: CUDA where a session really runs on it, else "
+        "the CPU. Asked for CUDA and not running on it, the service does not start and says why: [GPUs](gpu.md).",
+        flag=True,
     )
-    threads: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="Threads of one model call on the CPU; unset: the CPUs this process may use."
+    threads: Count | None = setting(
+        None,
+        "Threads of one model call on the CPU. The CPUs at hand are those of the process's affinity, lowered to the "
+        "control group's quota.",
+        flag=True,
+        unset="CPUs at hand",
     )
-    instances: Annotated[int, Field(ge=1, le=64)] = Field(
-        1, description="Sessions of each version that run side by side, on each device."
+    decode_threads: Count | None = setting(
+        None, "Threads that decode images. There is one more, for small images alone.", unset="CPUs at hand"
     )
-    stem: StemChoice = Field(
-        _RUNNING.stem, description="First layer: as each model's manifest says, or `folded`, or `native` (PyTorch)."
+    instances: Annotated[int, Field(ge=1, le=64)] = setting(
+        1, "Sessions of each version that run side by side, on each device.", flag=True
     )
-    adapt_images: Annotated[int, Field(ge=0, le=100_000)] = Field(
+    stem: StemChoice = setting(
+        _RUNNING.stem,
+        "First layer: `auto` as each version's manifest says, `folded`, or `native` in PyTorch. "
+        "See [native stem](native-stem.md).",
+        flag=True,
+    )
+    adapt_images: Annotated[int, Field(ge=0, le=100_000)] = setting(
         _RUNNING.adapt_images,
-        description="Window of traffic, in images, that an adaptive norm follows; 0 freezes every norm.",
+        "Window of traffic, in images of each session, that an adaptive norm follows; 0 freezes every norm. Read "
+        "[the danger](native-stem.md#a-norm-that-follows-the-traffic) first.",
     )
-    conv_search: ConvSearch = Field(
-        _GPU.conv_search, description="CUDA: how cuDNN's convolution algorithm is chosen for a batch size."
+    conv_search: ConvSearch = setting(
+        _GPU.conv_search,
+        "CUDA: how cuDNN's convolution algorithm is chosen: `heuristic`, `exhaustive`, `default`. "
+        "[GPUs](gpu.md#settings) says more of this and the next six.",
     )
-    nhwc: bool = Field(_GPU.nhwc, description="CUDA: convolutions with channels last.")
-    tf32: bool = Field(_GPU.tf32, description="CUDA: convolutions and matrix products with 10 bits of mantissa.")
-    cuda_graphs: bool = Field(
-        _GPU.graphs, description="CUDA: record each batch size once and replay it; calls are padded to powers of two."
+    nhwc: bool = setting(_GPU.nhwc, "CUDA: convolutions with channels last.")
+    tf32: bool = setting(_GPU.tf32, "CUDA: convolutions and matrix products with 10 bits of mantissa.")
+    cuda_graphs: bool = setting(
+        _GPU.graphs, "CUDA: record each batch size once and replay it; calls are padded to powers of two."
     )
-    arena: Arena = Field(_GPU.arena, description="CUDA: by how much a session's memory grows when it is short.")
-    gpu_memory_bytes: Annotated[int, Field(ge=2**20)] | None = Field(
-        _GPU.memory_bytes, description="CUDA: most bytes of each session's arena; unset: all there is."
+    arena: Arena = setting(
+        _GPU.arena,
+        "CUDA: by how much a session's memory grows when it is short: `power-of-two` or `as-requested`.",
     )
-    tensorrt_cache: Path | None = Field(
-        _GPU.tensorrt_cache, description="Folder for TensorRT's engines; set, models run on TensorRT or not at all."
+    gpu_memory_bytes: Annotated[int, Field(ge=2**20)] | None = setting(
+        _GPU.memory_bytes, "CUDA: most bytes of each session's arena.", unset="all"
+    )
+    tensorrt_cache: Path | None = setting(
+        _GPU.tensorrt_cache,
+        "Folder for TensorRT's engines; set, models run on TensorRT or the service does not start.",
     )
 
     def gpu(self) -> GpuOptions:

@@ -1,27 +1,45 @@
-"""How one model is to be served: the common settings, its own `config.toml`, and the operator's last word.
+"""What one model has of its own: its `config.toml` beside its versions, and how that is laid over what all have.
 
-`<repository>/<name>/config.toml` lies beside the versions and travels with the model.
+`<repository>/<name>/config.toml` travels with the model. Knows nothing of the service's other settings.
 """
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from export.repository import checked_name
 from service.batching import BatchPolicy
-from service.config.settings import ModelSettings, Settings
-from service.config.versions import VersionPolicy
+from service.config.fields import Count, Milliseconds
+from service.config.versions import PATTERN, VersionPolicy, version_policy
 from service.errors import ServiceError
-from service.runtime import AS_EXPORTED, Running
+from service.runtime import AS_EXPORTED, Running, StemChoice
 
 CONFIG = "config.toml"
+Level = Annotated[int, Field(ge=1, le=64)]
 _MOST_BYTES = 64 * 1024
 
 
 class PlanError(ServiceError):
     """A model's `config.toml` that cannot be followed."""
+
+
+class ModelSettings(BaseModel):
+    """What one model has of its own, in its `config.toml` or in `policies`; the rest is as in the settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_size: Count | None = None
+    window_ms: Milliseconds | None = None
+    max_queue: Count | None = None
+    deadline_ms: Annotated[float, Field(gt=0)] | None = None
+    priority_levels: Level | None = None
+    default_priority: Level | None = None
+    instances: Annotated[int, Field(ge=1, le=64)] | None = None
+    versions: Annotated[str, Field(pattern=PATTERN)] | None = None
+    stem: StemChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +51,22 @@ class Plan:
     versions: VersionPolicy
     running: Running = AS_EXPORTED
 
-
-def read_plan(root: Path, name: str, settings: Settings) -> Plan:
-    """Settings, then the model's own file, then the model's entry in the setting `policies`: the last one wins.
-
-    Raises PlanError naming the file for what is unreadable, unknown or impossible.
-    """
-    path = root / checked_name(name) / CONFIG
-    own = _read(path)
-    try:
+    def with_own(self, *own: ModelSettings) -> "Plan":
+        """The same with what a model has of its own; the last one wins. Raises StartError for what contradicts."""
+        said: dict[str, Any] = {}
+        for one in own:
+            said |= one.model_dump(exclude_none=True)
         return Plan(
-            settings.policy(name, own),
-            settings.instances_of(name, own),
-            settings.versions_of(name, own),
-            settings.running_of(name, own),
+            instances=said.pop("instances", self.instances),
+            versions=version_policy(said.pop("versions")) if "versions" in said else self.versions,
+            running=replace(self.running, stem=said.pop("stem", self.running.stem)),
+            policy=replace(self.policy, **said),
         )
-    except ServiceError as error:
-        raise PlanError(f"{path}: {error.message}") from error
 
 
-def _read(path: Path) -> ModelSettings:
+def read_own(root: Path, name: str) -> ModelSettings:
+    """What a model's own file says; nothing where it has none. Raises PlanError for a file that cannot be read."""
+    path = root / checked_name(name) / CONFIG
     try:
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)

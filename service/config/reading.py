@@ -6,8 +6,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from service.config.fields import PREFIX
 from service.config.kubernetes import injected
-from service.config.settings import PREFIX, Settings
+from service.config.plans import plan
+from service.config.settings import Settings
 from service.errors import StartError
 
 
@@ -37,8 +39,9 @@ def read_settings(flags: Mapping[str, Any] | None = None) -> Settings:
         raise StartError(f"setting {name} ({PREFIX}{name.upper()}): {problem['msg']}{found}") from None
     except ValueError as error:  # a JSON setting that is no JSON
         raise StartError(f"{error}. It wants JSON, as in docs/settings.md.") from None
-    for model in ("", *settings.policies):
-        settings.policy(model)
+    settings.policy()
+    for model in settings.policies:
+        plan(settings, model)
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise StartError("TLS wants both tls_cert and tls_key, or neither.")
     _check_control(settings)

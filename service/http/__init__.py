@@ -3,7 +3,6 @@
 The only room that knows a web framework.
 """
 
-from service.http.listening import address_of
 from service.http.server import run
 
-__all__ = ["address_of", "run"]
+__all__ = ["run"]

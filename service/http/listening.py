@@ -39,16 +39,6 @@ def port_of(sockets: list[socket.socket]) -> int:
     return int(sockets[0].getsockname()[1]) if sockets else 0
 
 
-def url(settings: Settings, port: int) -> str:
-    """The service's address, as its log tells it."""
-    return address_of(settings.host, port, tls=settings.tls_cert is not None)
-
-
-def address_of(host: str, port: int, tls: bool) -> str:
-    """A host and a port as an URL."""
-    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
 def check_tls(settings: Settings) -> None:
     """Raise StartError for a certificate and a key that do not fit."""
     if settings.tls_cert is None:

@@ -27,7 +27,7 @@ from service.decoding import quiet_pillow
 from service.engine import Engine
 from service.http.app import Service, assemble
 from service.http.connections import Crowd, make_room
-from service.http.listening import check_tls, listen, port_of, url
+from service.http.listening import check_tls, listen, port_of
 from service.http.threads import Threads
 from service.telemetry import logs
 
@@ -88,7 +88,7 @@ async def _serve(settings: Settings) -> None:
     serving.add_done_callback(lambda _: None if told.done() else told.set_result(None))
     try:
         await server.listening.wait()
-        log.info("running on %s", url(settings, port_of(sockets)))
+        log.info("running on %s", settings.url(port=port_of(sockets)))
         if await _started(service.engine, told):
             gc.collect()
             gc.freeze()  # models and modules live as long as the process: no collection need look at them again

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from service.config.settings import PREFIX, Settings
+from service.config.fields import PREFIX
+from service.config.settings import Settings
 
 COMPOSE = (Path(__file__).parents[2] / "docker-compose.yml").read_text(encoding="utf-8")
 

@@ -39,7 +39,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("engine",),
         ("protocol",),
         ("http",),
-        ("cli", "client", "credential", "predictor", "probe"),
+        ("cli", "client", "credential", "flags", "predictor", "probe"),
     ),
 }
 
@@ -67,7 +67,7 @@ LIBRARIES: dict[str, set[str]] = {
     "pydantic_settings": {"service.config"},
     "lightning": {"harmonic.training"},
     "matplotlib": {"harmonic.picture", "harmonic.analysis", "harmonic.training.curves"},
-    "typer": {"harmonic.commands", "harmonic.cli", "export.cli", "service.cli", "service.probe"},
+    "typer": {"harmonic.commands", "harmonic.cli", "export.cli", "service.cli", "service.flags"},
 }
 # The same for a library inside one package.
 LIBRARIES_OF: dict[str, dict[str, set[str]]] = {

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from service.batching import BatchPolicy
-from service.config.model_config import Plan, PlanError, read_plan
+from service.config.model_config import Plan, PlanError
+from service.config.plans import read_plan
 from service.config.settings import Settings
 from service.config.versions import version_policy
 

@@ -4,6 +4,7 @@ from pydantic import ValidationError
 from service.batching import BatchPolicy
 from service.config.keys import make
 from service.config.kubernetes import injected_here
+from service.config.plans import plan
 from service.config.reading import read_settings
 from service.errors import StartError
 
@@ -80,8 +81,8 @@ def test_a_queue_smaller_than_a_batch_is_refused():
 def test_a_model_may_have_a_policy_of_its_own(monkeypatch):
     monkeypatch.setenv("HARMONIC_SERVE_POLICIES", '{"cifar10": {"max_size": 8}}')
     settings = read_settings({"window_ms": 2})
-    assert settings.policy("cifar10") == BatchPolicy(max_size=8, window_ms=2)
-    assert settings.policy("other") == BatchPolicy(window_ms=2)
+    assert plan(settings, "cifar10").policy == BatchPolicy(max_size=8, window_ms=2)
+    assert plan(settings, "other").policy == BatchPolicy(window_ms=2)
 
 
 def test_settings_are_frozen():
@@ -107,3 +108,25 @@ def test_explicit_control_on_the_machine_itself_does_not(host):
 def test_tls_wants_a_certificate_and_its_key():
     with pytest.raises(StartError, match="tls_key"):
         read_settings({"tls_cert": "cert.pem"})
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        ({"host": "::1", "port": 9000}, "http://[::1]:9000"),
+        ({"tls_cert": "cert.pem", "tls_key": "key.pem"}, "https://127.0.0.1:8000"),
+    ],
+)
+def test_the_address_of_a_service_follows_from_its_settings(given, url):
+    assert read_settings(given).url() == url
+
+
+def test_the_address_may_be_told_for_another_host_and_the_port_that_was_free():
+    assert read_settings({"host": "0.0.0.0", "port": 0}).url("::1", 1234) == "http://[::1]:1234"
+
+
+def test_policies_that_contradict_the_settings_stop_the_start(monkeypatch):
+    monkeypatch.setenv("HARMONIC_SERVE_POLICIES", '{"cifar10": {"max_size": 512}}')
+    with pytest.raises(StartError, match="512"):
+        read_settings()

@@ -1,0 +1,42 @@
+"""Settings of the repository: where it is, which versions serve, who loads them. Part of the service's settings."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+from service.config.fields import Seconds, setting
+from service.config.versions import PATTERN
+
+
+class Models(BaseSettings):
+    """Models and their versions."""
+
+    repository: Path = setting(Path("models"), "Folder of the models: `<name>/<version>/`.", flag=True)
+    default_model: str | None = setting(
+        None,
+        "Model of `/v1/classify`. Unset: the one of the repository's "
+        "[`repository.toml`](model-control.md#the-repositorys-own-file), else the only one; with several, that route "
+        "says which there are. A name that is not there stops the start; where models may come later, it is a line in "
+        "the log.",
+        flag=True,
+        unset="the only one",
+    )
+    versions: Annotated[str, Field(pattern=PATTERN)] = setting(
+        "all",
+        "Which versions of each model serve: `all`, `latest`, `latest:N`, or a list `1,3`. `latest` is the newest one "
+        "that is sound: [model control](model-control.md).",
+        flag=True,
+    )
+    model_control: Literal["none", "poll", "explicit"] = setting(
+        "none",
+        "`poll`: follow changes of the repository; `explicit`: load and unload on request; `none`: neither.",
+        flag=True,
+    )
+    poll_seconds: Seconds = setting(5.0, "Time between two looks at the repository, in seconds.", flag=True)
+    load_models: Annotated[str, Field(max_length=10_000)] | None = setting(
+        None,
+        "Under `explicit` control: models to load at the start, with commas between; `*` for every one.",
+        flag=True,
+    )

@@ -1,0 +1,34 @@
+"""How each model is to be served: the common settings, its own `config.toml`, and the operator's last word."""
+
+from pathlib import Path
+
+from export.repository import checked_name
+from service.config.model_config import CONFIG, ModelSettings, Plan, PlanError, read_own
+from service.config.settings import Settings
+from service.config.versions import version_policy
+from service.errors import ServiceError
+from service.runtime import Running
+
+
+def plan(settings: Settings, name: str, own: ModelSettings | None = None) -> Plan:
+    """Settings, then what the model has of its own, then its entry in the setting `policies`: the last one wins.
+
+    Raises StartError for what contradicts itself.
+    """
+    common = Plan(
+        settings.policy(),
+        settings.instances,
+        version_policy(settings.versions),
+        Running(settings.stem, settings.adapt_images),
+    )
+    nothing = ModelSettings()
+    return common.with_own(own or nothing, settings.policies.get(name, nothing))
+
+
+def read_plan(root: Path, name: str, settings: Settings) -> Plan:
+    """The plan of a model of the repository. Raises PlanError naming its file for what is unreadable or impossible."""
+    own = read_own(root, name)
+    try:
+        return plan(settings, name, own)
+    except ServiceError as error:
+        raise PlanError(f"{root / checked_name(name) / CONFIG}: {error.message}") from error
