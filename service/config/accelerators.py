@@ -7,7 +7,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings
 
 from service.config.fields import Count, setting
-from service.runtime import Arena, ConvSearch, GpuOptions, Running, StemChoice
+from service.runtime import DEVICES, Arena, ConvSearch, Devices, GpuOptions, Running, StemChoice, read_devices
 
 _GPU, _RUNNING = GpuOptions(), Running()
 
@@ -15,7 +15,7 @@ _GPU, _RUNNING = GpuOptions(), Running()
 class Accelerators(BaseSettings):
     """Where and how models run."""
 
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d{1,3})?|cuda:\d{1,3}(,cuda:\d{1,3}){1,15})$")] = setting(
+    device: Annotated[str, Field(pattern=DEVICES)] = setting(
         "auto",
         "`cpu`, `cuda`, `cuda:N`, several as `cuda:0,cuda:1`, or `auto`: CUDA where a session really runs on it, else "
         "the CPU. Asked for CUDA and not running on it, the service does not start and says why: [GPUs](gpu.md).",
@@ -66,6 +66,10 @@ class Accelerators(BaseSettings):
         _GPU.tensorrt_cache,
         "Folder for TensorRT's engines; set, models run on TensorRT or the service does not start.",
     )
+
+    def devices(self) -> Devices:
+        """The devices that were asked for."""
+        return read_devices(self.device)
 
     def gpu(self) -> GpuOptions:
         """How CUDA sessions run."""

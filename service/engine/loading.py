@@ -69,7 +69,7 @@ def load_version(
         variant = choose(manifest, running)
         if not suits(variant, placement):
             raise SessionError(
-                f"{folder}: made for {', '.join(variant.devices)}, and this service runs on {placement.device}"
+                f"{folder}: made for {', '.join(variant.devices)}, and this service runs on {placement}"
             )
         policy = _bounded(policy, manifest.max_batch)
         sessions = tuple(
@@ -96,8 +96,8 @@ def load_version(
         manifest,
         policy,
         sessions[0].provider,
-        placement.device,
-        () if placement.device == "cpu" else tuple(one.ordinal for one in placement.each()),
+        str(placement),
+        tuple(device.number for device in placement.devices if not device.on_cpu),
         len(sessions),
         variant.name,
         moving,

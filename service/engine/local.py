@@ -188,7 +188,7 @@ class LocalEngine:
     def _place(self) -> Placement:
         check_installation()
         settings = self._settings
-        return place(settings.device, settings.threads, _some_graph(settings.repository), settings.gpu())
+        return place(settings.devices(), settings.threads, _some_graph(settings.repository), settings.gpu())
 
     def _tell(self, placement: Placement, seconds: float) -> None:
         log.info(

@@ -39,7 +39,7 @@ class GraphSession(Session):
     def __init__(self, path: Path, manifest: Manifest, placement: Placement, largest: int) -> None:
         super().__init__(path, manifest, placement)
         self._lane = Lane("graphs")
-        self._device = (placement.device.partition(":")[0], placement.ordinal)
+        self._device = (placement.first.kind, placement.first.number)
         self._buckets = [self._bucket(number, size, manifest) for number, size in enumerate(buckets(largest), start=1)]
 
     def _answer(self, images: NDArray[Any]) -> NDArray[np.float32]:

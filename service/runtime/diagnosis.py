@@ -4,9 +4,11 @@ Asks the driver and the loader themselves, in the order in which one needs the o
 """
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from service.runtime.device import Device
 
 Load = Callable[[str], Any]
 
@@ -21,19 +23,19 @@ class Runtime:
     cuda_major: str | None
 
 
-def why_no_cuda(device: str, runtime: Runtime, load: Load = ctypes.CDLL) -> str:
-    """What is missing and what to do, for "cuda:N" or several of these that could not be had.
+def why_no_cuda(devices: Sequence[Device], runtime: Runtime, load: Load = ctypes.CDLL) -> str:
+    """What is missing and what to do, for devices that could not be had.
 
     load: the loader of shared libraries; raises OSError for one that is not there.
     """
-    reason = lacking(device, runtime, load) or (
+    reason = lacking(devices, runtime, load) or (
         f"ONNX Runtime {runtime.version} could not start it, though driver and libraries are there. "
         "The driver may be too old for the libraries, or the device out of memory: look at `nvidia-smi`."
     )
-    return f"{device} was asked for, but {reason} Or ask for --device cpu."
+    return f"{','.join(map(str, devices))} was asked for, but {reason} Or ask for --device cpu."
 
 
-def lacking(device: str, runtime: Runtime, load: Load = ctypes.CDLL) -> str | None:
+def lacking(devices: Sequence[Device], runtime: Runtime, load: Load = ctypes.CDLL) -> str | None:
     """What CUDA surely lacks here; None where nothing is found."""
     if runtime.cuda_major is None:
         return (
@@ -48,7 +50,7 @@ def lacking(device: str, runtime: Runtime, load: Load = ctypes.CDLL) -> str | No
         return f"the NVIDIA driver does not start (cuInit says {status}). Look at `nvidia-smi`."
     count = ctypes.c_int()
     driver.cuDeviceGetCount(ctypes.byref(count))
-    if max(int(one.partition(":")[2] or 0) for one in device.split(",")) >= count.value:
+    if max(device.number for device in devices) >= count.value:
         return f"the driver knows {count.value} devices, numbered from 0. Look at `nvidia-smi --list-gpus`."
     missing = [name for name in _libraries(runtime.cuda_major) if not _loads(name, load)]
     if missing:

@@ -1,8 +1,8 @@
 """A first layer in PyTorch, the rest on ONNX Runtime, with no copy between them.
 
-The only file of the service, with norms.py, that knows torch; imported only for a version whose native stem was
-chosen. On CUDA both
-work on one stream, so neither waits for the other; the tensor between them is handed over by DLPack.
+The only file of the service, with adaptive_norm.py, that knows torch; imported only for a version whose native
+stem was chosen. On CUDA both work on one stream, so neither waits for the other; the tensor between them is handed over
+by DLPack.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -70,8 +70,8 @@ class NativeSession(Session):
             raise SessionError(f"{folder}: variant {variant.name} has no stem. Export the version again.")
         if not hasattr(ort.OrtValue, "from_dlpack"):
             raise SessionError(f"ONNX Runtime {ort.__version__} takes no tensors by DLPack. Install a newer one.")
-        on_cuda = placement.device != "cpu"
-        self._device = torch.device("cuda", placement.ordinal) if on_cuda else torch.device("cpu")
+        on_cuda = not placement.first.on_cpu
+        self._device = torch.device("cuda", placement.first.number) if on_cuda else torch.device("cpu")
         self._stream = torch.cuda.Stream(self._device) if on_cuda else None  # type: ignore[no-untyped-call]
         _settle_arithmetic(placement)
         self._stem = NativeStem(folder / variant.stem.file, variant.stem, self._device, window)

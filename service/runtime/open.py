@@ -19,7 +19,7 @@ def open_session(
     """Open a variant on one device. largest: images in one call. Raises SessionError, or StartError for the device."""
     if variant.stem is None:
         path = folder / variant.file
-        if placement.gpu.graphs and placement.device != "cpu":
+        if placement.gpu.graphs and not placement.first.on_cpu:
             return GraphSession(path, manifest, placement, largest)
         return Session(path, manifest, placement)
     missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]

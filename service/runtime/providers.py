@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from service.runtime.device import Device
+
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 ConvSearch = Literal["heuristic", "exhaustive", "default"]
 Arena = Literal["power-of-two", "as-requested"]
@@ -34,22 +36,22 @@ class GpuOptions:
     tensorrt_cache: Path | None = None
 
 
-def providers(device: str, gpu: GpuOptions, stream: int | None = None) -> list[Provider]:
-    """Providers in order of preference for "cpu" or "cuda:N".
+def providers(device: Device, gpu: GpuOptions, stream: int | None = None) -> list[Provider]:
+    """Providers in order of preference for one device.
 
     stream: address of a CUDA stream that the calls go to, in place of one of ONNX Runtime's own.
     The CPU stands last beside CUDA too: ONNX Runtime keeps arithmetic on shapes there.
     """
-    if device == "cpu":
+    if device.on_cpu:
         return [(CPU, {})]
-    ordinal = device.partition(":")[2] or "0"
+    ordinal = str(device.number)
     cuda = (CUDA, _cuda(ordinal, gpu) | _stream(stream))
     if gpu.tensorrt_cache is None:
         return [cuda, (CPU, {})]
     return [(TENSORRT, _tensorrt(ordinal, gpu, gpu.tensorrt_cache) | _stream(stream)), cuda, (CPU, {})]
 
 
-def wanted(device: str, gpu: GpuOptions) -> str:
+def wanted(device: Device, gpu: GpuOptions) -> str:
     """The provider that must be in force, or the service does not start."""
     return providers(device, gpu)[0][0]
 

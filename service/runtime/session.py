@@ -15,6 +15,7 @@ from export.manifest import Manifest, Variant
 from export.runtime import ort
 from service.errors import DeviceLost, ServiceError, StartError
 from service.runtime.cpus import usable_cpus
+from service.runtime.device import CPU, Device, Devices
 from service.runtime.device_loss import is_device_lost
 from service.runtime.diagnosis import Runtime, lacking, why_no_cuda
 from service.runtime.providers import CUDA, TENSORRT, GpuOptions, providers, wanted
@@ -29,25 +30,28 @@ class SessionError(ServiceError):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where sessions run. device: "cpu", "cuda:N", or several as "cuda:0,cuda:1". threads: of one call on the CPU."""
+    """Where sessions run: on each of these devices. threads: of one call on the CPU."""
 
-    device: str
+    devices: tuple[Device, ...]
     threads: int
     gpu: GpuOptions = _NO_OPTIONS
 
     @property
     def provider(self) -> str:
         """ONNX Runtime's name of the provider that must be in force."""
-        return wanted(self.device.partition(",")[0], self.gpu)
+        return wanted(self.first, self.gpu)
 
     @property
-    def ordinal(self) -> int:
-        """Number of the CUDA device."""
-        return int(self.device.partition(":")[2] or 0)
+    def first(self) -> Device:
+        """The first of the devices; where one session runs, the only one."""
+        return self.devices[0]
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self.devices))
 
     def each(self) -> list["Placement"]:
         """One placement for every device."""
-        return [replace(self, device=device) for device in self.device.split(",")]
+        return [replace(self, devices=(device,)) for device in self.devices]
 
 
 class Session:
@@ -96,10 +100,10 @@ def open_graph(path: Path, placement: Placement, stream: int | None = None) -> o
     """
     try:
         session = ort.InferenceSession(
-            path, _options(placement), providers=providers(placement.device, placement.gpu, stream)
+            path, _options(placement), providers=providers(placement.first, placement.gpu, stream)
         )
     except Exception as error:  # ONNX Runtime raises a family of its own, without a common base
-        if placement.device != "cpu" and lacking(placement.device, _runtime()):
+        if not placement.first.on_cpu and lacking(placement.devices, _runtime()):
             raise StartError(_not_in_force(placement)) from error
         raise SessionError(f"{path}: ONNX Runtime cannot open it ({_first_line(error)})") from error
     if session.get_providers()[0] != placement.provider:
@@ -131,30 +135,31 @@ def check_installation() -> None:
         )
 
 
-def place(device: str, threads: int | None, probe: Path | None, gpu: GpuOptions = _NO_OPTIONS) -> Placement:
+def place(asked: Devices, threads: int | None, probe: Path | None, gpu: GpuOptions = _NO_OPTIONS) -> Placement:
     """Decide where sessions run.
 
-    device: "cpu", "cuda", "cuda:N", several of these with commas, or "auto". threads: of one call, None for the CPUs at
-    hand. probe: a graph that `auto` opens on CUDA to see whether it really runs there; without one it takes the CPU.
+    threads: of one call, None for the CPUs at hand. probe: a graph that `auto` opens on CUDA to see whether it really
+    runs there; without one it takes the CPU.
     """
     count = threads or usable_cpus()
-    if device == "cpu":
-        return Placement("cpu", count)
-    placement = Placement("cuda:0" if device in {"auto", "cuda"} else device, count, gpu)
+    on_cpu = Placement((CPU,), count)
+    if asked.each[0].on_cpu:
+        return on_cpu
+    placement = Placement(asked.each, count, gpu)
     available = ort.get_available_providers()
     if placement.provider not in available:
-        if device == "auto":
-            return Placement("cpu", count)
+        if asked.auto:
+            return on_cpu
         raise StartError(_not_in_force(placement))
     ort.preload_dlls()  # the CUDA and cuDNN wheels lie beside ours, where the loader does not look
-    if device == "auto" and not (probe and _runs(probe, placement)):
-        return Placement("cpu", count)
+    if asked.auto and not (probe and _runs(probe, placement)):
+        return on_cpu
     return placement
 
 
 def suits(variant: Variant, placement: Placement) -> bool:
     """True if a variant may run where sessions run."""
-    return placement.device.partition(":")[0] in variant.devices
+    return placement.first.kind in variant.devices
 
 
 def _runs(path: Path, placement: Placement) -> bool:
@@ -181,12 +186,12 @@ def _options(placement: Placement) -> ort.SessionOptions:
 
 def _not_in_force(placement: Placement) -> str:
     runtime = _runtime()
-    if placement.gpu.tensorrt_cache is not None and not lacking(placement.device, runtime):
+    if placement.gpu.tensorrt_cache is not None and not lacking(placement.devices, runtime):
         return (
-            f"{placement.device} was asked for with {TENSORRT}, but ONNX Runtime {ort.__version__} could not start it. "
+            f"{placement} was asked for with {TENSORRT}, but ONNX Runtime {ort.__version__} could not start it. "
             "Install TensorRT's libraries, or leave tensorrt_cache unset."
         )
-    return why_no_cuda(placement.device, runtime)
+    return why_no_cuda(placement.devices, runtime)
 
 
 def _runtime() -> Runtime:

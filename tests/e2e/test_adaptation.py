@@ -15,7 +15,7 @@ from harmonic.data import read
 from harmonic.pixels import prepare
 from service.batching import BatchPolicy
 from service.engine.loading import Loaded, load_version
-from service.runtime import Placement, Running
+from service.runtime import CPU, Placement, Running
 from tests.support.images import encoded
 from tests.support.process import PATIENCE_S, run, serving
 from tests.support.textures import write_textures
@@ -48,7 +48,7 @@ class Case:
 
     def accuracy(self, images: Pictures, window: int) -> float:
         """Share of right answers, in the order of the pictures, 32 in a call."""
-        entry = load_version(self.root, "net", 1, Placement("cpu", 1), BatchPolicy(), 1, Running("native", window))
+        entry = load_version(self.root, "net", 1, Placement((CPU,), 1), BatchPolicy(), 1, Running("native", window))
         assert isinstance(entry, Loaded), entry
         calls = [entry.sessions[0].run(images[start : start + 32]) for start in range(0, len(images), 32)]
         return float((np.concatenate(calls).argmax(axis=1) == self.labels).mean())

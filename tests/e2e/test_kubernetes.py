@@ -1,4 +1,4 @@
-"""A pod of a Service that is called like our settings: it serves, and its log says what it did not take for settings."""
+"""A pod of a Service that is called like our settings: it serves, and its log says what it ignored."""
 
 import re
 

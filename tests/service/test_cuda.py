@@ -11,11 +11,11 @@ from export.runtime import ort
 from service.batching import BatchPolicy
 from service.engine.loading import Loaded, load_version
 from service.errors import StartError
-from service.runtime import Placement, Running, Session, place
+from service.runtime import Device, Placement, Running, Session, place, read_devices
 from service.runtime.providers import CUDA, GpuOptions
 
 pytestmark = pytest.mark.gpu
-CPU, GPU = Placement("cpu", 1), Placement("cuda:0", 1)
+CPU, GPU = Placement((Device("cpu"),), 1), Placement((Device("cuda"),), 1)
 IMAGES = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
 
 
@@ -60,15 +60,15 @@ def test_a_following_norm_moves_on_cuda_as_on_the_cpu(native_repository: Path) -
 
 
 def test_every_device_gets_its_instances(native_repository: Path) -> None:
-    entry = served(native_repository, Running("folded"), Placement("cuda:0,cuda:0", 1))
+    entry = served(native_repository, Running("folded"), Placement((Device("cuda"), Device("cuda")), 1))
     assert len(entry.sessions) == 2
 
 
 def test_a_device_that_is_not_there_is_refused(native_repository: Path) -> None:
     folder = native_repository / "pets" / "1"
     with pytest.raises(StartError, match="cuda:99"):
-        Session(folder / "model.onnx", read_manifest(folder), Placement("cuda:99", 1))
+        Session(folder / "model.onnx", read_manifest(folder), Placement((Device("cuda", 99),), 1))
 
 
 def test_auto_takes_the_gpu(native_repository: Path) -> None:
-    assert place("auto", 1, native_repository / "pets" / "1" / "model.onnx").device == "cuda:0"
+    assert str(place(read_devices("auto"), 1, native_repository / "pets" / "1" / "model.onnx")) == "cuda:0"

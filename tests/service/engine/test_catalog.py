@@ -10,9 +10,9 @@ from service.engine.catalog import BrokenVersion, Catalog, gather
 from service.engine.loading import Loaded, Trial, facts_of
 from service.engine.survey import Stock
 from service.errors import ModelNotFound, NotReady, StartError
-from service.runtime import Placement, place
+from service.runtime import CPU, Placement, place, read_devices
 
-CPU = Placement("cpu", 1)
+ON_CPU = Placement((CPU,), 1)
 
 
 def loaded(root, **options) -> Catalog:
@@ -20,7 +20,7 @@ def loaded(root, **options) -> Catalog:
 
 
 def trials(root, **options) -> list[Trial]:
-    stock = Stock(Settings(repository=root, **options), CPU)
+    stock = Stock(Settings(repository=root, **options), ON_CPU)
     return [item.trial for name in model_names(root) for item in stock.survey(name, {}).values()]
 
 
@@ -114,5 +114,5 @@ def test_cuda_that_is_not_there_is_refused_and_auto_takes_the_cpu(publish, tmp_p
     if "CUDAExecutionProvider" in ort.get_available_providers():
         pytest.skip("this ONNX Runtime has CUDA")
     with pytest.raises(StartError, match="has no CUDA"):
-        place("cuda:1", 1, None)
-    assert place("auto", 3, None) == Placement("cpu", 3)
+        place(read_devices("cuda:1"), 1, None)
+    assert place(read_devices("auto"), 3, None) == Placement((CPU,), 3)

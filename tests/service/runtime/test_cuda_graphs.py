@@ -9,9 +9,10 @@ import pytest
 
 from export.manifest import read_manifest
 from service.runtime.cuda_graphs import GraphSession
+from service.runtime.device import Device
 from service.runtime.session import Placement, Session
 
-CPU = Placement("cpu", 1)
+CPU = Placement((Device("cpu"),), 1)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from service.runtime.device import read_devices
 from service.runtime.diagnosis import Runtime, lacking, why_no_cuda
 
 
@@ -32,7 +33,7 @@ def loader(driver: Driver | None, *absent: str):
 
 
 def why(device: str = "cuda:0", cuda: str | None = "13", load=None) -> str:
-    return why_no_cuda(device, Runtime("1.99", cuda), load)
+    return why_no_cuda(read_devices(device).each, Runtime("1.99", cuda), load)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +55,8 @@ def test_what_is_missing_is_named(reason, says):
 
 
 def test_the_question_can_be_put_to_this_machine():
-    assert why_no_cuda("cuda:0", Runtime("1.99", "13")).startswith("cuda:0 was asked for, but ")
+    assert why_no_cuda(read_devices("cuda:0").each, Runtime("1.99", "13")).startswith("cuda:0 was asked for, but ")
 
 
 def test_nothing_is_lacking_where_driver_device_and_libraries_answer():
-    assert lacking("cuda:1", Runtime("1.99", "13"), loader(Driver(devices=2))) is None
+    assert lacking(read_devices("cuda:1").each, Runtime("1.99", "13"), loader(Driver(devices=2))) is None

@@ -18,11 +18,12 @@ from service.batching import BatchPolicy
 from service.engine.catalog import BrokenVersion
 from service.engine.loading import Loaded, Trial, load_version
 from service.runtime.choice import Running, choose
+from service.runtime.device import Device
 from service.runtime.open import open_session
 from service.runtime.session import Placement, Session, SessionError
 from tests.support.laws import randomised
 
-CPU = Placement("cpu", 1)
+CPU = Placement((Device("cpu"),), 1)
 
 
 @pytest.fixture

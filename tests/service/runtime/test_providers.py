@@ -3,15 +3,16 @@ from pathlib import Path
 
 import pytest
 
+from service.runtime.device import Device
 from service.runtime.providers import CPU, CUDA, TENSORRT, GpuOptions, buckets, providers, wanted
 
 
 def test_the_cpu_takes_no_options():
-    assert providers("cpu", GpuOptions(graphs=True)) == [(CPU, {})]
+    assert providers(Device("cpu"), GpuOptions(graphs=True)) == [(CPU, {})]
 
 
 def test_cuda_stands_before_the_cpu_with_every_default_spelt_out():
-    (name, options), fallback = providers("cuda:1", GpuOptions())
+    (name, options), fallback = providers(Device("cuda", 1), GpuOptions())
     assert (name, fallback) == (CUDA, (CPU, {}))
     assert options == {
         "device_id": "1",
@@ -35,22 +36,22 @@ def test_cuda_stands_before_the_cpu_with_every_default_spelt_out():
     ],
 )
 def test_every_option_reaches_cuda_under_its_name(change, name, value):
-    options = dict(providers("cuda", replace(GpuOptions(), **change)))
+    options = dict(providers(Device("cuda"), replace(GpuOptions(), **change)))
     assert options[CUDA][name] == value
     assert options[CUDA]["device_id"] == "0"
 
 
 def test_tensorrt_stands_first_and_caches_its_engines():
     gpu = GpuOptions(tensorrt_cache=Path("/var/cache/engines"))
-    assert [name for name, _ in providers("cuda:0", gpu)] == [TENSORRT, CUDA, CPU]
-    options = dict(providers("cuda:0", gpu))[TENSORRT]
+    assert [name for name, _ in providers(Device("cuda"), gpu)] == [TENSORRT, CUDA, CPU]
+    options = dict(providers(Device("cuda"), gpu))[TENSORRT]
     assert options["trt_engine_cache_path"] == options["trt_timing_cache_path"] == "/var/cache/engines"
-    assert wanted("cuda:0", gpu) == TENSORRT
-    assert wanted("cpu", gpu) == CPU
+    assert wanted(Device("cuda"), gpu) == TENSORRT
+    assert wanted(Device("cpu"), gpu) == CPU
 
 
 def test_a_stream_is_handed_over_by_its_address():
-    options = dict(providers("cuda:0", GpuOptions(tensorrt_cache=Path("/tmp")), stream=4096))
+    options = dict(providers(Device("cuda"), GpuOptions(tensorrt_cache=Path("/tmp")), stream=4096))
     for name in (CUDA, TENSORRT):
         assert (options[name]["has_user_compute_stream"], options[name]["user_compute_stream"]) == ("1", "4096")
 

@@ -4,33 +4,24 @@ import pytest
 
 from service.config import read_settings
 from service.errors import StartError
+from service.runtime.device import Device, read_devices
 from service.runtime.providers import CPU, CUDA, TENSORRT, GpuOptions
 from service.runtime.session import Placement, place
 
 
 def test_several_devices_are_several_placements():
-    placement = Placement("cuda:0,cuda:2", 3, GpuOptions(tf32=True))
-    assert [(one.device, one.ordinal, one.threads) for one in placement.each()] == [("cuda:0", 0, 3), ("cuda:2", 2, 3)]
+    placement = Placement(read_devices("cuda:0,cuda:2").each, 3, GpuOptions(tf32=True))
+    assert [(str(one), one.first.number, one.threads) for one in placement.each()] == [
+        ("cuda:0", 0, 3),
+        ("cuda:2", 2, 3),
+    ]
     assert all(one.gpu.tf32 for one in placement.each())
-    assert placement.provider == CUDA
+    assert (placement.provider, str(placement)) == (CUDA, "cuda:0,cuda:2")
 
 
 def test_the_provider_that_must_be_in_force_follows_from_the_settings(tmp_path):
-    assert Placement("cpu", 1, GpuOptions(tensorrt_cache=tmp_path)).provider == CPU
-    assert Placement("cuda:0", 1, GpuOptions(tensorrt_cache=tmp_path)).provider == TENSORRT
-
-
-@pytest.mark.parametrize("device", ["cuda:0,cuda:1", "cuda", "cuda:7"])
-def test_a_device_list_is_a_setting(device):
-    assert read_settings({"device": device}).device == device
-
-
-@pytest.mark.parametrize(
-    "device", ["cuda:0,", "cuda,cuda:1", "cpu,cuda:0", "auto,cuda:0", "cuda:0 cuda:1", ",", "cuda:-1"]
-)
-def test_what_is_no_device_list_is_refused(device):
-    with pytest.raises(StartError, match="device"):
-        read_settings({"device": device})
+    assert Placement((Device("cpu"),), 1, GpuOptions(tensorrt_cache=tmp_path)).provider == CPU
+    assert Placement((Device("cuda"),), 1, GpuOptions(tensorrt_cache=tmp_path)).provider == TENSORRT
 
 
 def test_settings_reach_the_options(monkeypatch, tmp_path):
@@ -56,7 +47,7 @@ def test_settings_reach_the_options(monkeypatch, tmp_path):
 
 
 def test_options_of_gpus_mean_nothing_on_the_cpu():
-    assert place("cpu", 2, None, GpuOptions(graphs=True)) == Placement("cpu", 2)
+    assert place(read_devices("cpu"), 2, None, GpuOptions(graphs=True)) == Placement((Device("cpu"),), 2)
 
 
 def test_an_installation_without_cuda_is_named(tmp_path):
@@ -65,4 +56,4 @@ def test_an_installation_without_cuda_is_named(tmp_path):
     if CUDA in ort.get_available_providers():
         pytest.skip("this ONNX Runtime has CUDA")
     with pytest.raises(StartError, match=r"has no CUDA.*harmonic-inference\[gpu\]"):
-        place("cuda:0,cuda:1", 1, None, GpuOptions(tensorrt_cache=tmp_path))
+        place(read_devices("cuda:0,cuda:1"), 1, None, GpuOptions(tensorrt_cache=tmp_path))
