@@ -18,7 +18,7 @@ from service.batching import BatchPolicy
 from service.engine.catalog import BrokenVersion, VersionFacts, trouble
 from service.engine.reasons import within
 from service.errors import DeviceLost, ServiceError, StartError
-from service.runtime import AS_EXPORTED, Placement, Running, Session, SessionError, adapts, choose, open_session, suits
+from service.runtime import AS_EXPORTED, Backend, Placement, Running, SessionError, adapts, choose, open_session, suits
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Loaded:
     """
 
     facts: VersionFacts
-    sessions: tuple[Session, ...]
+    sessions: tuple[Backend, ...]
     sample: NDArray[Any] = field(compare=False, repr=False)
 
     def remarked(self, remark: str) -> "Loaded":
@@ -78,7 +78,7 @@ def load_version(
             for _ in range(instances)
         )
         for session in sessions:
-            session.warm_up((1, policy.max_size), manifest)
+            session.warm_up((1, policy.max_size))
             sample = replay(folder, manifest, variant, session)
             session.follow_traffic()
     except StartError:
@@ -106,7 +106,7 @@ def load_version(
     return Loaded(facts, sessions, sample)
 
 
-def replay(folder: Path, manifest: Manifest, variant: Variant, session: Session) -> NDArray[Any]:
+def replay(folder: Path, manifest: Manifest, variant: Variant, session: Backend) -> NDArray[Any]:
     """Hold a session against the golden answers, alone and in company. Raises SessionError beyond the tolerance.
 
     Returns the first of the golden images, (1, height, width, channels).

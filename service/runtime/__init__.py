@@ -3,30 +3,36 @@
 Knows manifests and arrays; no HTTP, no queue. Only `native` and `adaptive_norm` load torch.
 """
 
+from service.runtime.backend import Backend, Opening, SessionError, backend, forget_backend
 from service.runtime.choice import AS_EXPORTED, Running, StemChoice, adapts, choose
 from service.runtime.cpus import usable_cpus
 from service.runtime.device import CPU, DEVICES, Device, Devices, read_devices
 from service.runtime.open import open_session
+from service.runtime.placement import Placement
 from service.runtime.providers import Arena, ConvSearch, GpuOptions
-from service.runtime.session import Placement, Session, SessionError, check_installation, place, suits
+from service.runtime.session import Session, check_installation, place, suits
 
 __all__ = [
     "AS_EXPORTED",
     "CPU",
     "DEVICES",
     "Arena",
+    "Backend",
     "ConvSearch",
     "Device",
     "Devices",
     "GpuOptions",
+    "Opening",
     "Placement",
     "Running",
     "Session",
     "SessionError",
     "StemChoice",
     "adapts",
+    "backend",
     "check_installation",
     "choose",
+    "forget_backend",
     "open_session",
     "place",
     "read_devices",

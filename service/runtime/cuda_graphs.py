@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from export.manifest import Manifest
 from export.runtime import ort
 from service.runtime.lane import Lane
+from service.runtime.placement import Placement
 from service.runtime.providers import buckets
-from service.runtime.session import Placement, Session
+from service.runtime.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,10 @@ class GraphSession(Session):
         parts = [self._lane.call(partial(self._run, images[start : start + largest])) for start in starts]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def warm_up(self, batches: tuple[int, ...], manifest: Manifest) -> None:
+    def warm_up(self, batches: tuple[int, ...]) -> None:
         """Record every size, so that no caller waits for it; one more run of each replays the recording."""
         sizes = [len(bucket.images) for bucket in self._buckets]
-        super().warm_up((*sizes, *sizes, *batches), manifest)
+        super().warm_up((*sizes, *sizes, *batches))
 
     def _run(self, images: NDArray[Any]) -> NDArray[np.float32]:
         count = len(images)

@@ -5,6 +5,7 @@ stem was chosen. On CUDA both work on one stream, so neither waits for the other
 by DLPack.
 """
 
+import threading
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from torch.nn import functional as F
 from export.manifest import FEATURES, Manifest, Stem, Variant
 from export.runtime import ort
 from service.runtime.adaptive_norm import AdaptiveNorm, FrozenNorm
-from service.runtime.session import Placement, Session, SessionError, check_ends, open_graph
+from service.runtime.backend import SessionError
+from service.runtime.placement import Placement
+from service.runtime.session import Session, check_ends, open_graph
 
 _TENSORS = {"scale", "shift", "bank", "mean", "var", "weight"}
 
@@ -60,7 +63,7 @@ class NativeStem:
 
 
 class NativeSession(Session):
-    """A stem and its body as one session. One call at a time."""
+    """A stem and its body as one session. Calls from several threads wait for each other."""
 
     def __init__(
         self, folder: Path, manifest: Manifest, variant: Variant, placement: Placement, window: int = 0
@@ -79,16 +82,19 @@ class NativeSession(Session):
         self._session = open_graph(path, placement, address)
         self.provider = self._session.get_providers()[0]
         check_ends(self._session, path, (FEATURES, "tensor(float)", variant.stem.output), manifest.output)
+        self._pixels = manifest.pixels
         self._output, self._classes = manifest.output, len(manifest.classes)
         self._shape = variant.stem.output
         self._binding = self._session.io_binding()
         self._options = ort.RunOptions()
+        self._one_at_a_time = threading.Lock()  # the binding holds one call's tensors
         if on_cuda:  # the copy of the logits waits for the stream; the call itself need not
             self._options.add_run_config_entry("disable_synchronize_execution_providers", "1")
 
     def _answer(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        with torch.inference_mode(), self._on_stream():
-            pixels = images if images.flags.writeable else images.copy()  # PyTorch wraps no read-only memory
+        with self._one_at_a_time, torch.inference_mode(), self._on_stream():
+            # PyTorch wraps neither read-only memory nor rows that run backwards: of those it takes a copy.
+            pixels = np.require(images, requirements=["C", "W"])
             features = self._stem(torch.from_numpy(pixels).to(self._device, non_blocking=True))
             if features.shape[1:] != self._shape:
                 raise SessionError(f"the stem gives {tuple(features.shape[1:])}; its manifest says {self._shape}")

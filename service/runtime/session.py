@@ -3,7 +3,6 @@
 Asked for a GPU, it runs on the GPU or raises: never a silent fall back to the CPU.
 """
 
-from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -14,44 +13,16 @@ from numpy.typing import NDArray
 from export.manifest import Manifest, Variant
 from export.runtime import ort
 from service.errors import DeviceLost, ServiceError, StartError
+from service.runtime.backend import SessionError
 from service.runtime.cpus import usable_cpus
-from service.runtime.device import CPU, Device, Devices
+from service.runtime.device import CPU, Devices
 from service.runtime.device_loss import is_device_lost
 from service.runtime.diagnosis import Runtime, lacking, why_no_cuda
-from service.runtime.providers import CUDA, TENSORRT, GpuOptions, providers, wanted
+from service.runtime.placement import Placement
+from service.runtime.providers import CUDA, TENSORRT, GpuOptions, providers
 
 _NO_OPTIONS = GpuOptions()
 _WHEELS = ("onnxruntime", "onnxruntime-gpu")
-
-
-class SessionError(ServiceError):
-    """A graph that ONNX Runtime does not open, or that is not what its manifest says."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where sessions run: on each of these devices. threads: of one call on the CPU."""
-
-    devices: tuple[Device, ...]
-    threads: int
-    gpu: GpuOptions = _NO_OPTIONS
-
-    @property
-    def provider(self) -> str:
-        """ONNX Runtime's name of the provider that must be in force."""
-        return wanted(self.first, self.gpu)
-
-    @property
-    def first(self) -> Device:
-        """The first of the devices; where one session runs, the only one."""
-        return self.devices[0]
-
-    def __str__(self) -> str:
-        return ",".join(map(str, self.devices))
-
-    def each(self) -> list["Placement"]:
-        """One placement for every device."""
-        return [replace(self, devices=(device,)) for device in self.devices]
 
 
 class Session:
@@ -62,6 +33,7 @@ class Session:
         self._session = open_graph(path, placement)
         self.provider: str = self._session.get_providers()[0]
         self._input, self._outputs = manifest.input, [manifest.output]
+        self._pixels = manifest.pixels
         kind = "tensor(uint8)" if manifest.pixels.dtype == np.uint8 else "tensor(float)"
         check_ends(self._session, path, (manifest.input, kind, manifest.pixels.shape), manifest.output)
 
@@ -81,10 +53,10 @@ class Session:
         (logits,) = self._session.run(self._outputs, {self._input: images})
         return np.asarray(logits, dtype=np.float32)
 
-    def warm_up(self, batches: tuple[int, ...], manifest: Manifest) -> None:
+    def warm_up(self, batches: tuple[int, ...]) -> None:
         """Run batches of these sizes once, so that no caller pays for the first call."""
         for size in batches:
-            self.run(np.zeros((size, *manifest.pixels.shape), manifest.pixels.dtype))
+            self.run(np.zeros((size, *self._pixels.shape), self._pixels.dtype))
 
     def follow_traffic(self) -> None:
         """Called once the session was held against its goldens: from here on what adapts may adapt."""

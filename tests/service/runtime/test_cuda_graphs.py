@@ -10,7 +10,8 @@ import pytest
 from export.manifest import read_manifest
 from service.runtime.cuda_graphs import GraphSession
 from service.runtime.device import Device
-from service.runtime.session import Placement, Session
+from service.runtime.placement import Placement
+from service.runtime.session import Session
 
 CPU = Placement((Device("cpu"),), 1)
 
@@ -31,8 +32,8 @@ def test_a_padded_call_gives_the_answers_of_an_unpadded_one(sessions, count):
 
 
 def test_an_answer_survives_the_next_call(sessions):
-    padded, plain, manifest = sessions
-    padded.warm_up((1, 6), manifest)
+    padded, plain, _ = sessions
+    padded.warm_up((1, 6))
     first, second = (np.full((2, 8, 8, 3), value, np.uint8) for value in (10, 200))
     kept = padded.run(first)
     padded.run(second)

@@ -17,10 +17,12 @@ from harmonic.pixels import PixelSpec
 from service.batching import BatchPolicy
 from service.engine.catalog import BrokenVersion
 from service.engine.loading import Loaded, Trial, load_version
+from service.runtime.backend import SessionError
 from service.runtime.choice import Running, choose
 from service.runtime.device import Device
 from service.runtime.open import open_session
-from service.runtime.session import Placement, Session, SessionError
+from service.runtime.placement import Placement
+from service.runtime.session import Session
 from tests.support.laws import randomised
 
 CPU = Placement((Device("cpu"),), 1)

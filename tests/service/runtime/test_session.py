@@ -5,8 +5,9 @@ import pytest
 from service.config import read_settings
 from service.errors import StartError
 from service.runtime.device import Device, read_devices
+from service.runtime.placement import Placement
 from service.runtime.providers import CPU, CUDA, TENSORRT, GpuOptions
-from service.runtime.session import Placement, place
+from service.runtime.session import place
 
 
 def test_several_devices_are_several_placements():
