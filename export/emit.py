@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from export.errors import ExportError
 from export.manifest import FEATURES
 from harmonic.bundles import Classifier
+from harmonic.errors import first_line
 from harmonic.pixels import PixelSpec
 
 # 18 is the oldest opset that PyTorch's exporter writes without conversion: every ONNX Runtime since 1.14, TensorRT 8.6
@@ -89,4 +90,4 @@ def _quiet_exporter() -> None:
 def _cause(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
-    return str(error).split("\n", 1)[0]
+    return first_line(error)

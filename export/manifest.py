@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from export.errors import ManifestError
+from harmonic.errors import sentence
 from harmonic.pixels import PixelSpec
 
 SCHEMA = 1
@@ -155,7 +156,7 @@ def read_manifest(version_dir: Path) -> Manifest:
     except OSError as error:
         raise ManifestError(f"{path}: cannot be read ({error.strerror}). Export the version again.") from error
     except ValidationError as error:
-        raise ManifestError(f"{path}: {_first_problem(error)}. Export the version again.") from error
+        raise ManifestError(f"{path}: {sentence(error)}. Export the version again.") from error
     return manifest
 
 
@@ -189,9 +190,3 @@ def sha256(path: Path) -> str:
     """Hex SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    return f"{where}: {problem['msg']}" if where else problem["msg"]

@@ -1,4 +1,6 @@
-"""The error tree of the harmonic package. Every message says what came, what was wanted and what to do.
+"""The error tree of the harmonic package, and the words of other packages' errors. No torch, no pydantic.
+
+Every message says what came, what was wanted and what to do.
 
 HarmonicError
 ├── SpectrumError   a filter bank or a spectral layer that cannot exist
@@ -14,6 +16,9 @@ HarmonicError
 ├── DataError       a data set that cannot be read or learned from
 └── DeviceError     hardware that was asked for and is not there
 """
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 
 class HarmonicError(Exception):
@@ -66,3 +71,40 @@ class DataError(HarmonicError):
 
 class DeviceError(HarmonicError):
     """Hardware that was asked for and is not there."""
+
+
+class Refusal(Protocol):
+    """What pydantic raises for data that do not fit."""
+
+    def errors(self, *, include_url: bool, include_context: bool, include_input: bool) -> Sequence[Mapping[str, Any]]:
+        """Each problem: `loc`, its place, and `msg`, what is wrong there."""
+
+
+def sentence(refusal: Refusal, whole: str = "") -> str:
+    """The first problem of data that do not fit: `train.epochs: Input should be greater than 0`.
+
+    whole: what to call the data where the problem has no place in it; empty for the bare message. What stood there is
+    never repeated: it may be a secret.
+    """
+    return problem_sentence(_problems(refusal)[0], whole)
+
+
+def sentences(refusal: Refusal) -> list[str]:
+    """The same of every problem."""
+    return [problem_sentence(problem) for problem in _problems(refusal)]
+
+
+def problem_sentence(problem: Mapping[str, Any], whole: str = "") -> str:
+    """The same of one problem, as pydantic and FastAPI list them. Its place may be a caller's words, and is cut."""
+    place = ".".join(map(str, problem["loc"]))[:200] or whole
+    return f"{place}: {problem['msg']}" if place else str(problem["msg"])
+
+
+def _problems(refusal: Refusal) -> Sequence[Mapping[str, Any]]:
+    """As few bytes a problem as can be: a caller may have made a million."""
+    return refusal.errors(include_url=False, include_context=False, include_input=False)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says first, without the pages that some libraries write after it; its kind if it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -86,13 +86,13 @@ def key(
     """
     from pydantic import ValidationError
 
+    from harmonic.errors import sentence
     from service.config import entry, make
     from service.errors import StartError
 
     try:
         secret, made = make(name, scope or ["inference"])
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise StartError(f"--{str(problem['loc'][0]).removesuffix('s')}: {problem['msg']}") from None
+        raise StartError(f"--{sentence(error).replace('scopes', 'scope', 1)}") from None
     typer.echo(f"The key of {name}, shown this once: {secret}", err=True)
     typer.echo(entry(made), nl=False)

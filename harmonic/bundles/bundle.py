@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from harmonic import zoo
 from harmonic.bundles.prediction import Picture, Prediction, predictions
 from harmonic.disk import must_be_free, sync, sync_names
-from harmonic.errors import BundleError, SpectrumError, ZooError
+from harmonic.errors import BundleError, SpectrumError, ZooError, sentence
 from harmonic.pixels import PixelSpec
 
 SCHEMA = 1
@@ -146,10 +146,7 @@ def read_card(folder: Path) -> Card:
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror}).") from error
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise BundleError(
-            f"{path}: {'.'.join(map(str, problem['loc'])) or 'file'}: {problem['msg']}. Save it again."
-        ) from error
+        raise BundleError(f"{path}: {sentence(error, 'file')}. Save it again.") from error
     return card
 
 

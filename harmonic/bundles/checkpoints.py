@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from harmonic import zoo
 from harmonic.bundles.bundle import load_strictly
 from harmonic.bundles.fourier_checkpoints import is_original, load_original
-from harmonic.errors import BundleError
+from harmonic.errors import BundleError, first_line
 from harmonic.layers import BandNormConv2d, HammingConv2d, HarmonicConv2d
 from harmonic.zoo import FourierNet
 from harmonic.zoo.hubs import WITH_AUXILIARY_HEADS
@@ -53,8 +53,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     try:
         found = load_file(path) if path.suffix == ".safetensors" else _torch_file(path)
     except Exception as error:  # the readers raise anything at all for a damaged file
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BundleError(f"{path}: damaged, or it holds more than tensors ({reason}).") from error
+        raise BundleError(f"{path}: damaged, or it holds more than tensors ({first_line(error)}).") from error
     for wrapper in _WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
             found = found[wrapper]

@@ -28,7 +28,7 @@ from harmonic.conversion.plans import (
     skipped,
 )
 from harmonic.conversion.projection import band_normed_from, energy_kept, harmonic_from, normalise_bands, relevelled
-from harmonic.errors import SpectrumError
+from harmonic.errors import SpectrumError, first_line
 from harmonic.graph import ImageSize, parameters
 from harmonic.layers import (
     BandNormConv2d,
@@ -143,12 +143,8 @@ def copied(model: nn.Module) -> nn.Module:
     except RuntimeError as error:
         raise SpectrumError(
             "the network cannot be copied: a weight of it is computed and no parameter (a weight norm, for example). "
-            f"Remove that first, with torch.nn.utils.remove_weight_norm(layer). PyTorch says: {_first_line(error)}"
+            f"Remove that first, with torch.nn.utils.remove_weight_norm(layer). PyTorch says: {first_line(error)}"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _shared_weights(model: nn.Module) -> dict[int, list[str]]:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harmonic.errors import SpectrumError
+from harmonic.errors import SpectrumError, first_line
 from harmonic.layers import is_convolution, whole_layers
 
 ImageSize = tuple[int, int, int]  # channels, rows, columns
@@ -55,9 +55,8 @@ def trace(model: nn.Module, size: ImageSize) -> list[Call]:
     try:
         return _run(model, size, "cpu")
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        first_line = str(error).strip().split("\n", 1)[0]
         raise SpectrumError(
-            f"the network does not run on an image of {size}: {first_line}. Give its own size."
+            f"the network does not run on an image of {size}: {first_line(error)}. Give its own size."
         ) from error
 
 

@@ -15,7 +15,7 @@ from timm.models import get_notrace_functions, get_notrace_modules
 from torch import Tensor, fx, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
-from harmonic.errors import FeatureError
+from harmonic.errors import FeatureError, first_line
 from harmonic.graph.calls import ImageSize
 from harmonic.layers import spectral_kinds
 
@@ -124,7 +124,7 @@ def _watched(model: nn.Module) -> fx.GraphModule:
         )
     except Exception as error:  # Tracing runs the model's own code, which may raise anything at all.
         raise FeatureError(
-            f"{type(model).__name__} cannot be traced, since its way depends on values: {_first_line(error)}. "
+            f"{type(model).__name__} cannot be traced, since its way depends on values: {_reason(error)}. "
             "Write that part of it without `if` and `int` on tensors, or take its feature maps with forward hooks."
         ) from error
     if lost := [str(node) for node in _unread(watched) if _writes(node, watched)]:
@@ -155,7 +155,7 @@ def _run(watched: fx.GraphModule, like: Tensor, size: ImageSize, advice: str) ->
             # Called like a module, a traced network prints its own code where it fails.
             values: dict[str, Any] = watched.forward(torch.zeros(1, *size, device=like.device, dtype=like.dtype))
     except Exception as error:  # As above: the model's own code runs.
-        reason = _first_line(error)
+        reason = _reason(error)
         raise FeatureError(f"the network does not run on an image of {size}: {reason}. {advice}.") from error
     return values
 
@@ -179,5 +179,6 @@ def _shape(value: Any) -> tuple[int, ...] | None:
     return () if any(isinstance(part, Tensor) for part in parts) else None
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0].rstrip(".!") or type(error).__name__
+def _reason(error: Exception) -> str:
+    """For the middle of a sentence."""
+    return first_line(error).rstrip(".!")

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from harmonic.disk import renewed
-from harmonic.errors import RunError
+from harmonic.errors import RunError, first_line
 from harmonic.training.choosing import Choice
 
 
@@ -63,8 +63,7 @@ class Checkpoints(Callback):
         try:
             torch.load(self.last, map_location="meta", weights_only=True)
         except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise _damaged(self.last, reason) from error
+            raise _damaged(self.last, first_line(error)) from error
         return self.last
 
     def due(self, trainer: L.Trainer) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
-from harmonic.errors import RecipeError
+from harmonic.errors import RecipeError, sentences
 from harmonic.near import near
 from harmonic.pixels import PixelSpec
 
@@ -176,8 +176,7 @@ def read_recipe(name_or_path: str) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not valid TOML: {error}.") from error
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
-        raise RecipeError(f"{path}: {problems}.") from error
+        raise RecipeError(f"{path}: {'; '.join(sentences(error))}.") from error
 
 
 def shipped() -> list[str]:

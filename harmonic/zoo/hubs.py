@@ -12,7 +12,7 @@ from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
 from torch import nn
 
 from harmonic.data import each_once
-from harmonic.errors import ZooError
+from harmonic.errors import ZooError, first_line
 from harmonic.near import near
 from harmonic.pixels import PixelSpec
 from harmonic.zoo import options as hub_options
@@ -144,7 +144,7 @@ def pretrained(architecture: str) -> tuple[nn.Module, dict[str, Any]]:
             return timm.create_model(name, pretrained=True), {}
         given = torchvision.models.get_model(name, weights="DEFAULT")
     except (OSError, RuntimeError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        reason = first_line(error)[:200]
         raise ZooError(
             f"the weights of {architecture} could not be had ({reason}). "
             "Without a network connection, give a local file: --weights FILE."

@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from harmonic.conversion import apply, harmonic_layers, in_bank, plan_from_json, put
-from harmonic.errors import HarmonicError, SpectrumError, ZooError
+from harmonic.errors import HarmonicError, SpectrumError, ZooError, first_line
 from harmonic.layers import Bank
 from harmonic.near import near, told
 from harmonic.pixels import PixelSpec
@@ -178,8 +178,7 @@ def _telling(name: str, arguments: Mapping[str, Any]) -> Iterator[None]:
     except Exception as error:
         if not arguments:
             raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ZooError(f"{name} cannot be built with {dict(arguments)}: {reason}.") from error
+        raise ZooError(f"{name} cannot be built with {dict(arguments)}: {first_line(error)}.") from error
 
 
 def _set_bank(model: nn.Module, bank: Bank, name: str) -> None:

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from harmonic.errors import sentence
 from service.errors import StartError
 
 PREFIX = "hk_"  # so that scanners for leaked secrets, and people, can tell what it is
@@ -116,8 +117,6 @@ def read_keys(path: Path) -> tuple[Key, ...]:
     except OSError as error:
         raise StartError(f"{path}: {error.strerror}. The setting keys_file wants a file that can be read.") from error
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        raise StartError(f"{path}: {where}: {problem['msg']}. `harmonic key` writes entries that fit.") from None
+        raise StartError(f"{path}: {sentence(error)}. `harmonic key` writes entries that fit.") from None
     except ValueError as error:
         raise StartError(f"{path}: is no TOML in UTF-8 ({type(error).__name__}).") from None

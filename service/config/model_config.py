@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from export.repository import checked_name
+from harmonic.errors import sentence
 from service.batching import BatchPolicy
 from service.config.fields import Count, Milliseconds
 from service.config.versions import PATTERN, VersionPolicy, version_policy
@@ -79,8 +80,6 @@ def read_own(root: Path, name: str) -> ModelSettings:
     try:
         return ModelSettings.model_validate(tomllib.loads(data.decode()))
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        raise PlanError(f"{path}: {where}: {problem['msg']}") from error
+        raise PlanError(f"{path}: {sentence(error)}") from error
     except ValueError as error:  # no UTF-8, or no TOML
         raise PlanError(f"{path}: {error}") from error

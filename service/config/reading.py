@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from harmonic.errors import sentence
 from service.config.fields import PREFIX
 from service.config.kubernetes import injected
 from service.config.plans import plan
@@ -34,9 +35,9 @@ def read_settings(flags: Mapping[str, Any] | None = None) -> Settings:
         settings = Settings(**given)
     except ValidationError as error:
         problem = error.errors()[0]
-        name = str(problem["loc"][0]) if problem["loc"] else "?"
+        name = str(problem["loc"][0])
         found = "" if name == "keys" else f", not {problem['input']!r}"  # what stands there may be a key
-        raise StartError(f"setting {name} ({PREFIX}{name.upper()}): {problem['msg']}{found}") from None
+        raise StartError(f"setting {sentence(error)}{found} ({PREFIX}{name.upper()})") from None
     except ValueError as error:  # a JSON setting that is no JSON
         raise StartError(f"{error}. It wants JSON, as in docs/settings.md.") from None
     settings.policy()

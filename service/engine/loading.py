@@ -68,9 +68,7 @@ def load_version(
         check_files(folder, manifest)
         variant = choose(manifest, running)
         if not suits(variant, placement):
-            raise SessionError(
-                f"{folder}: made for {', '.join(variant.devices)}, and this service runs on {placement}"
-            )
+            raise SessionError(f"{folder}: made for {', '.join(variant.devices)}, and this service runs on {placement}")
         policy = _bounded(policy, manifest.max_batch)
         sessions = tuple(
             open_session(folder, manifest, variant, device, policy.max_size, running)

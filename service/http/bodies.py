@@ -13,6 +13,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
+from harmonic.errors import sentence
 from service.config import Limits
 from service.errors import BodyTooLarge, BodyTooSlow, MediaTypeError, RequestError, TooManyImages
 from service.http.buffers import Share
@@ -124,11 +125,8 @@ def _from_json(body: bytes, limits: Limits) -> list[bytes]:
     try:
         texts = _Images.model_validate_json(body).images
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"]) or "the body"
-        raise RequestError(
-            f'{where}: {problem["msg"]}; JSON bodies look like {{"images": ["<base64>", ...]}}'
-        ) from None
+        what = sentence(error, "the body")
+        raise RequestError(f'{what}; JSON bodies look like {{"images": ["<base64>", ...]}}') from None
     return [_from_base64(index, text) for index, text in enumerate(texts)]
 
 

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from harmonic.errors import problem_sentence
 from service.errors import (
     BodyTooLarge,
     BodyTooSlow,
@@ -92,9 +93,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 async def _validation_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
-    problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    return error_response(request, 422, FRAMEWORK_CODES[422], f"{where}: {problem['msg']}")
+    return error_response(request, 422, FRAMEWORK_CODES[422], problem_sentence(error.errors()[0]))
 
 
 async def _cancelled(request: Request, _: Exception) -> Response:

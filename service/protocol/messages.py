@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from pydantic_core import to_json as dump_json
 
 from export.manifest import Manifest
+from harmonic.errors import sentence
 from service.errors import RequestError, TooManyImages
 from service.protocol import numerals, tensors
 
@@ -147,9 +148,7 @@ def _parse(head: bytes) -> _Head:
     try:
         return _Head.model_validate_json(head)
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(str(part) for part in problem["loc"]) or "the request"
-        raise RequestError(f"{where[:200]}: {problem['msg']}") from None
+        raise RequestError(sentence(error, "the request")) from None
 
 
 def _images(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from export.manifest import Manifest, Variant
 from export.runtime import ort
+from harmonic.errors import first_line
 from service.errors import DeviceLost, ServiceError, StartError
 from service.runtime.backend import SessionError
 from service.runtime.cpus import usable_cpus
@@ -46,7 +47,7 @@ class Session:
             return self._answer(images)
         except Exception as error:
             if is_device_lost(error):
-                raise DeviceLost(f"{self.provider} is lost to this process: {_first_line(error)}") from error
+                raise DeviceLost(f"{self.provider} is lost to this process: {first_line(error)[:300]}") from error
             raise
 
     def _answer(self, images: NDArray[Any]) -> NDArray[np.float32]:
@@ -77,7 +78,7 @@ def open_graph(path: Path, placement: Placement, stream: int | None = None) -> o
     except Exception as error:  # ONNX Runtime raises a family of its own, without a common base
         if not placement.first.on_cpu and lacking(placement.devices, _runtime()):
             raise StartError(_not_in_force(placement)) from error
-        raise SessionError(f"{path}: ONNX Runtime cannot open it ({_first_line(error)})") from error
+        raise SessionError(f"{path}: ONNX Runtime cannot open it ({first_line(error)[:300]})") from error
     if session.get_providers()[0] != placement.provider:
         raise StartError(_not_in_force(placement))
     return session
@@ -178,7 +179,3 @@ def _installed(name: str) -> bool:
     except PackageNotFoundError:
         return False
     return True
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]

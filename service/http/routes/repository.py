@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from harmonic.errors import sentence
 from service.config import Limits
 from service.engine import Engine
 from service.errors import RequestError
@@ -82,9 +83,7 @@ def _parsed(kind: type[T], body: bytes) -> T:
     try:
         return kind.model_validate_json(body or b"{}")
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(str(part) for part in problem["loc"]) or "the request"
-        raise RequestError(f"{where[:200]}: {problem['msg']}") from None
+        raise RequestError(sentence(error, "the request")) from None
 
 
 def _check(request: _ControlRequest) -> None:
