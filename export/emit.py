@@ -29,12 +29,28 @@ def emit(network: nn.Module, spec: PixelSpec, path: Path) -> None:
     Raises ExportError for a network that ONNX cannot express or a file beyond 2 GB.
     """
     example = torch.zeros((2, *spec.shape), dtype=torch.from_numpy(np.empty(0, spec.dtype)).dtype)
-    _emit(Classifier(network, spec).eval(), example, INPUT, path)
+    _emit(Classifier(_Planes(network), spec).eval(), example, INPUT, path)
 
 
 def emit_body(body: nn.Module, shape: tuple[int, int, int], path: Path) -> None:
     """The same for the rest of a network behind its stem: `features` float32 (batch, *shape) -> `logits`."""
     _emit(body.eval(), torch.zeros((2, *shape)), FEATURES, path)
+
+
+class _Planes(nn.Module):
+    """A network that is given one plane a channel.
+
+    Pixels come with their channels last; where that order of memory is left, PyTorch's exporter spells out pooling
+    over the whole image as a gather of computed addresses.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.network(x.contiguous())
+        return logits
 
 
 def _emit(network: nn.Module, example: Tensor, input_name: str, path: Path) -> None:

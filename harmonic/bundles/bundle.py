@@ -258,7 +258,7 @@ def _kind(tensor: Tensor) -> str:
     return f"{layout}{tensor.dtype}{' without values' if tensor.is_meta else ''}"
 
 
-def _listing(what: str, found: Iterable[str], shown: int = 20) -> str:
+def _listing(what: str, found: Iterable[str], shown: int = 5) -> str:
     names = sorted(found)
     rest = f" and {len(names) - shown} more" if len(names) > shown else ""
     return f"{len(names)} {what}: {', '.join(names[:shown])}{rest}" if names else ""

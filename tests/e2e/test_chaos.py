@@ -51,6 +51,8 @@ async def _kill_and_restart(command: list[str], url: str, times: int) -> list[in
             try:
                 answer = await client.post(CLASSIFY, content=plain(colour))
             except httpx.TransportError:  # killed, or not yet there again
+                answer = None
+            if answer is None or answer.status_code == 503:  # there, and still loading
                 await asyncio.wait([asyncio.ensure_future(done.wait())], timeout=0.02)
                 continue
             assert label(answer) == colour

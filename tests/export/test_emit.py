@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 from export.emit import OPSET, emit
@@ -67,6 +68,13 @@ def test_the_file_says_nothing_of_the_machine_that_wrote_it(tmp_path: Path) -> N
 class _MixesTheBatch(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.reshape(2, -1)[:, :3]
+
+
+def test_pooling_over_the_image_is_a_mean_and_nothing_else(tmp_path: Path) -> None:
+    emit(torchvision.models.resnet18(num_classes=3), PixelSpec(height=32, width=32), tmp_path / "model.onnx")
+    operators = {node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node}
+    assert "ReduceMean" in operators or "GlobalAveragePool" in operators
+    assert not {"Gather", "Range", "Shape"} & operators
 
 
 def test_a_network_that_fixes_the_batch_is_refused(tmp_path: Path) -> None:

@@ -245,3 +245,10 @@ def test_a_network_on_another_dtype_is_saved_as_it_is(made, tmp_path):
     made.model.double()
     bundle.save(made, tmp_path / "bundle")
     assert load_file(tmp_path / "bundle" / "weights.safetensors")["head.weight"].dtype == torch.float64
+
+
+def test_an_error_of_many_tensors_stays_readable():
+    state = {name: value.new_zeros(7, *value.shape) for name, value in zoo.create("wrn16_2", 3).state_dict().items()}
+    with pytest.raises(BundleError, match=r"of the wrong shape: .* and \d+ more") as raised:
+        bundle.load_strictly(zoo.create("wrn16_2", 3), state, source="a file")
+    assert len(str(raised.value)) < 600
