@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harmonic.errors import BundleError, RunError
+from harmonic.errors import BundleError, HarmonicError, RunError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -39,12 +39,14 @@ def full_disk_told(run: Path) -> Iterator[None]:
     """RunError, with what to do, where a run finds its disk full."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in _FULL:
+    except (OSError, HarmonicError) as error:
+        # Who writes a bundle or a picture says in words of its own what the disk refused.
+        refused = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(refused, OSError) or refused.errno not in _FULL:
             raise
         raise RunError(
-            f"{error.filename or run}: cannot be written: {error.strerror}. The last checkpoint is whole: make room, "
-            "give the same command again, and the run goes on from there."
+            f"{refused.filename or run}: cannot be written: {refused.strerror}. The last checkpoint is whole: make "
+            "room, give the same command again, and the run goes on from there."
         ) from error
 
 

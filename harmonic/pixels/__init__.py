@@ -15,6 +15,7 @@ from harmonic.pixels.prepare import (
     with_own_size,
 )
 from harmonic.pixels.resampling import Resampler, low_pass, resampler, shift
+from harmonic.pixels.upright import resized
 
 __all__ = [
     "FORMATS",
@@ -33,6 +34,7 @@ __all__ = [
     "remove_hair",
     "resampler",
     "resampling",
+    "resized",
     "shift",
     "upright_rgb",
     "with_own_size",

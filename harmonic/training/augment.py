@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from harmonic.pixels import PixelSpec, remove_hair, resampling
+from harmonic.pixels import PixelSpec, remove_hair, resampling, resized
 from harmonic.training.recipe import AugmentSection
 
 Pixels = NDArray[np.uint8]
@@ -50,7 +50,7 @@ def random_resized_crop(
     way = resampling(spec)
     if section.interpolation == "random":
         way = Image.Resampling.BICUBIC if rng.random() < 0.5 else Image.Resampling.BILINEAR
-    cut = image.resize((spec.width, spec.height), way, box=box).convert(spec.mode)
+    cut = resized(image, (spec.width, spec.height), way, box).convert(spec.mode)
     return np.asarray(cut, dtype=np.uint8).reshape(spec.shape)
 
 

@@ -62,7 +62,7 @@ def train(
         tell(line)
     with full_disk_told(out):
         done = fitted(run, where)
-    folder, judged = published(run, done)
+        folder, judged = published(run, done)
     for line in reached(run, done.chosen, judged):
         tell(line)
     return folder

@@ -183,3 +183,16 @@ def test_crops_are_scaled_by_the_inputs_own_filter(way):
     image, spec = Image.fromarray(pixels(40, 40)), PixelSpec(height=8, width=8, interpolation=way)
     views = [random_resized_crop(image, spec, ALL, generator(1, 1, index)) for index in range(100)]
     assert sum(np.array_equal(view, prepare(image, spec)) for view in views) > 50
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("size", [(97, 97), (20, 64), (64, 20), (40, 200)])
+def test_a_crop_of_everything_is_the_image_as_it_is_served(size, interpolation):
+    """To the last bit: training and serving resample by one function."""
+    spec = PixelSpec(height=32, width=32, fit="squash", interpolation=interpolation)
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
+    whole = AugmentSection(random_resized_crop=1.0)
+    served = prepare(image, spec)
+    # Where no other box of the full area fits, which is often, it is the whole image.
+    views = [random_resized_crop(image, spec, whole, generator(1, 1, index)) for index in range(20)]
+    assert any(np.array_equal(view, served) for view in views)

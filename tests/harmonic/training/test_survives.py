@@ -129,6 +129,25 @@ def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(stopped, tmp
     assert_identical(weights(out), weights(tmp_path / "whole"))
 
 
+@pytest.mark.parametrize("name", ["curves.png", "bundle/weights.safetensors"])
+def test_a_disk_that_is_full_at_the_end_is_told_alike(tmp_path, name):
+    out, plan = tmp_path / "run", recipe(epochs=1)
+    train(plan, images(), out, where=CPU)
+    wanted, size = weights(out), (out / name).stat().st_size
+    shutil.rmtree(out / "bundle")
+    (out / "curves.png").unlink()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1, limit[1]))
+    try:
+        with pytest.raises(RunError, match=r"cannot be written: File too large\. .*make room.*goes on from there"):
+            train(plan, images(), out, where=CPU)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert not (out / "bundle").exists()
+    train(plan, images(), out, where=CPU)
+    assert_identical(weights(out), wanted)
+
+
 def test_a_disk_that_fails_otherwise_is_not_said_to_be_full(tmp_path):
     with pytest.raises(OSError, match="Not a directory"), full_disk_told(tmp_path):
         (tmp_path / "file").write_text("")
