@@ -8,6 +8,7 @@ from harmonic import zoo
 from harmonic.errors import ZooError
 from harmonic.layers import FourierConv2d, Matrices, ShellActivation
 from harmonic.pixels import resampler, with_own_size
+from tests.support.shapes import unchecked
 
 EXACT = 1e-10
 SMALL = {"widths": (3, 4, 5, 5), "hidden": 12}
@@ -170,4 +171,5 @@ def test_the_exported_form_of_a_network_compiles_as_one_graph():
     network = created("fourier_mnist").float()
     planes = torch.cat([noise(28), torch.full((2, 1, 28, 28), 28)], dim=1).float()
     compiled = torch.compile(network.for_export(), fullgraph=True, backend="aot_eager")
-    assert torch.allclose(compiled(planes), network(planes), atol=1e-4)
+    with unchecked():
+        assert torch.allclose(compiled(planes), network(planes), atol=1e-4)
