@@ -15,6 +15,7 @@ from harmonic.data.images import (
     split_by_group,
     stratified_split,
 )
+from harmonic.data.readers import reader
 from harmonic.data.sources import has_split, only, read
 from harmonic.data.tracking import tracked
 
@@ -31,6 +32,7 @@ __all__ = [
     "prepared_batches",
     "read",
     "read_classes",
+    "reader",
     "some",
     "split_by_group",
     "stratified_split",

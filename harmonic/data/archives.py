@@ -15,6 +15,7 @@ from PIL import Image
 
 from harmonic.data.folders import Split
 from harmonic.data.images import Images
+from harmonic.data.readers import reader
 from harmonic.errors import DataError
 
 _IDX = {"train": "train", "test": "t10k"}
@@ -37,6 +38,7 @@ def is_stl10(path: Path) -> bool:
     return (_stl10_folder(path) / "train_X.bin").is_file() or (_stl10_folder(path) / "test_X.bin").is_file()
 
 
+@reader(is_cifar)
 def read_cifar(path: Path, split: Split) -> Images:
     """One part of CIFAR. torchvision compares the MD5 of every file before it opens one."""
     from torchvision.datasets import CIFAR10, CIFAR100
@@ -51,6 +53,7 @@ def read_cifar(path: Path, split: Split) -> Images:
     return _from_arrays(f"{kind.__name__} {split}", tuple(dataset.classes), np.asarray(dataset.targets), dataset.data)
 
 
+@reader(is_mnist)
 def read_mnist(path: Path, split: Split) -> Images:
     """One part of MNIST, or of any data set of ten digits in its files."""
     files = [_idx_file(path, split, what) for what in ("images-idx3", "labels-idx1")]
@@ -62,6 +65,7 @@ def read_mnist(path: Path, split: Split) -> Images:
     return _from_arrays(f"MNIST {split}", tuple(str(digit) for digit in range(10)), labels, pixels)
 
 
+@reader(is_stl10)
 def read_stl10(path: Path, split: Split) -> Images:
     """One part of STL-10; the training images know the ten folds of 1,000 that the data set defines.
 

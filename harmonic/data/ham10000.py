@@ -15,6 +15,7 @@ from harmonic.data.files import files
 from harmonic.data.folders import Split, listing
 from harmonic.data.images import Images, some, split_by_group
 from harmonic.data.openers import opener
+from harmonic.data.readers import reader
 from harmonic.errors import DataError
 
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
@@ -35,6 +36,7 @@ def is_ham10000(path: Path) -> bool:
     return not header or "lesion_id" in header
 
 
+@reader(is_ham10000)
 def read_ham10000(path: Path, split: Split) -> Images:
     """One side of the split by lesion, 4 : 1 within every diagnosis; `groups` of the result are the lesions.
 

@@ -6,15 +6,17 @@ Broken data is told at once.
 A source may hold splits: folders `train`, `val` and `test`, or a data set's own two parts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from harmonic.data import archives, folders, ham10000
+# The data sets register themselves: each is imported here, and named nowhere else.
+from harmonic.data import archives, folders, ham10000  # noqa: F401
 from harmonic.data.folders import Split
 from harmonic.data.images import Images, joined, prepare_all, some, split_by_group, stratified_split
+from harmonic.data.readers import reader_of
 from harmonic.errors import DataError
 
 __all__ = ["Images", "Split", "has_split", "only", "prepare_all", "read", "split_by_group", "stratified_split"]
@@ -56,14 +58,14 @@ def only(images: Images, path: Path) -> Images:
 def has_split(path: Path, split: Split) -> bool:
     """Whether a source says which of its images belong to the split."""
     _check_exists(path)
-    if _own_reader(path):
+    if reader_of(path):
         return split != "val"
     return split in folders.class_folders(path).splits
 
 
 def _read_source(path: Path, split: Split) -> Images:
     _check_exists(path)
-    if reader := _own_reader(path):
+    if reader := reader_of(path):
         if split == "val":
             raise DataError(f"{path} has no validation images of its own.")
         return reader(path, split)
@@ -74,17 +76,6 @@ def _read_source(path: Path, split: Split) -> Images:
     if folder is None:
         raise DataError(f"{path} is split into folders, but none is for {split}: name one of them {split!r}.")
     return source.images(folder)
-
-
-def _own_reader(path: Path) -> Callable[[Path, Split], Images] | None:
-    """The reader of a data set in its authors' files, which know train and test; None for class folders."""
-    if archives.is_cifar(path):
-        return archives.read_cifar
-    if archives.is_stl10(path):
-        return archives.read_stl10
-    if archives.is_mnist(path):
-        return archives.read_mnist
-    return ham10000.read_ham10000 if ham10000.is_ham10000(path) else None
 
 
 def _check_exists(path: Path) -> None:
