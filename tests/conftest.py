@@ -1,5 +1,24 @@
-"""What holds for every test."""
+"""What holds for every test: shapes are checked, coroutines run on asyncio, and nothing waits without an end."""
+
+import pytest
 
 from tests.support.shapes import check_shapes
 
 check_shapes()
+
+# Far more than a test takes on a busy machine; those that are marked slow take minutes by themselves.
+MOST_SECONDS, MOST_SECONDS_OF_SLOW_ONES = 300, 3600
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The event loop of the service."""
+    return "asyncio"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that says nothing of its own time limit (`@pytest.mark.timeout`) has one."""
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            slow = item.get_closest_marker("slow") is not None
+            item.add_marker(pytest.mark.timeout(MOST_SECONDS_OF_SLOW_ONES if slow else MOST_SECONDS))

@@ -113,6 +113,15 @@ def test_no_test_file_is_long():
     assert rules.no_long_files(house.read_tests()) == []
 
 
+def test_tests_import_helpers_and_no_other_tests():
+    tests = dict(house.read_tests())
+    assert rules.tests_import_helpers_alone(tests) == []
+    tests["e2e/test_planted.py"] = "from tests.service.conftest import repository\nfrom tests.support.app import got"
+    assert rules.tests_import_helpers_alone(tests) == [
+        "e2e/test_planted.py:1 imports tests.service.conftest.repository: not in tests.support"
+    ]
+
+
 def test_the_documented_tree_is_the_one_that_stands():
     page = house.PAGE.read_text(encoding="utf-8")
     assert house.BEGIN in page

@@ -34,10 +34,10 @@ def label(answer: httpx.Response) -> str:
     return str(answer.json()["predictions"][0]["classes"][0]["label"])
 
 
-def test_a_killed_process_that_is_started_again_serves_again_and_never_answered_wrongly(repository):
+async def test_a_killed_process_that_is_started_again_serves_again_and_never_answered_wrongly(repository):
     port = free_port()
     command = [HARMONIC, "serve", "--repository", str(repository), "--port", str(port)]
-    answered = asyncio.run(_kill_and_restart(command, f"http://127.0.0.1:{port}", times=3))
+    answered = await _kill_and_restart(command, f"http://127.0.0.1:{port}", times=3)
     assert min(answered) > 20
 
 

@@ -14,6 +14,7 @@ from tests.support.colours import publish_colours
 from tests.support.images import encoded, noise, plain
 from tests.support.process import PATIENCE_S, memory_bytes, run, serving
 from tests.support.sockets import GET, answered, connect, everything, refused, still_serves, told
+from tests.support.waiting import metrics_with, not_ready, until
 
 LIMITS = {
     "connections": "40",
@@ -187,15 +188,14 @@ def test_when_every_connection_is_busy_a_new_one_is_told_to_come_back(repository
             connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert answered(connection)
             connection.sendall(upload)
-        answer = b""
-        while b" 503 " not in answer:  # until the service has seen the last upload
-            answer = told(url, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        once = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        # It has then seen the last upload.
+        answer = until(lambda: b" 503 " in (said := told(url, once)) and said)
         refused(answer, 503, "too_many_connections")
         assert b"retry-after: 1" in answer.lower()
         for connection in busy:
             connection.close()
-        while b" 200 " not in told(url, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")):
-            pass
+        until(lambda: b" 200 " in told(url, once))
         still_serves(url)
 
 
@@ -215,8 +215,7 @@ def test_callers_who_vanish_while_they_wait_are_forgotten(url):
             connection.sendall(
                 b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
             )
-    while "harmonic_requests_in_flight 0.0" not in httpx.get(f"{url}/metrics").text:
-        pass
+    metrics_with(url, "harmonic_requests_in_flight 0.0")
     still_serves(url)
 
 
@@ -225,8 +224,7 @@ def test_a_kept_connection_is_closed_by_agreement_when_the_service_shuts_down(re
         connection.sendall(GET)
         assert b"connection: close" not in answered(connection).lower()
         process.terminate()
-        while httpx.get(f"{url}/readyz").status_code == 200:
-            pass
+        not_ready(url)
         connection.sendall(GET)
         answer = everything(connection)
         assert answer.startswith(b"HTTP/1.1 200 ")

@@ -48,12 +48,14 @@ def url() -> Iterator[str]:
 @pytest.mark.data
 @pytest.mark.parametrize("kind", ["WebP", "PNG"])
 @pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_every_image_gets_the_label_that_evaluation_gives_it(images: Images, url: str, kind: str, count: int) -> None:
+async def test_every_image_gets_the_label_that_evaluation_gives_it(
+    images: Images, url: str, kind: str, count: int
+) -> None:
     chosen = images.subset(np.arange(count) * (len(images) // count))
     predictor = open_predictor(str(VERSION))
     expected = [predictor.classes[i] for i in evaluate(predictor, chosen).probabilities.argmax(axis=1)]
     before = _batches(httpx.get(f"{url}/metrics").text)
-    found = asyncio.run(_labels(url, _encoded(chosen, kind)))
+    found = await _labels(url, _encoded(chosen, kind))
     calls, rows = (now - then for now, then in zip(_batches(httpx.get(f"{url}/metrics").text), before, strict=True))
     assert found == expected
     assert rows == count

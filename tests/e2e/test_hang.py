@@ -10,6 +10,7 @@ from tests.support.colours import publish_colours
 from tests.support.faults import FOR_EVER, hangs_on_red
 from tests.support.images import plain
 from tests.support.process import PATIENCE_S, serving
+from tests.support.waiting import not_ready
 
 
 def test_sigterm_ends_a_process_whose_model_hangs_and_its_caller_is_told(tmp_path: Path):
@@ -22,8 +23,7 @@ def test_sigterm_ends_a_process_whose_model_hangs_and_its_caller_is_told(tmp_pat
     ):
         caller = threading.Thread(target=lambda: answers.append(client.post("/v1/classify", content=plain("red"))))
         caller.start()
-        while client.get("/readyz").status_code == 200:
-            pass
+        not_ready(address)
         process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=PATIENCE_S)[1]
         caller.join(PATIENCE_S)

@@ -44,11 +44,11 @@ async def post_all(url: str, path: str, requests: Iterator[Hostile], count: int)
     return statuses
 
 
-def survives(repository: Path, path: str, requests: Iterator[Hostile], count: int) -> Counter[int]:
+async def survives(repository: Path, path: str, requests: Iterator[Hostile], count: int) -> Counter[int]:
     with serving(repository, buffered_bytes=str(256 * 2**20)) as (url, process):
-        first = asyncio.run(post_all(url, path, requests, count // 2))
+        first = await post_all(url, path, requests, count // 2)
         before = memory_bytes(process.pid)
-        second = asyncio.run(post_all(url, path, requests, count - count // 2))
+        second = await post_all(url, path, requests, count - count // 2)
         growth = memory_bytes(process.pid) - before
         sys.stdout.write(f"{path}: {dict(first + second)}, {before / 2**20:.0f} MiB and {growth / 2**20:+.1f}\n")
         assert growth < GROWTH
@@ -59,16 +59,16 @@ def survives(repository: Path, path: str, requests: Iterator[Hostile], count: in
 
 
 @pytest.mark.parametrize("count", [2400, pytest.param(20_000, marks=pytest.mark.slow)])
-def test_damaged_images_give_no_5xx_and_leave_no_memory_behind(repository, count):
-    statuses = survives(repository, CLASSIFY, hostile.images(seed=1), count)
+async def test_damaged_images_give_no_5xx_and_leave_no_memory_behind(repository, count):
+    statuses = await survives(repository, CLASSIFY, hostile.images(seed=1), count)
     assert statuses.total() == count
     assert set(statuses) <= {200, 400, 413, 415, 422}
     assert statuses[422] > count // 10
 
 
 @pytest.mark.parametrize("count", [1200, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_damaged_inference_requests_give_no_5xx_and_leave_no_memory_behind(repository, count):
-    statuses = survives(repository, INFER, hostile.inferences(seed=2), count)
+async def test_damaged_inference_requests_give_no_5xx_and_leave_no_memory_behind(repository, count):
+    statuses = await survives(repository, INFER, hostile.inferences(seed=2), count)
     assert statuses.total() == count
     assert set(statuses) <= {200, 400, 413, 504}
     assert statuses[400] > count // 3

@@ -70,24 +70,26 @@ def test_the_version_evaluates_as_the_bundle_does(road: tuple[Path, Path]) -> No
     assert version["confusion"] == bundle["confusion"]
 
 
-def test_the_service_answers_as_the_network_in_batches(road: tuple[Path, Path]) -> None:
+async def test_the_service_answers_as_the_network_in_batches(road: tuple[Path, Path]) -> None:
     base, data = road
     images = read([data], "test").subset(np.arange(0, 300))
     predictor = open_predictor(str(base / "run" / "bundle"))
     prepared = np.stack([prepare(images.open(i), predictor.pixels) for i in range(len(images))])
     expected = [predictor.classes[index] for index in predictor(prepared).argmax(axis=1)]
     with serving(base / "models") as (url, _):
-        answers = asyncio.run(_classify_all(url, images))
+        answers = await _classify_all(url, images)
         metrics = httpx.get(f"{url}/metrics").text
     assert [answer.json()["predictions"][0]["classes"][0]["label"] for answer in answers] == expected
     assert _value(metrics, "harmonic_batch_size_sum") / _value(metrics, "harmonic_batch_size_count") > 1
 
 
-def test_every_accepted_request_is_answered_when_the_service_is_terminated_under_load(road: tuple[Path, Path]) -> None:
+async def test_every_accepted_request_is_answered_when_the_service_is_terminated_under_load(
+    road: tuple[Path, Path],
+) -> None:
     base, data = road
     images = read([data], "test").subset(np.arange(0, 400))
     with serving(base / "models") as (url, process):
-        outcomes = asyncio.run(_load_and_terminate(url, images, process))
+        outcomes = await _load_and_terminate(url, images, process)
         assert process.wait(timeout=60) == 0
     sent_before = [outcome for early, outcome in outcomes if early]
     assert [outcome for outcome in sent_before if not isinstance(outcome, httpx.Response)] == []

@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from tests.service.conftest import publish_colours
+from tests.support.colours import publish_colours
 from tests.support.process import bound, starting
 
 TOLD = {

@@ -62,7 +62,7 @@ async def ask(client: httpx.AsyncClient, model: str, data: bytes) -> httpx.Respo
     return await client.post(f"/v1/models/{model}/classify", content=data)
 
 
-def test_kilobytes_that_unfold_to_gigabytes_do_so_one_after_the_other_and_leave_nothing_behind(repository):
+async def test_kilobytes_that_unfold_to_gigabytes_do_so_one_after_the_other_and_leave_nothing_behind(repository):
     async def story(url: str) -> None:
         async with httpx.AsyncClient(base_url=url, timeout=10 * PATIENCE_S) as client:
             answers = await asyncio.gather(*(ask(client, "first", data) for _ in range(4)))
@@ -72,7 +72,7 @@ def test_kilobytes_that_unfold_to_gigabytes_do_so_one_after_the_other_and_leave_
     with serving(repository, decoded_bytes=str(DECODED), decode_threads="4", deadline_ms="600000") as (url, process):
         assert labels(httpx.post(f"{url}/v1/models/first/classify", content=plain("red"))) == ["red"]
         before = memory_bytes(process.pid)
-        asyncio.run(story(url))
+        await story(url)
         peak, after = peak_bytes(process.pid), settled_bytes(url, process.pid, before + KEPT)
         sys.stdout.write(f"{before / MIB:.0f} MiB, peak {peak / MIB:.0f}, after {after / MIB:.0f}\n")
         assert peak - before < DECODED + RESERVE
@@ -80,7 +80,7 @@ def test_kilobytes_that_unfold_to_gigabytes_do_so_one_after_the_other_and_leave_
 
 
 @pytest.mark.slow
-def test_a_small_image_to_one_model_is_answered_while_another_has_sixty_large_ones(repository):
+async def test_a_small_image_to_one_model_is_answered_while_another_has_sixty_large_ones(repository):
     large = encoded(Image.new("RGB", (8660, 5773), COLOURS["blue"]), "JPEG")
     waits: list[float] = []
 
@@ -98,7 +98,7 @@ def test_a_small_image_to_one_model_is_answered_while_another_has_sixty_large_on
             return left
 
     with serving(repository, deadline_ms="600000") as (url, process):
-        left = asyncio.run(story(url))
+        left = await story(url)
         middle, worst = statistics.median(waits) * 1000, max(waits) * 1000
         memory = f"peak {peak_bytes(process.pid) / MIB:.0f} MiB, after {memory_bytes(process.pid) / MIB:.0f}"
         sys.stdout.write(f"median {middle:.0f} ms, worst {worst:.0f} ms while {left} of 60 were left; {memory}\n")

@@ -17,6 +17,7 @@ from export.manifest import MANIFEST, WHOLE_NET, sha256
 from tests.support.colours import publish_colours
 from tests.support.images import encoded, noise, plain
 from tests.support.process import PATIENCE_S, bound, free_port, run, serving, starting
+from tests.support.waiting import metrics_with
 
 
 @pytest.fixture
@@ -54,8 +55,7 @@ def stalled_upload(url: str) -> socket.socket:
     host, _, port = url.removeprefix("http://").partition(":")
     connection = socket.create_connection((host, int(port)))
     connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc")
-    while "harmonic_requests_in_flight 1.0" not in httpx.get(f"{url}/metrics").text:
-        pass
+    metrics_with(url, "harmonic_requests_in_flight 1.0")
     return connection
 
 
@@ -64,7 +64,7 @@ def said(process: "subprocess.Popen[str]", words: str) -> None:
     assert any(words in line for line in process.stderr or ())
 
 
-def test_a_steady_client_behind_a_balancer_loses_nothing_at_sigterm(repository):
+async def test_a_steady_client_behind_a_balancer_loses_nothing_at_sigterm(repository):
     """The balancer asks for readiness, and looks elsewhere once it fails; until then everything is answered."""
 
     async def story(url: str, process: "subprocess.Popen[str]") -> None:
@@ -97,10 +97,10 @@ def test_a_steady_client_behind_a_balancer_loses_nothing_at_sigterm(repository):
         assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0
 
     with serving(repository, drain_seconds="20") as (url, process):
-        asyncio.run(story(url, process))
+        await story(url, process)
 
 
-def test_after_the_lame_duck_what_was_accepted_is_answered_and_nothing_else(repository):
+async def test_after_the_lame_duck_what_was_accepted_is_answered_and_nothing_else(repository):
     async def story(url: str, process: "subprocess.Popen[str]") -> None:
         body, half = encoded(noise(64)), asyncio.Event()
 
@@ -111,8 +111,7 @@ def test_after_the_lame_duck_what_was_accepted_is_answered_and_nothing_else(repo
 
         async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
             accepted = asyncio.ensure_future(client.post("/v1/classify", content=upload()))
-            while "harmonic_requests_in_flight 1.0" not in (await client.get("/metrics")).text:
-                pass
+            await asyncio.to_thread(metrics_with, url, "harmonic_requests_in_flight 1.0")
             process.send_signal(signal.SIGTERM)
             await asyncio.to_thread(said, process, "requests are refused now")
             with pytest.raises(httpx.ConnectError):
@@ -123,7 +122,7 @@ def test_after_the_lame_duck_what_was_accepted_is_answered_and_nothing_else(repo
         assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0
 
     with serving(repository, drain_seconds="0.1") as (url, process):
-        asyncio.run(story(url, process))
+        await story(url, process)
 
 
 def test_a_kept_connection_gets_503_once_requests_are_refused(repository):

@@ -10,6 +10,7 @@ import pytest
 from tests.support.colours import publish_colours
 from tests.support.images import plain
 from tests.support.process import PATIENCE_S, free_port, run, serving
+from tests.support.waiting import metrics_with, metrics_without, until
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-def test_a_process_answers_concurrent_callers_in_batches(repository):
+async def test_a_process_answers_concurrent_callers_in_batches(repository):
     async def story(url: str) -> None:
         async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
             colours = ["red", "green", "blue"] * 20
@@ -31,7 +32,7 @@ def test_a_process_answers_concurrent_callers_in_batches(repository):
             assert float(figures[f"harmonic_batch_size_count{labels}"]) < 60
 
     with serving(repository, "--window-ms", "5") as (url, _):
-        asyncio.run(story(url))
+        await story(url)
 
 
 def test_a_caller_who_vanishes_in_mid_upload_is_forgotten(repository):
@@ -42,8 +43,7 @@ def test_a_caller_who_vanishes_in_mid_upload_is_forgotten(repository):
                 connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc")
         answer = httpx.post(f"{url}/v1/classify", content=plain("blue"), timeout=PATIENCE_S)
         assert answer.json()["predictions"][0]["classes"][0]["label"] == "blue"
-        while "harmonic_requests_in_flight 0.0" not in httpx.get(f"{url}/metrics").text:
-            pass
+        metrics_with(url, "harmonic_requests_in_flight 0.0")
 
 
 def test_a_caller_who_vanishes_while_it_waits_frees_its_seat(repository):
@@ -54,11 +54,8 @@ def test_a_caller_who_vanishes_while_it_waits_frees_its_seat(repository):
             connection.sendall(
                 b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body
             )
-            while waits not in httpx.get(f"{url}/metrics").text:
-                pass
-        while waits in (text := httpx.get(f"{url}/metrics").text):
-            pass
-        assert 'harmonic_cancelled_total{model="colours",version="1"} 1.0' in text
+            metrics_with(url, waits)
+        assert 'harmonic_cancelled_total{model="colours",version="1"} 1.0' in metrics_without(url, waits)
 
 
 def test_classify_asks_a_service_and_a_repository_alike(repository, tmp_path):
@@ -126,7 +123,6 @@ def test_probes_and_metrics_have_a_port_of_their_own_where_one_is_named(reposito
         assert httpx.get(f"{url}/v1/models", headers=headers).status_code == 200
         assert httpx.get(f"{url}/v1/models").status_code == 401
         process.terminate()
-        while admin.get("/readyz").status_code == 200:
-            pass
+        until(lambda: admin.get("/readyz").status_code != 200)
         assert admin.get("/livez").status_code == 200  # a shutdown can be watched
         assert process.wait(PATIENCE_S) == 0

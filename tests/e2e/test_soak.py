@@ -17,6 +17,7 @@ from tests.support import hostile
 from tests.support.colours import publish_colours
 from tests.support.images import encoded, noise, plain
 from tests.support.process import PATIENCE_S, memory_bytes, serving
+from tests.support.waiting import metrics_with
 
 GROWTH = 48 * 2**20
 
@@ -92,15 +93,13 @@ async def use(url: str, seconds: float, seed: int) -> int:
 
 
 @pytest.mark.parametrize("seconds", [8, pytest.param(240, marks=pytest.mark.slow)])
-def test_use_and_abuse_leave_no_memory_files_or_threads_behind(tmp_path, seconds):
+async def test_use_and_abuse_leave_no_memory_files_or_threads_behind(tmp_path, seconds):
     publish_colours(tmp_path)
     with serving(tmp_path) as (url, process):
-        asyncio.run(use(url, seconds / 2, seed=1))
+        await use(url, seconds / 2, seed=1)
         before = footprint(process.pid)
-        uses = asyncio.run(use(url, seconds / 2, seed=2))
-        with httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
-            while "harmonic_requests_in_flight 0.0" not in client.get("/metrics").text:
-                pass
+        uses = await use(url, seconds / 2, seed=2)
+        metrics_with(url, "harmonic_requests_in_flight 0.0")
         after = footprint(process.pid)
         sys.stdout.write(f"{uses} uses: {before} -> {after}\n")
         assert uses > 2 * seconds

@@ -167,7 +167,9 @@ def test_clearing_takes_everything_away(page):
 
 def test_the_meters_follow_the_traffic(page):
     choose(page)
-    for meter in page.locator("#live strong").all():
+    meters = page.locator("#live strong")
+    meters.first.wait_for()
+    for meter in meters.all():
         sync_api.expect(meter).to_have_text(re.compile(r"\d"))
 
 

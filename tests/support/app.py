@@ -1,7 +1,7 @@
 """The service's app, asked in this process: no socket, no second process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,40 +13,31 @@ from service.engine import Engine
 from service.http.app import build
 
 Client = httpx.AsyncClient
+PATIENCE_S = 120
 
 
 @asynccontextmanager
 async def serving(repository: Path, **settings: Any) -> AsyncIterator[tuple[Client, Engine]]:
+    """Who asks it, and its engine, from its start to its end: all of it within PATIENCE_S."""
     app, engine = build(Settings(repository=repository, **settings))
     async with (
         app.router.lifespan_context(app),
+        asyncio.timeout(PATIENCE_S),
         Client(transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://service") as client,
     ):
         yield client, engine
 
 
-def told(repository: Path, story: Callable[[Client, Engine], Any], **settings: Any) -> Any:
-    async def tell() -> Any:
-        async with serving(repository, **settings) as (client, engine), asyncio.timeout(30):
-            return await story(client, engine)
-
-    return asyncio.run(tell())
-
-
-def posted(
+async def posted(
     repository: Path, url: str = "/v1/classify", settings: dict[str, Any] | None = None, **request: Any
 ) -> httpx.Response:
-    async def story(client: Client, _: Engine) -> httpx.Response:
+    async with serving(repository, **(settings or {})) as (client, _):
         return await client.post(url, **request)
 
-    return told(repository, story, **(settings or {}))
 
-
-def got(repository: Path, url: str, **settings: Any) -> httpx.Response:
-    async def story(client: Client, _: Engine) -> httpx.Response:
+async def got(repository: Path, url: str, **settings: Any) -> httpx.Response:
+    async with serving(repository, **settings) as (client, _):
         return await client.get(url)
-
-    return told(repository, story, **settings)
 
 
 def refused(response: httpx.Response, status: int, code: str) -> str:

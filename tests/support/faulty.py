@@ -95,9 +95,5 @@ async def fail(batcher: Batcher, times: int) -> None:
             await ask(batcher, -1)
 
 
-def told(story: Callable[[], Any]) -> None:
-    asyncio.run(story())
-
-
 def traces(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     return [record for record in caplog.records if record.exc_info]

@@ -171,3 +171,13 @@ def every_module_has_its_tests(house: House, tests: Mapping[str, str], covered_b
         if named is not None and own in tests:
             wrong.append(f"{module}: has tests/{own}, so that its line may go")
     return wrong + [f"{module}: covered, but not there" for module in covered_by if module not in house]
+
+
+def tests_import_helpers_alone(tests: Mapping[str, str]) -> list[str]:
+    """What two test files need is in `tests/support`: no test imports another test or a conftest."""
+    every = (one for path, source in tests.items() for one in imports(path, source))
+    return [
+        f"{one}: not in tests.support"
+        for one in every
+        if f"{one.target}.".startswith("tests.") and "tests.support" not in one.target
+    ]

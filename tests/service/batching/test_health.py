@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from service.engine import Engine
 from tests.support.app import Client, refused, serving, top
 from tests.support.colours import publish_colours
 from tests.support.control import classified, control, index, ok
@@ -14,20 +13,11 @@ from tests.support.faults import SECONDS, gives_no_number_on_red, hangs_on_red, 
 from tests.support.images import plain
 
 HANG: dict[str, Any] = {"call_seconds": 0.1, "deadline_ms": 200}
-PATIENCE_S = 120
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return tmp_path / "models"
-
-
-def told(root: Path, story: Any, **settings: Any) -> None:
-    async def tell() -> None:
-        async with serving(root, **settings) as (client, engine), asyncio.timeout(PATIENCE_S):
-            await story(client, engine)
-
-    asyncio.run(tell())
 
 
 async def until(client: Client, url: str, status: int) -> None:
@@ -50,38 +40,34 @@ async def metric(client: Client, name: str) -> float:
     ("fault", "failed_calls", "word"),
     [(raises_on_red, 2, "indices element out of data bounds"), (gives_no_number_on_red, 0, "1 of 4 images")],
 )
-def test_an_image_that_a_model_cannot_bear_fails_alone(root, fault, failed_calls, word, caplog):
+async def test_an_image_that_a_model_cannot_bear_fails_alone(root, fault, failed_calls, word, caplog):
     publish_colours(root, graph=fault())
 
-    async def story(client: Client, _: Engine) -> None:
+    async with serving(root, max_batch=4, window_ms=60_000) as (client, _):
         colours = ["green", "red", "blue", "green"]
         responses = await asyncio.gather(*(client.post("/v1/classify", content=plain(name)) for name in colours))
         refused(responses.pop(1), 500, "model_failed")
         assert [top(response) for response in responses] == [["green"], ["blue"], ["green"]]
         assert await metric(client, "harmonic_failed_calls_total{") == failed_calls
         assert (await client.get("/readyz")).status_code == 200
-
-    told(root, story, max_batch=4, window_ms=60_000)
     assert word in caplog.text
 
 
-def test_an_image_that_a_model_cannot_bear_takes_no_model_out_of_service(root):
+async def test_an_image_that_a_model_cannot_bear_takes_no_model_out_of_service(root):
     publish_colours(root, graph=raises_on_red())
 
-    async def story(client: Client, _: Engine) -> None:
+    async with serving(root, call_failures=3) as (client, _):
         for _ in range(12):
             refused(await client.post("/v1/classify", content=plain("red")), 500, "model_failed")
             assert (await client.get("/readyz")).status_code == 200
         assert await metric(client, "harmonic_failed_calls_total{") == 12
         assert await classified(client) == 1
 
-    told(root, story, call_failures=3)
 
-
-def test_a_version_that_hangs_is_not_ready_and_comes_back_when_its_call_returns(root, caplog):
+async def test_a_version_that_hangs_is_not_ready_and_comes_back_when_its_call_returns(root, caplog):
     publish_colours(root, graph=hangs_on_red())
 
-    async def story(client: Client, _: Engine) -> None:
+    async with serving(root, **HANG) as (client, _):
         assert (await client.get("/readyz")).status_code == 200
         refused(await client.post("/v1/classify", content=plain("red")), 504, "deadline_exceeded")
         await until(client, "/readyz", 503)
@@ -99,29 +85,25 @@ def test_a_version_that_hangs_is_not_ready_and_comes_back_when_its_call_returns(
         assert (await client.get("/livez")).status_code == 200
         assert await classified(client) == 1
         assert (await state(client))["state"] == "ready"
-
-    told(root, story, **HANG)
     assert "0 of 1 instances take work" in caplog.text
     assert "answers again" in caplog.text
 
 
-def test_a_version_with_another_instance_serves_on_and_says_what_is_wrong(root):
+async def test_a_version_with_another_instance_serves_on_and_says_what_is_wrong(root):
     publish_colours(root, graph=hangs_on_red(3 * SECONDS))
 
-    async def story(client: Client, _: Engine) -> None:
+    async with serving(root, instances=2, call_seconds=0.1, deadline_ms=2000) as (client, _):
         refused(await client.post("/v1/classify", content=plain("red")), 504, "deadline_exceeded")
         while "1 of 2 instances take work" not in (await state(client)).get("remark", ""):
             assert (await client.get("/readyz")).status_code == 200
         assert await classified(client) == 1
 
-    told(root, story, instances=2, call_seconds=0.1, deadline_ms=2000)
 
-
-def test_an_older_version_answers_while_the_newest_hangs(root):
+async def test_an_older_version_answers_while_the_newest_hangs(root):
     publish_colours(root)
     publish_colours(root, graph=hangs_on_red())
 
-    async def story(client: Client, _: Engine) -> None:
+    async with serving(root, **HANG) as (client, _):
         assert await classified(client) == 2
         refused(await client.post("/v1/classify", content=plain("red")), 504, "deadline_exceeded")
         while (await state(client, 2))["state"] != "broken":
@@ -131,13 +113,11 @@ def test_an_older_version_answers_while_the_newest_hangs(root):
             await client.get("/readyz")
         assert await classified(client) == 2
 
-    told(root, story, **HANG)
 
-
-def test_a_version_that_hangs_is_replaced_and_unloaded_without_waiting_for_it(root):
+async def test_a_version_that_hangs_is_replaced_and_unloaded_without_waiting_for_it(root):
     publish_colours(root, graph=hangs_on_red())
 
-    async def story(client: Client, _: Engine) -> None:
+    async with serving(root, model_control="explicit", load_models="*", **HANG) as (client, _):
         red = asyncio.ensure_future(client.post("/v1/models/colours/classify", content=plain("red")))
         await until(client, "/readyz", 503)
         ok(await control(client, "load"))  # opens it anew
@@ -150,5 +130,3 @@ def test_a_version_that_hangs_is_replaced_and_unloaded_without_waiting_for_it(ro
         publish_colours(root)
         ok(await control(client, "load"))
         assert await classified(client) == 2
-
-    told(root, story, model_control="explicit", load_models="*", **HANG)

@@ -9,7 +9,7 @@ from service.batching.batcher import Batcher
 from service.batching.health import InstanceHealth
 from service.batching.ticket import Answer, Rows
 from service.errors import ModelFailed
-from tests.support.faulty import Hang, Run, ask, fail, running, told, until
+from tests.support.faulty import Hang, Run, ask, fail, running, until
 
 
 class Company:
@@ -41,66 +41,51 @@ def square_root(rows: Rows) -> Rows:
         return np.sqrt(rows)
 
 
-def test_an_answer_that_is_no_number_fails_its_own_ticket_alone(caplog):
-    async def story() -> None:
-        model = Company(square_root)
-        async with running(model) as batcher:
-            outcomes = await model.ask(batcher, (4, 9), (16, -1), (25,))
-            assert outcomes[0].rows.ravel().tolist() == [2, 3]
-            assert isinstance(outcomes[1], ModelFailed)
-            assert (outcomes[2].rows.item(), outcomes[2].batch_size) == (5, 5)
-            assert batcher.statistics().failed_calls == 0
-
-    told(story)
+async def test_an_answer_that_is_no_number_fails_its_own_ticket_alone(caplog):
+    model = Company(square_root)
+    async with running(model) as batcher:
+        outcomes = await model.ask(batcher, (4, 9), (16, -1), (25,))
+        assert outcomes[0].rows.ravel().tolist() == [2, 3]
+        assert isinstance(outcomes[1], ModelFailed)
+        assert (outcomes[2].rows.item(), outcomes[2].batch_size) == (5, 5)
+        assert batcher.statistics().failed_calls == 0
     assert "1 of 5 images" in caplog.text
 
 
-def test_calls_that_give_no_number_at_all_are_failures():
-    async def story() -> None:
-        async with running(lambda rows: rows * np.nan) as batcher:
-            await fail(batcher, 3)
-            health = await until(batcher, lambda health: not health.sound)
-            assert "no number" in health.trouble
-
-    told(story)
+async def test_calls_that_give_no_number_at_all_are_failures():
+    async with running(lambda rows: rows * np.nan) as batcher:
+        await fail(batcher, 3)
+        health = await until(batcher, lambda health: not health.sound)
+        assert "no number" in health.trouble
 
 
-def test_a_call_that_gives_the_wrong_number_of_answers_is_made_again_for_each_ticket_alone():
-    async def story() -> None:
-        model = Company(lambda rows: rows[: 1 if len(rows) < 4 else 2] * 3)
-        async with running(model) as batcher:
-            outcomes = await model.ask(batcher, (1,), (2,), (3, 4))
-            assert [outcome.rows.item() for outcome in outcomes[:2]] == [3, 6]
-            assert isinstance(outcomes[2], ModelFailed)
-            assert "1 answers for 2" in str(outcomes[2])
-
-    told(story)
+async def test_a_call_that_gives_the_wrong_number_of_answers_is_made_again_for_each_ticket_alone():
+    model = Company(lambda rows: rows[: 1 if len(rows) < 4 else 2] * 3)
+    async with running(model) as batcher:
+        outcomes = await model.ask(batcher, (1,), (2,), (3, 4))
+        assert [outcome.rows.item() for outcome in outcomes[:2]] == [3, 6]
+        assert isinstance(outcomes[2], ModelFailed)
+        assert "1 answers for 2" in str(outcomes[2])
 
 
 @pytest.mark.parametrize("answers", [None, 3, "text", np.float32(1), [[1.0]]])
-def test_whatever_is_no_array_of_rows_is_a_failure(answers):
-    async def story() -> None:
-        async with running(lambda rows: answers) as batcher:
-            await fail(batcher, 1)
-
-    told(story)
+async def test_whatever_is_no_array_of_rows_is_a_failure(answers):
+    async with running(lambda rows: answers) as batcher:
+        await fail(batcher, 1)
 
 
-def test_memory_that_is_not_there_for_a_batch_is_there_for_each_ticket_alone():
+async def test_memory_that_is_not_there_for_a_batch_is_there_for_each_ticket_alone():
     huge = np.broadcast_to(np.float32(1), (1, 2**44))  # takes no memory until it is joined with another
 
-    async def story() -> None:
-        model = Company(lambda rows: rows[:, :1] * 2)
-        async with running(model) as batcher:
-            first = asyncio.ensure_future(model.ask(batcher))
-            tickets = [batcher.reserve(1) for _ in range(2)]
-            for ticket in tickets:
-                ticket.submit(huge)
-            await first
-            for ticket in tickets:
-                with ticket:
-                    assert (await ticket.answer()).rows.item() == 2
-            assert batcher.statistics().failed_calls == 1
-            assert batcher.health() == InstanceHealth(1, 1)
-
-    told(story)
+    model = Company(lambda rows: rows[:, :1] * 2)
+    async with running(model) as batcher:
+        first = asyncio.ensure_future(model.ask(batcher))
+        tickets = [batcher.reserve(1) for _ in range(2)]
+        for ticket in tickets:
+            ticket.submit(huge)
+        await first
+        for ticket in tickets:
+            with ticket:
+                assert (await ticket.answer()).rows.item() == 2
+        assert batcher.statistics().failed_calls == 1
+        assert batcher.health() == InstanceHealth(1, 1)

@@ -81,19 +81,16 @@ async def wave(first: int, batcher: Batcher, chance: random.Random) -> list[str]
 
 @pytest.mark.usefixtures("hasty_threads")
 @pytest.mark.parametrize(("interval_s", "instances"), [(0.0001, 1), (0.0001, 3), (0.0005, 3)])
-def test_thousands_of_departing_callers_shift_nobodys_answer(instances):
+async def test_thousands_of_departing_callers_shift_nobodys_answer(instances):
     seen: Counter[str] = Counter()
 
-    async def story() -> None:
-        batcher = Batcher([doubled] * instances, np.zeros((1, 1)), BatchPolicy(max_size=64, max_queue=4 * CALLERS))
-        batcher.start()
-        async with asyncio.timeout(PATIENCE_S):
-            for number in range(WAVES):
-                seen.update(await wave(number * CALLERS, batcher, random.Random(number)))
-            assert batcher.statistics().waiting == 0
-            await batcher.drain()
-
-    asyncio.run(story())
+    batcher = Batcher([doubled] * instances, np.zeros((1, 1)), BatchPolicy(max_size=64, max_queue=4 * CALLERS))
+    batcher.start()
+    async with asyncio.timeout(PATIENCE_S):
+        for number in range(WAVES):
+            seen.update(await wave(number * CALLERS, batcher, random.Random(number)))
+        assert batcher.statistics().waiting == 0
+        await batcher.drain()
     assert seen["wrong"] == 0
     assert seen.total() == WAVES * CALLERS
     assert min(seen["right"], seen["left"]) > WAVES

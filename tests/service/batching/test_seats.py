@@ -1,7 +1,6 @@
 """Who has a ticket's rows, whatever its caller does meanwhile."""
 
 import asyncio
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -30,64 +29,48 @@ def queued(seats: Seats, rows: Rows, deadline_s: float = 60) -> Ticket:
     return ticket
 
 
-def told(story: Callable[[Seats], None]) -> None:
-    async def tell() -> None:
-        story(Seats(BatchPolicy()))
-
-    asyncio.run(tell())
-
-
-def test_rows_that_an_instance_has_taken_stay_when_their_callers_leave():
-    def story(seats: Seats) -> None:
-        first, second = queued(seats, ONE), queued(seats, OTHER)
-        batch = seats.take()
-        assert [seats.release(ticket) for ticket in (first, second)] == [False, False]
-        assert [part.ticket for part in batch] == [first, second]
-        assert [part.rows is rows for part, rows in zip(batch, (ONE, OTHER), strict=True)] == [True, True]
-        assert seats.waiting == 0
-
-    told(story)
+@pytest.fixture
+async def seats():
+    """Seats belong to the loop of those who wait."""
+    return Seats(BatchPolicy())
 
 
-def test_whoever_leaves_before_gives_seat_and_rows_back_once():
-    def story(seats: Seats) -> None:
-        making, waiting, staying = seated(seats, 3), queued(seats, OTHER), queued(seats, ONE)
-        assert seats.waiting == 6
-        assert [seats.release(ticket) for ticket in (making, waiting, waiting)] == [True, True, False]
-        seats.queue(making, np.zeros((3, 2)))  # its rows come too late
-        assert seats.waiting == 1
-        assert [part.ticket for part in seats.take()] == [staying]
-        assert seats.waiting == 0
-
-    told(story)
+async def test_rows_that_an_instance_has_taken_stay_when_their_callers_leave(seats):
+    first, second = queued(seats, ONE), queued(seats, OTHER)
+    batch = seats.take()
+    assert [seats.release(ticket) for ticket in (first, second)] == [False, False]
+    assert [part.ticket for part in batch] == [first, second]
+    assert [part.rows is rows for part, rows in zip(batch, (ONE, OTHER), strict=True)] == [True, True]
+    assert seats.waiting == 0
 
 
-def test_a_ticket_past_its_deadline_is_not_taken():
-    def story(seats: Seats) -> None:
-        queued(seats, OTHER, deadline_s=-1)
-        staying = queued(seats, ONE)
-        assert [part.ticket for part in seats.take()] == [staying]
-        assert seats.waiting == 0
-
-    told(story)
-
-
-def test_rows_are_submitted_once_and_as_many_as_were_announced():
-    def story(seats: Seats) -> None:
-        with pytest.raises(ValueError, match="2 rows for a ticket of 1"):
-            seats.queue(seated(seats, 1), OTHER)
-        ticket = queued(seats, ONE)
-        with pytest.raises(ValueError, match="twice"):
-            seats.queue(ticket, ONE)
-
-    told(story)
+async def test_whoever_leaves_before_gives_seat_and_rows_back_once(seats):
+    making, waiting, staying = seated(seats, 3), queued(seats, OTHER), queued(seats, ONE)
+    assert seats.waiting == 6
+    assert [seats.release(ticket) for ticket in (making, waiting, waiting)] == [True, True, False]
+    seats.queue(making, np.zeros((3, 2)))  # its rows come too late
+    assert seats.waiting == 1
+    assert [part.ticket for part in seats.take()] == [staying]
+    assert seats.waiting == 0
 
 
-def test_nothing_is_taken_once_it_is_over():
-    def story(seats: Seats) -> None:
-        queued(seats, ONE)
-        seats.stop()
-        assert seats.take() == []
-        assert not seats.pause(60)
+async def test_a_ticket_past_its_deadline_is_not_taken(seats):
+    queued(seats, OTHER, deadline_s=-1)
+    staying = queued(seats, ONE)
+    assert [part.ticket for part in seats.take()] == [staying]
+    assert seats.waiting == 0
 
-    told(story)
+
+async def test_rows_are_submitted_once_and_as_many_as_were_announced(seats):
+    with pytest.raises(ValueError, match="2 rows for a ticket of 1"):
+        seats.queue(seated(seats, 1), OTHER)
+    ticket = queued(seats, ONE)
+    with pytest.raises(ValueError, match="twice"):
+        seats.queue(ticket, ONE)
+
+
+async def test_nothing_is_taken_once_it_is_over(seats):
+    queued(seats, ONE)
+    seats.stop()
+    assert seats.take() == []
+    assert not seats.pause(60)

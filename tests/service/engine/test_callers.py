@@ -1,7 +1,5 @@
 """What a request may claim of its urgency, and that its key is known to those further in."""
 
-import asyncio
-
 import numpy as np
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -29,12 +27,12 @@ POLICY = BatchPolicy(priority_levels=5, default_priority=3)
         (5, 99, 3),
     ],
 )
-def test_a_key_claims_no_more_than_it_may(most_urgent, asked, level):
-    assert asyncio.run(levels(Caller("dashboard", most_urgent), [asked])) == [level]
+async def test_a_key_claims_no_more_than_it_may(most_urgent, asked, level):
+    assert await levels(Caller("dashboard", most_urgent), [asked]) == [level]
 
 
-def test_without_keys_anybody_may_claim_any_level():
-    assert asyncio.run(levels(ANYBODY, [0, 1, 5, 6])) == [3, 1, 5, 3]
+async def test_without_keys_anybody_may_claim_any_level():
+    assert await levels(ANYBODY, [0, 1, 5, 6]) == [3, 1, 5, 3]
 
 
 async def levels(caller: Caller, asked: list[int]) -> list[int]:
@@ -50,7 +48,7 @@ async def levels(caller: Caller, asked: list[int]) -> list[int]:
 
 
 @pytest.mark.parametrize("priority", [None, 2])
-def test_those_further_in_know_whose_request_it_is(priority):
+async def test_those_further_in_know_whose_request_it_is(priority):
     secret, key = make("dashboard", ["inference"])
     keyring = Keyring([Key(**key.model_dump(exclude={"priority"}), priority=priority)])
     seen: list[Caller] = []
@@ -59,5 +57,5 @@ def test_those_further_in_know_whose_request_it_is(priority):
         seen.append(caller_of(scope))
 
     scope = {"type": "http", "path": "/v1/classify", "headers": [(b"authorization", f"Bearer {secret}".encode())]}
-    asyncio.run(Access(app, keyring, lambda _: None)(scope, None, None))
+    await Access(app, keyring, lambda _: None)(scope, None, None)
     assert seen == [Caller("dashboard", priority)]

@@ -11,13 +11,6 @@ from service.errors import ControlRefused, DocumentNotFound, Draining, ModelNotF
 from tests.support.engines import Make, local, started, toy
 from tests.support.images import plain
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
 
 @pytest.fixture
 def root(publish: Callable[..., Path], tmp_path: Path) -> Path:

@@ -12,25 +12,23 @@ from service.engine.loading import Loaded
 from service.errors import ModelNotFound
 from service.http.app import build
 from service.runtime import Session
-from tests.support.app import Client, told, top
+from tests.support.app import serving, top
 from tests.support.colours import publish_colours
 from tests.support.control import EXPLICIT, POLL, classified, index, slow_visit, states, until
 
 
-def test_a_restart_serves_what_served_before_a_bad_version_came(root):
+async def test_a_restart_serves_what_served_before_a_bad_version_came(root):
     publish_colours(root)
     publish_colours(root, golden_shift=1.0)
 
-    async def story(client: Client, _: Engine) -> None:
+    async with serving(root, versions="latest") as (client, _):
         assert await classified(client) == 1
 
-    told(root, story, versions="latest")
 
-
-def test_swaps_under_load_lose_no_request(root):
+async def test_swaps_under_load_lose_no_request(root):
     publish_colours(root)
 
-    async def story(client: Client, _: Engine) -> None:
+    async with serving(root, versions="latest", **POLL) as (client, _):
         seen: list[int] = []
         done = asyncio.Event()
 
@@ -49,20 +47,16 @@ def test_swaps_under_load_lose_no_request(root):
         await asyncio.gather(*callers)
         assert set(seen) >= {2, 7}
 
-    told(root, story, versions="latest", **POLL)
 
-
-def test_a_visitor_of_the_old_version_is_answered_by_it_after_the_swap(root):
+async def test_a_visitor_of_the_old_version_is_answered_by_it_after_the_swap(root):
     publish_colours(root)
 
-    async def story(client: Client, engine: Engine) -> None:
+    async with serving(root, versions="latest", **POLL) as (client, engine):
         half, slow = await slow_visit(client, engine)
         publish_colours(root)
         await until(client, lambda found: states(found) == {"2": "READY"})
         half.set()
         assert (await slow).json()["version"] == 1
-
-    told(root, story, versions="latest", **POLL)
 
 
 def session_of(engine: Engine) -> Session:
@@ -72,10 +66,10 @@ def session_of(engine: Engine) -> Session:
     return loaded.sessions[0]
 
 
-def test_a_version_that_is_retired_gives_its_memory_back_at_once(root):
+async def test_a_version_that_is_retired_gives_its_memory_back_at_once(root):
     publish_colours(root)
 
-    async def story(client: Client, engine: Engine) -> None:
+    async with serving(root, versions="latest", **POLL) as (client, engine):
         gc.disable()  # no collection may be needed
         try:
             old = weakref.ref(session_of(engine))
@@ -88,32 +82,28 @@ def test_a_version_that_is_retired_gives_its_memory_back_at_once(root):
         finally:
             gc.enable()
 
-    told(root, story, versions="latest", **POLL)
 
-
-def test_only_the_listed_versions_serve(root):
+async def test_only_the_listed_versions_serve(root):
     for _ in range(3):
         publish_colours(root)
 
-    async def story(client: Client, _: Engine) -> None:
+    async with serving(root, versions="1,3,9") as (client, _):
         found = await index(client)
         assert states(found) == {"1": "READY", "3": "READY", "9": "UNAVAILABLE"}
         assert await classified(client) == 3
 
-    told(root, story, versions="1,3,9")
 
-
-def test_a_model_to_load_that_is_not_there_ends_the_start(root):
+async def test_a_model_to_load_that_is_not_there_ends_the_start(root):
     publish_colours(root)
     _, engine = build(Settings(repository=root, load_models="colours,none", **EXPLICIT))
     with pytest.raises(ModelNotFound, match="none"):
-        asyncio.run(engine.start())
+        await engine.start()
 
 
-def test_a_shutdown_answers_who_visits_a_version_that_is_being_retired(root):
+async def test_a_shutdown_answers_who_visits_a_version_that_is_being_retired(root):
     publish_colours(root)
 
-    async def story(client: Client, engine: Engine) -> None:
+    async with serving(root, versions="latest", **POLL) as (client, engine):
         half, slow = await slow_visit(client, engine)
         publish_colours(root)
         await until(client, lambda found: states(found) == {"2": "READY"})
@@ -123,5 +113,3 @@ def test_a_shutdown_answers_who_visits_a_version_that_is_being_retired(root):
         half.set()
         assert top(await slow) == ["green"]
         await draining
-
-    told(root, story, versions="latest", **POLL)

@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from service.engine import Engine
-from tests.support.app import Client, refused, told, top
+from tests.support.app import refused, serving, top
 from tests.support.images import encoded, noise, plain
 
 
-def test_a_shutdown_answers_what_is_in_flight_and_refuses_the_rest(repository):
-    async def story(client: Client, engine: Engine) -> None:
+async def test_a_shutdown_answers_what_is_in_flight_and_refuses_the_rest(repository):
+    async with serving(repository) as (client, engine):
         upload = asyncio.Event()
 
         async def slow() -> AsyncIterator[bytes]:
@@ -29,11 +28,9 @@ def test_a_shutdown_answers_what_is_in_flight_and_refuses_the_rest(repository):
         assert top(await admitted) == ["green"]
         await draining
 
-    told(repository, story)
 
-
-def test_a_caller_who_leaves_is_forgotten(repository):
-    async def story(client: Client, engine: Engine) -> None:
+async def test_a_caller_who_leaves_is_forgotten(repository):
+    async with serving(repository) as (client, engine):
         tasks = [asyncio.ensure_future(client.post("/v1/classify", content=encoded(noise(800)))) for _ in range(10)]
         await asyncio.sleep(0)
         for task in tasks:
@@ -42,5 +39,3 @@ def test_a_caller_who_leaves_is_forgotten(repository):
         assert top(await client.post("/v1/classify", content=plain("blue"))) == ["blue"]
         assert engine.in_flight == 0
         assert all(counts.waiting == 0 for counts in engine.statistics().values())
-
-    told(repository, story)

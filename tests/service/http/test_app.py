@@ -16,13 +16,6 @@ from service.config import make
 from tests.support.engines import Make, app_of, asking, local, toy
 from tests.support.images import plain
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
 
 @pytest.fixture
 def root(publish: Callable[..., Path], tmp_path: Path) -> Path:

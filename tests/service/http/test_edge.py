@@ -5,8 +5,7 @@ import re
 import pytest
 
 from service.config import make
-from service.engine import Engine
-from tests.support.app import Client, got, posted, told
+from tests.support.app import got, posted, serving
 from tests.support.images import plain
 
 PATHS = [
@@ -23,36 +22,30 @@ PATHS = [
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_head_is_get_without_its_body(repository, path):
-    async def story(client: Client, _: Engine) -> None:
+async def test_head_is_get_without_its_body(repository, path):
+    async with serving(repository) as (client, _):
         head, full = await client.head(path), await client.get(path)
         assert (head.status_code, head.content) == (full.status_code, b"")
         assert head.headers["Content-Type"] == full.headers["Content-Type"]
         if path != "/metrics":
             assert head.headers["Content-Length"] == full.headers["Content-Length"]
 
-    told(repository, story)
 
-
-def test_head_of_what_is_posted_is_refused(repository):
-    async def story(client: Client, _: Engine) -> None:
+async def test_head_of_what_is_posted_is_refused(repository):
+    async with serving(repository) as (client, _):
         assert (await client.head("/v1/classify")).status_code == 405
         assert (await client.head("/nowhere")).status_code == 404
 
-    told(repository, story)
-
 
 @pytest.mark.parametrize("path", ["/livez/", "/v1/models/", "/v2/health/live/"])
-def test_nobody_is_sent_anywhere(repository, path):
-    async def story(client: Client, _: Engine) -> None:
+async def test_nobody_is_sent_anywhere(repository, path):
+    async with serving(repository) as (client, _):
         answer = await client.get(path, headers={"Host": "a.example"})
         assert (answer.status_code, answer.headers.get("Location")) == (404, None)
 
-    told(repository, story)
 
-
-def test_a_listed_origin_may_speak_the_binary_protocol(repository):
-    async def story(client: Client, _: Engine) -> None:
+async def test_a_listed_origin_may_speak_the_binary_protocol(repository):
+    async with serving(repository, cors_origins=("https://a.example",)) as (client, _):
         ask = {
             "Origin": "https://a.example",
             "Access-Control-Request-Method": "POST",
@@ -65,11 +58,9 @@ def test_a_listed_origin_may_speak_the_binary_protocol(repository):
         assert answer.status_code == 200, answer.text
         assert "Inference-Header-Content-Length" in answer.headers["Access-Control-Expose-Headers"]
 
-    told(repository, story, cors_origins=("https://a.example",))
 
-
-def test_an_unloaded_model_leaves_no_series_but_its_changes(repository):
-    async def story(client: Client, _: Engine) -> None:
+async def test_an_unloaded_model_leaves_no_series_but_its_changes(repository):
+    async with serving(repository, model_control="explicit", load_models="*") as (client, _):
         assert (await client.post("/v1/models/colours/classify", content=plain("red"))).status_code == 200
         assert (await client.post("/v1/models/colours/classify", content=b"no image")).status_code == 415
         assert 'model="colours"' in (await client.get("/metrics")).text
@@ -84,13 +75,11 @@ def test_an_unloaded_model_leaves_no_series_but_its_changes(repository):
         metrics = (await client.get("/metrics")).text
         assert 'harmonic_request_seconds_count{model="colours",version="1"} 1.0' in metrics
 
-    told(repository, story, model_control="explicit", load_models="*")
 
-
-def test_refusals_are_counted_by_their_code(repository):
+async def test_refusals_are_counted_by_their_code(repository):
     secret, key = make("caller", ["inference"])
 
-    async def story(client: Client, _: Engine) -> None:
+    async with serving(repository, keys=(key,)) as (client, _):
         bearer = {"Authorization": f"Bearer {secret}"}
         await client.get("/v1/models")
         await client.get("/nowhere")
@@ -100,10 +89,8 @@ def test_refusals_are_counted_by_their_code(repository):
         counted = dict(re.findall(r'harmonic_refusals_total\{code="(\w+)"\} ([\d.]+)', metrics))
         assert counted == {"unauthorized": "2.0", "forbidden": "1.0", "foreign_origin": "1.0"}
 
-    told(repository, story, keys=(key,))
 
-
-def test_no_reason_tells_where_the_repository_lies(publish, tmp_path):
+async def test_no_reason_tells_where_the_repository_lies(publish, tmp_path):
     publish()
     for damage in ("model.onnx", "golden.npz", "manifest.json"):
         (publish() / damage).write_bytes(b"x")
@@ -112,7 +99,7 @@ def test_no_reason_tells_where_the_repository_lies(publish, tmp_path):
     root = tmp_path / "models"
     publish(name="planless")
     (root / "planless" / "config.toml").write_text("x")
-    listed = got(root, "/v1/models").text + posted(root, "/v2/repository/index").text
+    listed = (await got(root, "/v1/models")).text + (await posted(root, "/v2/repository/index")).text
     assert listed.count("broken") >= 5
     assert str(tmp_path) not in listed
     assert "colours/4" in listed

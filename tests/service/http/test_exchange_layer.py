@@ -1,6 +1,5 @@
 """What an answer, the log and a collector are told about a request."""
 
-import asyncio
 import json
 import logging
 import re
@@ -17,7 +16,7 @@ from service.config import Settings
 from service.errors import StartError
 from service.http.app import build
 from service.telemetry.logs import JsonFormatter, TextFormatter
-from tests.support.app import Client, posted, told
+from tests.support.app import Client, posted, serving
 from tests.support.images import plain
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -55,26 +54,27 @@ def logged(request: pytest.FixtureRequest) -> Iterator[Lines]:
 
 
 @pytest.mark.parametrize("given", ["7", "f00-BAR_9", "a" * 128, "Root=1-67891233-abcdef012345678912345678"])
-def test_a_sane_request_id_comes_back(repository, given):
-    assert posted(repository, content=plain(), headers={"X-Request-Id": given}).headers["X-Request-Id"] == given
+async def test_a_sane_request_id_comes_back(repository, given):
+    assert (await posted(repository, content=plain(), headers={"X-Request-Id": given})).headers["X-Request-Id"] == given
 
 
 @pytest.mark.parametrize("given", ["", "a" * 129, "two words", 'quote"', "caf\xe9".encode("latin-1"), "a\tb"])
-def test_an_odd_request_id_is_replaced(repository, given):
+async def test_an_odd_request_id_is_replaced(repository, given):
     headers = {"X-Request-Id": given}
-    assert re.fullmatch("[0-9a-f]{16}", posted(repository, content=plain(), headers=headers).headers["X-Request-Id"])
+    assert re.fullmatch(
+        "[0-9a-f]{16}", (await posted(repository, content=plain(), headers=headers)).headers["X-Request-Id"]
+    )
 
 
-def test_every_request_has_an_id_of_its_own(repository):
-    async def story(client: Client, _) -> set[str]:
-        return {(await client.get("/livez")).headers["X-Request-Id"] for _ in range(20)}
+async def test_every_request_has_an_id_of_its_own(repository):
+    async with serving(repository) as (client, _):
+        given = {(await client.get("/livez")).headers["X-Request-Id"] for _ in range(20)}
+    assert len(given) == 20
 
-    assert len(told(repository, story)) == 20
 
-
-def test_an_answer_tells_its_times_and_its_batch(repository):
+async def test_an_answer_tells_its_times_and_its_batch(repository):
     files = [("image", plain("red")), ("image", plain("blue"))]
-    answer = posted(repository, files=files)
+    answer = await posted(repository, files=files)
     told_by_header = dict(re.findall(r'(\w+);(?:dur=|desc=")([\d.]+)', answer.headers["Server-Timing"]))
     body = answer.json()["timing_ms"]
     assert told_by_header.keys() == {"decode", "queue", "inference", "batch", "total"}
@@ -84,10 +84,10 @@ def test_an_answer_tells_its_times_and_its_batch(repository):
     assert float(told_by_header["total"]) >= body["total"]
 
 
-def test_a_tensor_request_is_observed_like_a_picture(repository, logged):
+async def test_a_tensor_request_is_observed_like_a_picture(repository, logged):
     tensor = {"name": "images", "datatype": "UINT8", "shape": [1, 8, 8, 3], "data": [0] * 192}
     body = {"inputs": [tensor]}
-    answer = posted(repository, "/v2/models/colours/infer", {"access_log": True}, json=body)
+    answer = await posted(repository, "/v2/models/colours/infer", {"access_log": True}, json=body)
     assert answer.status_code == 200, answer.text
     assert 'batch;desc="1"' in answer.headers["Server-Timing"]
     (line,) = logged.access()
@@ -95,14 +95,14 @@ def test_a_tensor_request_is_observed_like_a_picture(repository, logged):
 
 
 @pytest.mark.parametrize("url", ["/nowhere", "/v1/models/none/classify", "/v1/classify"])
-def test_an_error_has_an_id_and_a_time_too(repository, url):
-    answer = posted(repository, url, content=b"no image")
+async def test_an_error_has_an_id_and_a_time_too(repository, url):
+    answer = await posted(repository, url, content=b"no image")
     assert answer.status_code in {404, 415, 422}
     assert answer.headers["X-Request-Id"]
     assert re.fullmatch(r"total;dur=[\d.]+", answer.headers["Server-Timing"])
 
 
-def test_an_unforeseen_error_has_the_id_that_its_log_lines_have(repository, logged):
+async def test_an_unforeseen_error_has_the_id_that_its_log_lines_have(repository, logged):
     async def story() -> httpx.Response:
         app, _ = build(Settings(repository=repository))
 
@@ -114,16 +114,16 @@ def test_an_unforeseen_error_has_the_id_that_its_log_lines_have(repository, logg
         async with Client(transport=transport, base_url="http://service") as client:
             return await client.get("/fault", headers={"X-Request-Id": "mine"})
 
-    answer = asyncio.run(story())
+    answer = await story()
     assert (answer.status_code, answer.headers["X-Request-Id"]) == (500, "mine")
     (line,) = [line for line in logged.objects() if "exception" in line]
     assert (line["request_id"], line["level"]) == ("mine", "error")
     assert "RuntimeError: unforeseen" in line["exception"]
 
 
-def test_the_access_line_says_who_worked_how_long(repository, logged):
+async def test_the_access_line_says_who_worked_how_long(repository, logged):
     headers = {"X-Request-Id": "r1", **TRACEPARENT}
-    posted(repository, "/v1/models/colours/classify", {"access_log": True}, content=plain(), headers=headers)
+    await posted(repository, "/v1/models/colours/classify", {"access_log": True}, content=plain(), headers=headers)
     (line,) = logged.access()
     assert line.pop("duration_ms") > 0
     assert line.pop("time").endswith("+00:00")
@@ -157,31 +157,31 @@ def test_the_access_line_says_who_worked_how_long(repository, logged):
         f"00-{TRACE.upper()}-{PARENT}-01",
     ],
 )
-def test_a_malformed_traceparent_is_as_good_as_none(repository, logged, value):
-    answer = posted(repository, settings={"access_log": True}, content=plain(), headers={"traceparent": value})
+async def test_a_malformed_traceparent_is_as_good_as_none(repository, logged, value):
+    answer = await posted(repository, settings={"access_log": True}, content=plain(), headers={"traceparent": value})
     assert answer.status_code == 200
     assert "trace_id" not in logged.access()[0]
 
 
-def test_a_traceparent_of_a_later_version_is_read(repository, logged):
+async def test_a_traceparent_of_a_later_version_is_read(repository, logged):
     headers = {"traceparent": f"01-{TRACE}-{PARENT}-01-what-comes-later"}
-    posted(repository, settings={"access_log": True}, content=plain(), headers=headers)
+    await posted(repository, settings={"access_log": True}, content=plain(), headers=headers)
     assert logged.access()[0]["trace_id"] == TRACE
 
 
 @pytest.mark.parametrize("logged", [JsonFormatter, TextFormatter], indirect=True)
 @pytest.mark.parametrize("url", [f"/{SECRET}", f"/v1/models/{SECRET}/classify", f"/v1/classify?top_k={SECRET}"])
-def test_nothing_that_the_caller_wrote_is_logged(repository, logged, url):
+async def test_nothing_that_the_caller_wrote_is_logged(repository, logged, url):
     headers = dict.fromkeys(("X-Request-Id", "traceparent", "User-Agent", "Authorization"), f"{SECRET} {SECRET}")
-    posted(repository, url, {"access_log": True}, files=[("image", (SECRET, SECRET.encode()))], headers=headers)
-    posted(repository, "/v1/classify", {"access_log": True}, content=SECRET.encode())
+    await posted(repository, url, {"access_log": True}, files=[("image", (SECRET, SECRET.encode()))], headers=headers)
+    await posted(repository, "/v1/classify", {"access_log": True}, content=SECRET.encode())
     assert len(logged.lines) >= 2
     assert SECRET not in "".join(logged.lines)
 
 
 @pytest.mark.parametrize("logged", [TextFormatter], indirect=True)
-def test_a_line_for_people_ends_with_the_request(repository, logged):
-    posted(repository, settings={"access_log": True}, content=plain(), headers={"X-Request-Id": "r1"})
+async def test_a_line_for_people_ends_with_the_request(repository, logged):
+    await posted(repository, settings={"access_log": True}, content=plain(), headers={"X-Request-Id": "r1"})
     assert re.search(r"INFO service.http.access: POST /v1/classify 200 in [\d.]+ ms \[request r1\]$", logged.lines[-1])
 
 
@@ -212,10 +212,12 @@ def collector() -> Iterator[tuple[str, list]]:
     server.server_close()
 
 
-def test_a_request_becomes_a_span_of_the_callers_trace_with_its_phases(repository, collector):
+async def test_a_request_becomes_a_span_of_the_callers_trace_with_its_phases(repository, collector):
     endpoint, spans = collector
     headers = {"X-Request-Id": "r1", **TRACEPARENT}
-    posted(repository, "/v1/models/colours/classify", {"otlp_endpoint": endpoint}, content=plain(), headers=headers)
+    await posted(
+        repository, "/v1/models/colours/classify", {"otlp_endpoint": endpoint}, content=plain(), headers=headers
+    )
     (server,) = [span for span in spans if span.parent_span_id.hex() == PARENT]
     children = sorted((span for span in spans if span is not server), key=lambda span: span.start_time_unix_nano)
     assert server.name == "POST /v1/models/{name}/classify"
@@ -227,16 +229,18 @@ def test_a_request_becomes_a_span_of_the_callers_trace_with_its_phases(repositor
     assert (said["harmonic.model"], said["harmonic.batch_size"], said["harmonic.request_id"]) == ("colours", 1, "r1")
 
 
-def test_a_caller_who_says_do_not_sample_gets_no_spans(repository, collector):
+async def test_a_caller_who_says_do_not_sample_gets_no_spans(repository, collector):
     endpoint, spans = collector
     headers = {"traceparent": f"00-{TRACE}-{PARENT}-00"}
-    assert posted(repository, settings={"otlp_endpoint": endpoint}, content=plain(), headers=headers).status_code == 200
+    assert (
+        await posted(repository, settings={"otlp_endpoint": endpoint}, content=plain(), headers=headers)
+    ).status_code == 200
     assert spans == []
 
 
-def test_the_log_lines_of_a_traced_request_carry_its_own_span(repository, collector, logged):
+async def test_the_log_lines_of_a_traced_request_carry_its_own_span(repository, collector, logged):
     endpoint, spans = collector
-    posted(repository, settings={"otlp_endpoint": endpoint, "access_log": True}, content=plain())
+    await posted(repository, settings={"otlp_endpoint": endpoint, "access_log": True}, content=plain())
     (server,) = [span for span in spans if not span.parent_span_id]
     (line,) = logged.access()
     assert (line["trace_id"], line["span_id"]) == (server.trace_id.hex(), server.span_id.hex())

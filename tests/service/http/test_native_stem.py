@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.engine import Engine
-from tests.support.app import Client, got, refused, told
+from tests.support.app import Client, got, refused, serving
 from tests.support.images import encoded, noise, plain
 
 ADAPTIVE = {"adapt_images": 16, "threads": 1, "decode_threads": 1, "device": "cpu"}
@@ -28,32 +27,28 @@ async def infer(client: Client) -> Any:
     return await client.post("/v2/models/pets/infer", json={"inputs": [images]})
 
 
-def test_every_answer_of_an_adaptive_norm_is_marked(native_repository: Path) -> None:
-    async def story(client: Client, _: Engine) -> None:
+async def test_every_answer_of_an_adaptive_norm_is_marked(native_repository: Path) -> None:
+    async with serving(native_repository, **ADAPTIVE) as (client, _):
         await answer(client, plain("green"))
         response = await infer(client)
         assert (response.status_code, response.headers["Harmonic-Norm"]) == (200, "adaptive")
         (version,) = (await client.get("/v1/models/pets")).json()["versions"]
         assert (version["variant"], version["norm"]) == ("native", "adaptive")
 
-    told(native_repository, story, **ADAPTIVE)
 
-
-def test_no_answer_of_a_frozen_norm_is(native_repository: Path) -> None:
-    async def story(client: Client, _: Engine) -> None:
+async def test_no_answer_of_a_frozen_norm_is(native_repository: Path) -> None:
+    async with serving(native_repository, threads=1) as (client, _):
         for response in (await client.post("/v1/classify", content=plain("green")), await infer(client)):
             assert response.status_code == 200, response.text
             assert "Harmonic-Norm" not in response.headers
             assert "norm" not in response.json()
-
-    told(native_repository, story, threads=1)
-    (version,) = got(native_repository, "/v1/models/pets").json()["versions"]
+    (version,) = (await got(native_repository, "/v1/models/pets")).json()["versions"]
     assert version["variant"] == "native"
     assert "norm" not in version
 
 
-def test_traffic_moves_the_answers_and_a_reset_brings_them_back(native_repository: Path) -> None:
-    async def story(client: Client, _: Engine) -> None:
+async def test_traffic_moves_the_answers_and_a_reset_brings_them_back(native_repository: Path) -> None:
+    async with serving(native_repository, model_control="explicit", load_models="*", **ADAPTIVE) as (client, _):
         first = await answer(client, plain("green"))
         for _number in range(20):
             await answer(client, plain("red"))
@@ -61,8 +56,6 @@ def test_traffic_moves_the_answers_and_a_reset_brings_them_back(native_repositor
         assert (await client.post(RESET)).status_code == 200
         assert not np.allclose(moved, first, atol=1e-3)
         assert np.allclose(await answer(client, plain("green")), first, atol=1e-4)
-
-    told(native_repository, story, model_control="explicit", load_models="*", **ADAPTIVE)
 
 
 @pytest.mark.parametrize(
@@ -73,19 +66,16 @@ def test_traffic_moves_the_answers_and_a_reset_brings_them_back(native_repositor
         ("/v1/control/models/none/norm/reset", "explicit", 404, "model_not_found"),
     ],
 )
-def test_a_reset_is_for_those_who_control_models(
+async def test_a_reset_is_for_those_who_control_models(
     native_repository: Path, url: str, control: str, status: int, code: str
 ) -> None:
-    async def story(client: Client, _: Engine) -> None:
+    async with serving(native_repository, model_control=control, **ADAPTIVE) as (client, _):
         refused(await client.post(url), status, code)
 
-    told(native_repository, story, model_control=control, **ADAPTIVE)
 
-
-def test_answers_while_a_reset_happens_are_answers(native_repository: Path) -> None:
-    async def story(client: Client, _: Engine) -> None:
+async def test_answers_while_a_reset_happens_are_answers(native_repository: Path) -> None:
+    async with serving(native_repository, model_control="explicit", load_models="*", **ADAPTIVE) as (client, _):
         asked = [answer(client, encoded(noise(32, seed))) for seed in range(12)]
         resets = [client.post(RESET) for _ in range(6)]
-        await asyncio.gather(*asked, *resets)
-
-    told(native_repository, story, model_control="explicit", load_models="*", **ADAPTIVE)
+        done = await asyncio.gather(*asked, *resets)
+        assert [reset.status_code for reset in done[len(asked) :]] == [200] * len(resets)

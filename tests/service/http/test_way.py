@@ -9,23 +9,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import pytest
 from starlette.responses import Response
 
 from tests.support.engines import app_of, asking, local
 from tests.support.images import plain
 
-pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## A request's way\n")[2]
 SECTION = PAGE.partition("\n## ")[0]
 ROUTE = "service/http/routes/classify.py"
 MOST = 14
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 def documented(start: str) -> list[str]:

@@ -5,29 +5,30 @@ import asyncio
 import numpy as np
 import pytest
 
-from service.engine import Engine
 from service.http.schemas import Classification
-from tests.support.app import Client, got, posted, refused, told, top
+from tests.support.app import got, posted, refused, serving, top
 from tests.support.images import encoded, noise, plain
 
 
 @pytest.mark.parametrize(
     "url", ["/v1/classify", "/v1/models/colours/classify", "/v1/models/colours/versions/1/classify"]
 )
-def test_every_route_classifies(repository, url):
-    assert top(posted(repository, url, content=plain("green"))) == ["green"]
+async def test_every_route_classifies(repository, url):
+    assert top(await posted(repository, url, content=plain("green"))) == ["green"]
 
 
-def test_an_answer_is_what_the_document_says(repository):
-    response = posted(repository, "/v1/classify?top_k=2", content=encoded(noise()))
+async def test_an_answer_is_what_the_document_says(repository):
+    response = await posted(repository, "/v1/classify?top_k=2", content=encoded(noise()))
     answer = Classification.model_validate(response.json(), extra="forbid")
     assert (answer.model, answer.version, len(answer.predictions[0].classes)) == ("colours", 1, 2)
     assert set(response.json()["timing_ms"]) == {"decode", "queue", "inference", "total"}
     assert answer.timing_ms.total >= answer.timing_ms.inference
 
 
-def test_probabilities_are_a_distribution_likeliest_first(repository):
-    classes = posted(repository, "/v1/classify?top_k=99", content=encoded(noise())).json()["predictions"][0]["classes"]
+async def test_probabilities_are_a_distribution_likeliest_first(repository):
+    classes = (await posted(repository, "/v1/classify?top_k=99", content=encoded(noise()))).json()["predictions"][0][
+        "classes"
+    ]
     probabilities = [entry["probability"] for entry in classes]
     assert len(classes) == 3
     assert sum(probabilities) == pytest.approx(1)
@@ -35,8 +36,8 @@ def test_probabilities_are_a_distribution_likeliest_first(repository):
 
 
 @pytest.mark.parametrize("top_k", ["0", "-1", "x", "1.5", "", "9" * 30, "\u0661"])
-def test_an_impossible_top_k_is_refused(repository, top_k):
-    refused(posted(repository, "/v1/classify", params={"top_k": top_k}, content=plain()), 400, "bad_request")
+async def test_an_impossible_top_k_is_refused(repository, top_k):
+    refused(await posted(repository, "/v1/classify", params={"top_k": top_k}, content=plain()), 400, "bad_request")
 
 
 @pytest.mark.parametrize(
@@ -49,27 +50,29 @@ def test_an_impossible_top_k_is_refused(repository, top_k):
         ("/v1/none", "route_not_found"),
     ],
 )
-def test_what_is_not_there_is_a_404(repository, url, code):
-    refused(posted(repository, url, content=plain()), 404, code)
+async def test_what_is_not_there_is_a_404(repository, url, code):
+    refused(await posted(repository, url, content=plain()), 404, code)
 
 
-def test_another_method_is_a_405(repository):
-    refused(got(repository, "/v1/classify"), 405, "method_not_allowed")
+async def test_another_method_is_a_405(repository):
+    refused(await got(repository, "/v1/classify"), 405, "method_not_allowed")
 
 
-def test_the_bad_image_of_several_is_named(repository):
-    message = refused(posted(repository, files=[("image", plain()), ("image", b"xx")]), 415, "unsupported_image")
+async def test_the_bad_image_of_several_is_named(repository):
+    message = refused(await posted(repository, files=[("image", plain()), ("image", b"xx")]), 415, "unsupported_image")
     assert message.startswith("image 2 of 2")
 
 
-def test_too_many_pixels_are_refused(repository):
+async def test_too_many_pixels_are_refused(repository):
     refused(
-        posted(repository, content=plain(size=(101, 100)), settings={"image_pixels": 10_000}), 413, "image_too_large"
+        await posted(repository, content=plain(size=(101, 100)), settings={"image_pixels": 10_000}),
+        413,
+        "image_too_large",
     )
 
 
-def test_a_flood_is_refused_or_answered_and_the_next_request_is_served(repository):
-    async def story(client: Client, _: Engine) -> None:
+async def test_a_flood_is_refused_or_answered_and_the_next_request_is_served(repository):
+    async with serving(repository, max_queue=2, max_batch=2) as (client, _):
         data = encoded(noise(512))
         answers = await asyncio.gather(*(client.post("/v1/classify", content=data) for _ in range(60)))
         statuses = {answer.status_code for answer in answers}
@@ -79,15 +82,15 @@ def test_a_flood_is_refused_or_answered_and_the_next_request_is_served(repositor
         assert int(busy.headers["Retry-After"]) >= 1
         assert top(await client.post("/v1/classify", content=plain("red"))) == ["red"]
 
-    told(repository, story, max_queue=2, max_batch=2)
+
+async def test_a_deadline_that_passes_is_a_504(repository):
+    refused(
+        await posted(repository, content=encoded(noise(1500)), settings={"deadline_ms": 0.01}), 504, "deadline_exceeded"
+    )
 
 
-def test_a_deadline_that_passes_is_a_504(repository):
-    refused(posted(repository, content=encoded(noise(1500)), settings={"deadline_ms": 0.01}), 504, "deadline_exceeded")
-
-
-def test_company_does_not_change_an_answer(repository):
-    async def story(client: Client, _: Engine) -> None:
+async def test_company_does_not_change_an_answer(repository):
+    async with serving(repository) as (client, _):
         bodies = [encoded(noise(seed=seed)) for seed in range(24)]
         alone = [(await client.post("/v1/classify", content=body)).json()["predictions"] for body in bodies]
         together = await asyncio.gather(*(client.post("/v1/classify", content=body) for body in bodies))
@@ -96,28 +99,26 @@ def test_company_does_not_change_an_answer(repository):
                 assert first["label"] == second["label"]
                 assert first["probability"] == pytest.approx(second["probability"], abs=1e-5)
 
-    told(repository, story)
 
-
-def test_the_newest_ready_version_answers_and_the_older_stays_at_hand(publish, tmp_path):
+async def test_the_newest_ready_version_answers_and_the_older_stays_at_hand(publish, tmp_path):
     publish()
     publish()
     publish(golden_shift=1.0)
     root = tmp_path / "models"
-    assert posted(root, content=plain()).json()["version"] == 2
-    assert posted(root, "/v1/models/colours/versions/1/classify", content=plain()).json()["version"] == 1
-    refused(posted(root, "/v1/models/colours/versions/3/classify", content=plain()), 503, "not_ready")
+    assert (await posted(root, content=plain())).json()["version"] == 2
+    assert (await posted(root, "/v1/models/colours/versions/1/classify", content=plain())).json()["version"] == 1
+    refused(await posted(root, "/v1/models/colours/versions/3/classify", content=plain()), 503, "not_ready")
 
 
-def test_several_models_want_a_default(publish, tmp_path):
+async def test_several_models_want_a_default(publish, tmp_path):
     publish("one")
     publish("two")
     root = tmp_path / "models"
-    assert "one, two" in refused(posted(root, content=plain()), 404, "model_not_found")
-    assert posted(root, content=plain(), settings={"default_model": "two"}).json()["model"] == "two"
-    assert posted(root, "/v1/models/one/classify", content=plain()).json()["model"] == "one"
+    assert "one, two" in refused(await posted(root, content=plain()), 404, "model_not_found")
+    assert (await posted(root, content=plain(), settings={"default_model": "two"})).json()["model"] == "two"
+    assert (await posted(root, "/v1/models/one/classify", content=plain())).json()["model"] == "one"
 
 
-def test_an_answer_that_is_no_number_is_a_500_not_invalid_json(publish, tmp_path):
+async def test_an_answer_that_is_no_number_is_a_500_not_invalid_json(publish, tmp_path):
     publish(weights=1.5e36 * np.eye(3))  # finite for the golden noise, infinite for pure red
-    refused(posted(tmp_path / "models", content=plain("red")), 500, "model_failed")
+    refused(await posted(tmp_path / "models", content=plain("red")), 500, "model_failed")

@@ -9,7 +9,7 @@ import pytest
 from service.engine import CARD, SPECTRUM
 from service.http.routes import documentation
 from service.http.routes.page import PATHS
-from tests.support.app import Client, got, refused, told
+from tests.support.app import got, refused, serving
 from tests.support.documents import LAYERS, MARKDOWN, add_documents
 from tests.support.images import plain
 
@@ -27,8 +27,8 @@ class Tags(HTMLParser):
 
 
 @pytest.mark.parametrize("path", sorted(PATHS | documentation.PATHS))
-def test_a_file_of_the_page_comes_with_a_strict_policy(repository, path):
-    answer = got(repository, path)
+async def test_a_file_of_the_page_comes_with_a_strict_policy(repository, path):
+    answer = await got(repository, path)
     assert answer.status_code == 200
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
@@ -41,71 +41,69 @@ def test_every_file_of_the_page_is_served_and_no_other():
     assert files == {path.rpartition("/")[2] or "index.html" for path in PATHS}
 
 
-def test_the_page_needs_nothing_from_elsewhere(repository):
+async def test_the_page_needs_nothing_from_elsewhere(repository):
     for path in sorted(PATHS):
-        text = got(repository, path).text.replace("http://www.w3.org/2000/svg", "")
+        text = (await got(repository, path)).text.replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"(src|href|url|import|fetch)\W{1,3}(https?:)?//", text), path
 
 
-def test_the_page_has_no_script_or_style_in_its_markup(repository):
-    for tag, attributes in Tags(got(repository, "/").text).found:
+async def test_the_page_has_no_script_or_style_in_its_markup(repository):
+    for tag, attributes in Tags((await got(repository, "/")).text).found:
         assert tag != "style"
         assert tag != "script" or "src" in attributes
         assert not [name for name in attributes if name.startswith("on") or name == "style"]
 
 
-def test_there_is_one_page_of_routes_and_it_names_nothing_of_elsewhere(repository):
-    page = got(repository, "/docs").text
+async def test_there_is_one_page_of_routes_and_it_names_nothing_of_elsewhere(repository):
+    page = (await got(repository, "/docs")).text
     assert "//" not in page
     assert [tag for tag, attributes in Tags(page).found if tag == "script" and "src" not in attributes] == []
-    assert got(repository, "/redoc").status_code == 404
+    assert (await got(repository, "/redoc")).status_code == 404
 
 
-def test_an_unchanged_file_is_not_sent_again(repository):
-    async def story(client: Client, _) -> None:
+async def test_an_unchanged_file_is_not_sent_again(repository):
+    async with serving(repository) as (client, _):
         first = await client.get("/page/page.css")
         again = await client.get("/page/page.css", headers={"If-None-Match": first.headers["ETag"]})
         assert (again.status_code, again.content) == (304, b"")
-
-    told(repository, story)
 
 
 @pytest.mark.parametrize(
     "path", ["/page/", "/page/../app.py", "/page/%2e%2e/app.py", "/page/none.js", "/page/page.css/"]
 )
-def test_nothing_else_can_be_fetched(repository, path):
-    assert got(repository, path).status_code in {307, 404}
+async def test_nothing_else_can_be_fetched(repository, path):
+    assert (await got(repository, path)).status_code in {307, 404}
 
 
-def test_the_card_and_the_spectrum_of_a_version_can_be_read(publish, tmp_path):
+async def test_the_card_and_the_spectrum_of_a_version_can_be_read(publish, tmp_path):
     add_documents(publish())
-    card = got(tmp_path / "models", f"{BASE}/card")
+    card = await got(tmp_path / "models", f"{BASE}/card")
     assert (card.text, card.headers["Content-Type"]) == (MARKDOWN, "text/markdown; charset=utf-8")
     assert "sandbox" in card.headers["Content-Security-Policy"]
-    assert got(tmp_path / "models", f"{BASE}/spectrum").json() == LAYERS
+    assert (await got(tmp_path / "models", f"{BASE}/spectrum")).json() == LAYERS
 
 
 @pytest.mark.parametrize("what", ["card", "spectrum"])
-def test_a_version_without_documents_says_so(repository, what):
-    refused(got(repository, f"{BASE}/{what}"), 404, "document_not_found")
+async def test_a_version_without_documents_says_so(repository, what):
+    refused(await got(repository, f"{BASE}/{what}"), 404, "document_not_found")
 
 
 @pytest.mark.parametrize("file", [CARD, SPECTRUM])
-def test_a_document_that_the_manifest_does_not_promise_is_not_read(publish, tmp_path, file):
+async def test_a_document_that_the_manifest_does_not_promise_is_not_read(publish, tmp_path, file):
     (publish() / file).write_text("{}")
-    refused(got(tmp_path / "models", f"{BASE}/{'card' if file == CARD else 'spectrum'}"), 404, "document_not_found")
+    refused(
+        await got(tmp_path / "models", f"{BASE}/{'card' if file == CARD else 'spectrum'}"), 404, "document_not_found"
+    )
 
 
-def test_a_document_that_vanished_is_told(publish, tmp_path):
+async def test_a_document_that_vanished_is_told(publish, tmp_path):
     version = publish()
     add_documents(version)
 
-    async def story(client: Client, _) -> None:
+    async with serving(tmp_path / "models") as (client, _):
         (version / CARD).unlink()
         refused(await client.get(f"{BASE}/card"), 404, "document_not_found")
         assert (await client.post("/v1/classify", content=plain())).status_code == 200
-
-    told(tmp_path / "models", story)
 
 
 @pytest.mark.parametrize(
@@ -120,12 +118,12 @@ def test_a_document_that_vanished_is_told(publish, tmp_path):
         ("/v1/models/%2e%2e/versions/1/card", 404, "model_not_found"),
     ],
 )
-def test_a_document_of_nothing_is_refused(repository, path, status, code):
-    refused(got(repository, path), status, code)
+async def test_a_document_of_nothing_is_refused(repository, path, status, code):
+    refused(await got(repository, path), status, code)
 
 
-def test_activity_counts_what_was_done(repository):
-    async def story(client: Client, _) -> None:
+async def test_activity_counts_what_was_done(repository):
+    async with serving(repository) as (client, _):
         before = (await client.get("/v1/activity")).json()
         for _ in range(3):
             await client.post("/v1/classify", content=plain())
@@ -136,5 +134,3 @@ def test_activity_counts_what_was_done(repository):
         counts, bounds = version["latency"]["counts"], version["latency"]["bounds"]
         assert counts == sorted(counts)
         assert (len(counts), counts[-1], bounds[-1]) == (len(bounds), 3, None)
-
-    told(repository, story)
