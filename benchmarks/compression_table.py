@@ -27,7 +27,8 @@ from harmonic.conversion import harmonic_layers
 from harmonic.data import prepare_all
 from harmonic.graph import parameters, stages, trace
 from harmonic.pixels import prepare, upright_rgb
-from harmonic.training import Where, recipe, train
+from harmonic.training import recipe
+from harmonic.training.train import Where, train
 
 STAGED = {"uniform 3": (3, 3, 3), "progressive": (None, 3, 2), "uniform 2": (2, 2, 2)}
 

@@ -23,7 +23,9 @@ from harmonic.data import Images, prepare_all
 from harmonic.graph import parameters
 from harmonic.layers import Matrices
 from harmonic.pixels import Resampler, low_pass, with_own_size
-from harmonic.training import assigned_sizes, at_size, recipe, train
+from harmonic.training import recipe
+from harmonic.training.size_batches import assigned_sizes, at_size
+from harmonic.training.train import train
 from harmonic.zoo.fourier import MNIST
 from harmonic.zoo.scale_net import FourierNet
 

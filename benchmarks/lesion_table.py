@@ -20,7 +20,8 @@ from harmonic import data
 from harmonic.bundles import bundle
 from harmonic.evaluation import Evaluation, bundle_predictor, evaluate, metrics
 from harmonic.pixels import HairRemoval
-from harmonic.training import recipe, train
+from harmonic.training import recipe
+from harmonic.training.train import train
 from harmonic.zoo.lesion import LESION
 
 NETWORKS = {"harmonic": "harm_lesion", "plain": "plain_lesion"}

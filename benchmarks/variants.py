@@ -12,7 +12,8 @@ import torch
 from harmonic import data, zoo
 from harmonic.bundles import bundle
 from harmonic.graph import parameters
-from harmonic.training import recipe, train
+from harmonic.training import recipe
+from harmonic.training.train import train
 
 Variants = Mapping[str, tuple[str, dict[str, Any]]]  # name in the table -> architecture and its arguments
 

@@ -59,8 +59,9 @@ def train(
     from harmonic.bundles import bundle
     from harmonic.commands.values import print_json
     from harmonic.shown import for_people
-    from harmonic.training import Where, read_recipe
-    from harmonic.training import train as run
+    from harmonic.training import read_recipe
+    from harmonic.training.train import Where
+    from harmonic.training.train import train as run
 
     if threads:
         torch.set_num_threads(threads)

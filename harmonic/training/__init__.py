@@ -1,11 +1,10 @@
 """Recipes and images in, a run folder with a bundle out. On Lightning.
 
-Knows everything below it; no ONNX, no HTTP.
+Knows everything below it; no ONNX, no HTTP. The door itself opens recipes alone: a shell that completes their names
+must not wait for torch. `train` and `size_batches` are modules for others too.
 """
 
 from harmonic.training import recipe
 from harmonic.training.recipe import read_recipe, shipped
-from harmonic.training.size_batches import assigned_sizes, at_size
-from harmonic.training.train import Where, train
 
-__all__ = ["Where", "assigned_sizes", "at_size", "read_recipe", "recipe", "shipped", "train"]
+__all__ = ["read_recipe", "recipe", "shipped", "size_batches", "train"]

@@ -8,12 +8,13 @@ import torch
 from harmonic.training.fitting import fitted
 from harmonic.training.publishing import published
 from harmonic.training.run import opened
+from harmonic.training.run_folder import Given
 from tests.support.runs import CPU, images, recipe
 
 
 def test_the_test_images_are_measured_on_the_device_that_trained(tmp_path):
     """A device without values stands for it: it gives no answers, so that nothing can have been measured elsewhere."""
-    run = opened(recipe(epochs=1), images(), tmp_path / "run", None, images(9, seed=1), None)
+    run = opened(recipe(epochs=1), Given(images(), None, images(9, seed=1)), tmp_path / "run", None)
     done = fitted(run, CPU)
     assert done.device == torch.device("cpu")
     with pytest.raises(NotImplementedError, match="meta tensor"):
