@@ -4,13 +4,13 @@ Torch-free: the export writes it, the service trusts it only after checking ever
 """
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from export.errors import ManifestError
+from harmonic.disk import schema_of
 from harmonic.errors import sentence
 from harmonic.pixels import PixelSpec
 
@@ -162,12 +162,8 @@ def read_manifest(version_dir: Path) -> Manifest:
 
 def _must_be_readable(path: Path, written: bytes) -> None:
     """ManifestError for another schema, asked first: what else a newer manifest says is no damage."""
-    try:
-        found = json.loads(written)
-    except ValueError:
-        return  # what is no JSON is told as damage
-    schema = found.get("schema_version", SCHEMA) if isinstance(found, dict) else SCHEMA
-    if isinstance(schema, int) and schema != SCHEMA:
+    schema = schema_of(written, SCHEMA)
+    if schema != SCHEMA:
         advice = "A newer version of this package wrote it: update this one, or export" if schema > SCHEMA else "Export"
         raise ManifestError(f"{path}: schema {schema}; this build reads {SCHEMA}. {advice} the version again.")
 

@@ -4,6 +4,7 @@ What is written is on the disk before it has its name.
 """
 
 import errno
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,3 +69,13 @@ def _sync(path: Path, flags: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def schema_of(written: bytes, otherwise: int) -> int:
+    """The `schema_version` of a JSON file; `otherwise` where it has none. What is no JSON is for others to refuse."""
+    try:
+        found = json.loads(written)
+    except ValueError:
+        return otherwise
+    schema = found.get("schema_version", otherwise) if isinstance(found, dict) else otherwise
+    return schema if isinstance(schema, int) else otherwise

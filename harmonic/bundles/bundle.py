@@ -1,6 +1,5 @@
 """A trained classifier on disk: `weights.safetensors` and `bundle.json`. Loading is strict and never executes code."""
 
-import json
 import platform
 import shutil
 import tempfile
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 
 from harmonic import zoo
 from harmonic.bundles.prediction import Picture, Prediction, predictions
-from harmonic.disk import must_be_free, sync, sync_names
+from harmonic.disk import must_be_free, schema_of, sync, sync_names
 from harmonic.errors import BundleError, SpectrumError, ZooError, sentence
 from harmonic.pixels import PixelSpec
 
@@ -152,12 +151,8 @@ def read_card(folder: Path) -> Card:
 
 def _must_be_readable(path: Path, written: bytes) -> None:
     """BundleError for another schema, asked first: what else a newer card says is no damage."""
-    try:
-        found = json.loads(written)
-    except ValueError:
-        return  # what is no JSON is told as damage
-    schema = found.get("schema_version", SCHEMA) if isinstance(found, dict) else SCHEMA
-    if isinstance(schema, int) and schema != SCHEMA:
+    schema = schema_of(written, SCHEMA)
+    if schema != SCHEMA:
         advice = "It was saved by a newer version of this package: update it." if schema > SCHEMA else "Save it again."
         raise BundleError(f"{path}: schema {schema}; this build reads {SCHEMA}. {advice}")
 
