@@ -18,7 +18,6 @@ from service.config import read_settings
 from service.credential import VARIABLE, authorization
 from service.engine import Engine, LocalEngine
 from service.errors import RequestError, ServiceError
-from service.ranking import predictions
 from service.telemetry import Metrics
 
 _Classes = list[dict[str, Any]]  # label, index, probability; the likeliest first
@@ -71,8 +70,8 @@ async def _local(repository: Path | None, model: str | None, top_k: int, device:
 
     async def ask(data: bytes) -> _Classes:
         with engine.visit(model, None) as visit:
-            logits, _ = await visit.submit([data])
-            return list(predictions(logits, visit.facts.manifest.classes, top_k)[0]["classes"])
+            ranked, _ = await visit.submit([data], best=top_k)
+            return list(ranked.predictions(visit.facts.manifest.classes, top_k)[0]["classes"])
 
     try:
         yield ask

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from service.batching.health import CallLimits, InstanceHealth, Pulse, examine
-from service.batching.instance import Instance, InstanceThread, Observe, Outcome, Run
+from service.batching.instance import Finish, Instance, InstanceThread, Observe, Outcome, Run, as_they_are
 from service.batching.policy import BatchPolicy
 from service.batching.seats import Seats
 from service.batching.ticket import Part, Rows, Ticket
@@ -44,7 +44,8 @@ class Batcher:
     """A bounded queue and the instances that empty it.
 
     runs: one blocking call per instance. sample: one row that a sound model answers. policy: how to gather.
-    limits: what calls may do before an instance takes no more. observe: told of every call.
+    limits: what calls may do before an instance takes no more. observe: told of every call. finish: makes of a call's
+    answers what its tickets get parts of.
     Use: `start` on the loop; `with batcher.reserve(n) as ticket: ticket.submit(rows); await ticket.answer()`; `drain`.
     """
 
@@ -56,6 +57,7 @@ class Batcher:
         limits: CallLimits | None = None,
         observe: Observe | None = None,
         name: str = "model",
+        finish: Finish = as_they_are,
     ) -> None:
         self.policy = policy
         self._limits = limits or CallLimits()
@@ -71,7 +73,7 @@ class Batcher:
         self._threads = []
         for number, (run, pulse) in enumerate(zip(runs, self._pulses, strict=True)):
             instance = Instance(
-                f"{name}, instance {number}", run, sample, self, pulse, self._limits, self.policy.max_size
+                f"{name}, instance {number}", run, sample, self, pulse, self._limits, self.policy.max_size, finish
             )
             self._threads.append(InstanceThread(instance, observe, f"batch-{name}-{number}"))
 
@@ -101,19 +103,25 @@ class Batcher:
             )
 
     def reserve(
-        self, size: int, deadline_s: float | None = None, priority: int = 0, most_urgent: int | None = 1
+        self,
+        size: int,
+        deadline_s: float | None = None,
+        priority: int = 0,
+        most_urgent: int | None = 1,
+        best: int = 0,
     ) -> Ticket:
         """Admit `size` images, whole or not at all; on the loop only.
 
         deadline_s: seconds from now, where shorter than the policy's. priority: 1 is the most urgent, 0 the default.
-        most_urgent: what may be asked for at most, None for the default; who asks for more gets that.
+        most_urgent: what may be asked for at most, None for the default; who asks for more gets that. best: what the
+        answers are finished with; of a batch it is the most that any of its tickets asks for.
         """
         self.check(size)
         longest = self.policy.deadline_ms / 1000
         patience_s = longest if deadline_s is None else min(deadline_s, longest)
         level = _level(self.policy, priority, most_urgent)
         rank = level - self.policy.default_priority
-        ticket = Ticket(self, size, level, rank, patience_s, self._loop.create_future())
+        ticket = Ticket(self, size, level, rank, patience_s, self._loop.create_future(), best)
         ticket.arm(self._loop.call_later(patience_s, self._expire, ticket))
         self._seats.admit(ticket)
         self._open.add(ticket)

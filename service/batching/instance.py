@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,14 @@ from service.errors import DeviceLost, ModelFailed, ServiceError
 log = logging.getLogger(__name__)
 Run = Callable[[Rows], Rows]  # n rows in, n answers out; blocking; must not keep its argument
 Observe = Callable[[int, float], None]  # images and seconds of one model call; called in the instance's thread
+Finish = Callable[[Rows, int], Any]  # a call's answers, and the most `best` of its tickets; gives what can be sliced
 Outcome = tuple[Ticket, Answer | ServiceError]
 _NO_NUMBER = "the model gave an answer that is no number"
+
+
+def as_they_are(answers: Rows, _: int) -> Rows:
+    """The answers themselves."""
+    return answers
 
 
 class InstanceThread(threading.Thread):
@@ -76,9 +82,18 @@ class Instance:
     """One thread's work. sample: a row that the model answers when it is sound."""
 
     def __init__(
-        self, name: str, run: Run, sample: Rows, source: Source, pulse: Pulse, limits: CallLimits, largest: int
+        self,
+        name: str,
+        run: Run,
+        sample: Rows,
+        source: Source,
+        pulse: Pulse,
+        limits: CallLimits,
+        largest: int,
+        finish: Finish = as_they_are,
     ) -> None:
         self._name = name
+        self._finish = finish
         self._run = run
         self._sample = sample
         self._source = source
@@ -154,6 +169,7 @@ class Instance:
     def _shares(self, batch: list[Part], answers: _Answers, started: float, ended: float) -> list[Outcome]:
         """Cut a call's answers into those of its tickets, by the rows that went into it."""
         size = len(answers.rows)
+        finished = self._finish(answers.rows, max(ticket.best for ticket, _ in batch))
         if wrong := size - int(answers.finite.sum()):
             self._say("the model gave answers that are no numbers for %d of %d images", wrong, size)
         outcomes: list[Outcome] = []
@@ -161,7 +177,7 @@ class Instance:
         for ticket, rows in batch:
             begin, end = end, end + len(rows)
             if answers.finite[begin:end].all():
-                share = Answer(answers.rows[begin:end], started - ticket.submitted, ended - started, size)
+                share = Answer(finished[begin:end], started - ticket.submitted, ended - started, size)
                 outcomes.append((ticket, share))
             else:
                 outcomes.append((ticket, ModelFailed(_NO_NUMBER)))

@@ -17,10 +17,11 @@ Rows = NDArray[Any]  # (n, ...): the first axis counts images
 class Answer:
     """What a ticket gets.
 
-    rows: its share of the answers. queue_s: from `submit` to the call. run_s: the call. batch_size: images of the call.
+    rows: its share of the answers, as they were finished. queue_s: from `submit` to the call. run_s: the call.
+    batch_size: images of the call.
     """
 
-    rows: Rows
+    rows: Any
     queue_s: float
     run_s: float
     batch_size: int
@@ -59,6 +60,7 @@ class Ticket:
         "_future",
         "_rows",
         "_timer",
+        "best",
         "deadline",
         "level",
         "patience_s",
@@ -69,7 +71,14 @@ class Ticket:
     )
 
     def __init__(
-        self, desk: Desk, size: int, level: int, rank: int, patience_s: float, future: "asyncio.Future[Answer]"
+        self,
+        desk: Desk,
+        size: int,
+        level: int,
+        rank: int,
+        patience_s: float,
+        future: "asyncio.Future[Answer]",
+        best: int = 0,
     ) -> None:
         self._desk = desk
         self._future = future
@@ -78,6 +87,7 @@ class Ticket:
         self.level = level  # of priority; 1 is the most urgent
         self.rank = rank  # 0 for the usual priority of its model, below for what is more urgent, above for what is less
         self.patience_s = patience_s
+        self.best = best  # how much is to be worked out beside the answers; what that is, whoever finishes them knows
         self.deadline = time.monotonic() + patience_s
         self._rows: Rows | None = None
         self.submitted = 0.0

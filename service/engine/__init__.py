@@ -5,7 +5,7 @@ Takes encoded images or rows and gives logits. Knows no HTTP.
 
 from service.engine.catalog import BrokenVersion, Catalog, Entry, Unloaded, VersionFacts, trouble
 from service.engine.documents import CARD, DOCUMENTS, SPECTRUM
-from service.engine.door import ANYBODY, Caller, Engine, Logits, Visit
+from service.engine.door import ANYBODY, Caller, Engine, Visit
 from service.engine.local import LocalEngine
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "Engine",
     "Entry",
     "LocalEngine",
-    "Logits",
     "Unloaded",
     "VersionFacts",
     "Visit",

@@ -9,15 +9,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from service.batching import BatchStatistics
 from service.decoding import Loan
 from service.engine.catalog import Catalog, Entry, Unloaded, VersionFacts
+from service.ranking import Ranked
 from service.telemetry import Answered, Figures
 
-Logits = NDArray[np.float32]
 Key = tuple[str, int]  # a version: its model's name, its number
 
 
@@ -50,18 +49,25 @@ class Visit(Protocol):
         timeout_s: float | None = None,
         caller: Caller = ANYBODY,
         loan: Loan | None = None,
-    ) -> tuple[Logits, Answered]:
+        best: int = 0,
+    ) -> tuple[Ranked, Answered]:
         """Decode images and run them: the logits, (images, classes), and where the time went. May be cancelled.
 
         priority: 1 is the most urgent, 0 the default, as far as the caller may claim it. timeout_s: where shorter than
-        the policy's deadline. loan: what counts the images' bytes, until the last of them is let go.
+        the policy's deadline. loan: what counts the images' bytes, until the last of them is let go. best: how many of
+        each image's likeliest classes to work out beside the logits, at least; there are no more than classes.
         Raises TooManyImages, Overloaded, DecodeError, DeadlineExceeded, ModelFailed, Draining.
         """
         ...
 
     async def submit_rows(
-        self, rows: NDArray[Any], priority: int = 0, timeout_s: float | None = None, caller: Caller = ANYBODY
-    ) -> tuple[Logits, Answered]:
+        self,
+        rows: NDArray[Any],
+        priority: int = 0,
+        timeout_s: float | None = None,
+        caller: Caller = ANYBODY,
+        best: int = 0,
+    ) -> tuple[Ranked, Answered]:
         """The same for rows of the model's input, (images, height, width, channels) of its own dtype."""
         ...
 

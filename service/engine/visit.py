@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from service.batching import Answer, Batcher, CallLimits
 from service.decoding import Loan, Preparation
 from service.engine.catalog import VersionFacts
-from service.engine.door import ANYBODY, Caller, Logits
+from service.engine.door import ANYBODY, Caller
 from service.engine.loading import Loaded
 from service.errors import TooManyImages
+from service.ranking import Ranked, rank
 from service.telemetry import Answered, Metrics, Tally, VersionMetrics, remember
 
 
@@ -31,7 +32,7 @@ class Served:
         runs = [session.run for session in loaded.sessions]
         observe = partial(_observe, measured, self.tally)  # knows nothing of self: no cycle keeps a model in memory
         name = f"{facts.name}-{facts.version}"
-        self.batcher = Batcher(runs, loaded.sample, facts.policy, limits, observe, name)
+        self.batcher = Batcher(runs, loaded.sample, facts.policy, limits, observe, name, rank)
         self._visits = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -71,23 +72,29 @@ class LocalVisit:
         timeout_s: float | None = None,
         caller: Caller = ANYBODY,
         loan: Loan | None = None,
-    ) -> tuple[Logits, Answered]:
+        best: int = 0,
+    ) -> tuple[Ranked, Answered]:
         """Take a seat for encoded images, decode them, run them in company. Cancelling it frees the seat."""
         self._check_number(len(images))
         pixels, model = self.facts.manifest.pixels, self.facts.name
         with (
-            self._served.batcher.reserve(len(images), timeout_s, priority, caller.most_urgent) as ticket,
+            self._served.batcher.reserve(len(images), timeout_s, priority, caller.most_urgent, best) as ticket,
             self._preparation.start(ticket, images, pixels, model, caller.key, loan) as job,
         ):
             answer = await ticket.answer()
         return self._answered(answer, job.decode_s)
 
     async def submit_rows(
-        self, rows: NDArray[Any], priority: int = 0, timeout_s: float | None = None, caller: Caller = ANYBODY
-    ) -> tuple[Logits, Answered]:
+        self,
+        rows: NDArray[Any],
+        priority: int = 0,
+        timeout_s: float | None = None,
+        caller: Caller = ANYBODY,
+        best: int = 0,
+    ) -> tuple[Ranked, Answered]:
         """The same for rows of the model's input, (images, height, width, channels) of its own dtype."""
         self._check_number(len(rows))
-        with self._served.batcher.reserve(len(rows), timeout_s, priority, caller.most_urgent) as ticket:
+        with self._served.batcher.reserve(len(rows), timeout_s, priority, caller.most_urgent, best) as ticket:
             ticket.submit(rows)
             answer = await ticket.answer()
         return self._answered(answer, 0.0)
@@ -104,7 +111,7 @@ class LocalVisit:
                 f"{images} images in one request; up to {self._max_images} are taken. Split the request."
             )
 
-    def _answered(self, answer: Answer, decode_s: float) -> tuple[Logits, Answered]:
+    def _answered(self, answer: Answer, decode_s: float) -> tuple[Ranked, Answered]:
         name, version, images = self.facts.name, self.facts.version, len(answer.rows)
         times = Answered(name, version, images, answer.batch_size, decode_s, answer.queue_s, answer.run_s)
         return answer.rows, times

@@ -14,10 +14,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from service.engine import ANYBODY, Caller, Engine, Logits, VersionFacts, Visit
+from service.engine import ANYBODY, Caller, Engine, VersionFacts, Visit
 from service.errors import ServiceError
 from service.http.buffers import Buffers, Share
 from service.http.errors import service_error
+from service.ranking import Ranked
 from service.telemetry import Answered, Metrics
 
 NORM = "Harmonic-Norm"
@@ -55,15 +56,15 @@ class Asked(Protocol):
         """Read the body, counting its bytes in the share. Raises RequestError and its kind."""
         ...
 
-    def submit(self, visit: Visit, caller: Caller, share: Share) -> Awaitable[tuple[Logits, Answered]]:
+    def submit(self, visit: Visit, caller: Caller, share: Share) -> Awaitable[tuple[Ranked, Answered]]:
         """Put what was read to the model."""
         ...
 
-    def is_short(self, logits: Logits) -> bool:
+    def is_short(self, ranked: Ranked) -> bool:
         """True where the answer is written so quickly that no thread is needed for it."""
         ...
 
-    def write(self, facts: VersionFacts, logits: Logits, answered: Callable[[], Answered]) -> Written:
+    def write(self, facts: VersionFacts, ranked: Ranked, answered: Callable[[], Answered]) -> Written:
         """The answer; `answered` gives the times as they are when it is called."""
         ...
 
@@ -106,9 +107,9 @@ class Answering:
             facts = visit.facts
             labels.model, labels.version = facts.name, str(facts.version)
             await asked.read(request, facts, share)
-            logits, times = await unless_cancelled(request, asked.submit(visit, caller_of(request.scope), share))
-            write = partial(asked.write, facts, logits, partial(times.written, started))
-            written = write() if asked.is_short(logits) else await asyncio.to_thread(write)
+            ranked, times = await unless_cancelled(request, asked.submit(visit, caller_of(request.scope), share))
+            write = partial(asked.write, facts, ranked, partial(times.written, started))
+            written = write() if asked.is_short(ranked) else await asyncio.to_thread(write)
             visit.note(times.written(started))
         headers = {**written.headers, NORM: "adaptive"} if facts.adaptive else written.headers
         return Response(written.body, headers=headers, media_type=written.media_type)

@@ -12,6 +12,7 @@ import pytest
 
 from service.batching.batcher import Batcher
 from service.batching.health import CallLimits, InstanceHealth
+from service.batching.instance import as_they_are
 from service.batching.policy import BatchPolicy
 from service.batching.ticket import Answer, Rows
 from service.errors import ModelFailed
@@ -69,15 +70,16 @@ class Hang:
 @asynccontextmanager
 async def running(*runs: Run, limits: CallLimits = QUICK, **more: Any) -> AsyncIterator[Batcher]:
     observe = more.pop("observe", None)
-    batcher = Batcher(runs, SAMPLE, BatchPolicy(**more), limits, observe)
+    finish = more.pop("finish", as_they_are)
+    batcher = Batcher(runs, SAMPLE, BatchPolicy(**more), limits, observe, finish=finish)
     batcher.start()
     async with asyncio.timeout(PATIENCE_S):
         yield batcher
         await batcher.drain()
 
 
-async def ask(batcher: Batcher, *values: float, deadline_s: float | None = None) -> Answer:
-    with batcher.reserve(len(values), deadline_s) as ticket:
+async def ask(batcher: Batcher, *values: float, deadline_s: float | None = None, best: int = 0) -> Answer:
+    with batcher.reserve(len(values), deadline_s, best=best) as ticket:
         ticket.submit(np.array(values, np.float32)[:, None])
         return await ticket.answer()
 

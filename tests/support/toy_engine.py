@@ -17,8 +17,9 @@ from PIL import Image
 from export.manifest import Manifest
 from service.batching import BatchPolicy, BatchStatistics
 from service.decoding import Loan
-from service.engine import ANYBODY, BrokenVersion, Caller, Catalog, Entry, Logits, Unloaded, VersionFacts
+from service.engine import ANYBODY, BrokenVersion, Caller, Catalog, Entry, Unloaded, VersionFacts
 from service.errors import ControlRefused, DocumentNotFound, Draining, ImageFormatError, NotReady, TooManyImages
+from service.ranking import Ranked, rank
 from service.telemetry import Answered, Figures, Tally, remember
 
 
@@ -37,17 +38,23 @@ class ToyVisit:
         timeout_s: float | None = None,
         caller: Caller = ANYBODY,
         loan: Loan | None = None,
-    ) -> tuple[Logits, Answered]:
+        best: int = 0,
+    ) -> tuple[Ranked, Answered]:
         """Decode, resize, answer."""
         started = time.monotonic()
         rows = np.stack([self._row(image) for image in images])
-        return self._answer(rows, time.monotonic() - started)
+        return self._answer(rows, time.monotonic() - started, best)
 
     async def submit_rows(
-        self, rows: NDArray[Any], priority: int = 0, timeout_s: float | None = None, caller: Caller = ANYBODY
-    ) -> tuple[Logits, Answered]:
+        self,
+        rows: NDArray[Any],
+        priority: int = 0,
+        timeout_s: float | None = None,
+        caller: Caller = ANYBODY,
+        best: int = 0,
+    ) -> tuple[Ranked, Answered]:
         """Answer."""
-        return self._answer(rows, 0.0)
+        return self._answer(rows, 0.0, best)
 
     def note(self, answered: Answered) -> None:
         """Count it."""
@@ -62,7 +69,7 @@ class ToyVisit:
         except OSError:
             raise ImageFormatError("not an image that the toy knows") from None
 
-    def _answer(self, rows: NDArray[Any], decode_s: float) -> tuple[Logits, Answered]:
+    def _answer(self, rows: NDArray[Any], decode_s: float, best: int) -> tuple[Ranked, Answered]:
         most = self.facts.policy.max_size
         if len(rows) > most:
             raise TooManyImages(f"{len(rows)} images in one request; this model takes up to {most}. Split the request.")
@@ -70,7 +77,9 @@ class ToyVisit:
         logits = rows.mean((1, 2), dtype=np.float32) * np.float32(8 / 255)
         seconds = time.monotonic() - started
         self._engine.ran(len(rows), seconds)
-        return logits, Answered(self.facts.name, self.facts.version, len(rows), len(rows), decode_s, 0.0, seconds)
+        images = len(rows)
+        times = Answered(self.facts.name, self.facts.version, images, images, decode_s, 0.0, seconds)
+        return rank(logits, best), times
 
 
 class ToyEngine:

@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.config import Limits
-from service.engine import Caller, Logits, VersionFacts, Visit
+from service.engine import Caller, VersionFacts, Visit
 from service.errors import ModelNotFound, RequestError
 from service.http.answering import Answering, Written, version_in
 from service.http.bodies import read_images
 from service.http.buffers import Share
 from service.http.schemas import Classification, ErrorBody
-from service.ranking import predictions
+from service.ranking import Ranked
 from service.telemetry import Answered
 
 TOP_K = 5
@@ -103,19 +103,18 @@ class _Classify:
     async def read(self, request: Request, _: VersionFacts, share: Share) -> None:
         self._images = await read_images(request, self._limits, share)
 
-    def submit(self, visit: Visit, caller: Caller, share: Share) -> Awaitable[tuple[Logits, Answered]]:
-        return visit.submit(self._images, caller=caller, loan=share)
+    def submit(self, visit: Visit, caller: Caller, share: Share) -> Awaitable[tuple[Ranked, Answered]]:
+        return visit.submit(self._images, caller=caller, loan=share, best=self._top_k)
 
-    def is_short(self, logits: Logits) -> bool:
-        images, classes = logits.shape
+    def is_short(self, ranked: Ranked) -> bool:
+        images, classes = ranked.logits.shape
         return bool(images * min(self._top_k, classes) <= _INLINE_RANKS)
 
-    def write(self, facts: VersionFacts, logits: Logits, answered: Callable[[], Answered]) -> Written:
-        ranked = predictions(logits, facts.manifest.classes, self._top_k)
+    def write(self, facts: VersionFacts, ranked: Ranked, answered: Callable[[], Answered]) -> Written:
         answer = {
             "model": facts.name,
             "version": facts.version,
-            "predictions": ranked,
+            "predictions": ranked.predictions(facts.manifest.classes, self._top_k),
             "timing_ms": _timing(answered()),
         }
         return Written(to_json({**answer, "norm": "adaptive"} if facts.adaptive else answer))

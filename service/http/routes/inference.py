@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.config import Limits
-from service.engine import Caller, Logits, VersionFacts, Visit
+from service.engine import Caller, VersionFacts, Visit
 from service.errors import BodyTooLarge, RequestError
 from service.http.answering import Answering, Written
 from service.http.bodies import read_body
@@ -21,6 +21,7 @@ from service.http.buffers import Share
 from service.http.content_coding import check_coding, inflate
 from service.http.protocol_paths import BASES, ERRORS, asked_version
 from service.protocol import InferenceRequest, Wanted, memory_of_json, read_request, write_response
+from service.ranking import Ranked
 from service.telemetry import Answered
 
 HEAD_LENGTH = "Inference-Header-Content-Length"
@@ -83,17 +84,17 @@ class _Infer:
     async def read(self, request: Request, facts: VersionFacts, share: Share) -> None:
         self._asked = await self._parse(request, facts, share)
 
-    def submit(self, visit: Visit, caller: Caller, share: Share) -> Awaitable[tuple[Logits, Answered]]:
+    def submit(self, visit: Visit, caller: Caller, share: Share) -> Awaitable[tuple[Ranked, Answered]]:
         asked = self._asked
         if isinstance(asked.images, list):
             return visit.submit(asked.images, asked.priority, asked.timeout_s, caller, share)
         return visit.submit_rows(asked.images, asked.priority, asked.timeout_s, caller)
 
-    def is_short(self, logits: Logits) -> bool:
-        return logits.size <= _INLINE_LOGITS or self._asked.wanted == Wanted(True)
+    def is_short(self, ranked: Ranked) -> bool:
+        return ranked.logits.size <= _INLINE_LOGITS or self._asked.wanted == Wanted(True)
 
-    def write(self, facts: VersionFacts, logits: Logits, _: Callable[[], Answered]) -> Written:
-        body, head_bytes = write_response(self._asked, facts.name, facts.version, facts.manifest, logits)
+    def write(self, facts: VersionFacts, ranked: Ranked, _: Callable[[], Answered]) -> Written:
+        body, head_bytes = write_response(self._asked, facts.name, facts.version, facts.manifest, ranked.logits)
         if head_bytes is None:
             return Written(body)
         return Written(body, "application/octet-stream", {HEAD_LENGTH: str(head_bytes)})

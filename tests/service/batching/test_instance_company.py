@@ -89,3 +89,33 @@ async def test_memory_that_is_not_there_for_a_batch_is_there_for_each_ticket_alo
                 assert (await ticket.answer()).rows.item() == 2
         assert batcher.statistics().failed_calls == 1
         assert batcher.health() == InstanceHealth(1, 1)
+
+
+async def test_a_batch_is_finished_once_by_the_most_that_any_of_its_tickets_asks_for():
+    finished: list[tuple[list[float], int]] = []
+
+    def finish(answers: Rows, best: int) -> list[str]:
+        finished.append((answers[:, 0].tolist(), best))
+        return [f"finished {value:g}" for value in answers[:, 0].tolist()]
+
+    hang = Hang()
+    async with running(hang_first(hang), finish=finish) as batcher:
+        first = asyncio.ensure_future(ask(batcher, 1000))
+        await hang.begun()
+        others = [asyncio.ensure_future(ask(batcher, *values, best=len(values))) for values in ((1,), (2, 3), (4,))]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        hang.over.set()
+        await first
+        answers = await asyncio.gather(*others)
+    assert finished == [([1000], 0), ([1, 2, 3, 4], 2)]
+    assert [answer.rows for answer in answers] == [["finished 1"], ["finished 2", "finished 3"], ["finished 4"]]
+
+
+def hang_first(hang: Hang) -> Run:
+    def run(rows: Rows) -> Rows:
+        if rows[0, 0] == 1000:
+            hang(rows)
+        return rows
+
+    return run

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from service.errors import ControlRefused, DocumentNotFound, Draining, ModelNotFound, NotReady, TooManyImages
+from service.ranking import rank
 from tests.support.engines import Make, local, started, toy
 from tests.support.images import plain
 
@@ -78,11 +79,27 @@ async def test_images_and_rows_get_the_same_answer_and_it_says_where_the_time_we
             from_images, times = await visit.submit([plain("red"), plain("blue")])
             from_rows, _ = await visit.submit_rows(rows)
             visit.note(times.written(times.ended - 1))
-        np.testing.assert_allclose(from_images, from_rows, atol=1e-5)
-        assert from_images.argmax(axis=1).tolist() == [0, 2]
+        np.testing.assert_allclose(from_images.logits, from_rows.logits, atol=1e-5)
+        assert from_images.logits.argmax(axis=1).tolist() == [0, 2]
         assert (times.model, times.version, times.images) == ("colours", 1, 2)
         assert times.decode_s > 0 and times.inference_s >= 0 and times.batch_size >= 2
         assert engine.in_flight == 0
+
+
+async def test_as_many_of_the_likeliest_classes_come_with_the_logits_as_were_asked_for(new: Make, root: Path) -> None:
+    async with started(new, root) as engine:
+        with engine.visit(None, None) as visit:
+            labels = visit.facts.manifest.classes
+            none, one, all_of_them = await asyncio.gather(
+                *(visit.submit([plain("red"), plain("blue")], best=best) for best in (0, 1, 99))
+            )
+        alone = rank(none[0].logits, 99).predictions(labels, 99)
+        found = all_of_them[0].predictions(labels, 99)
+        assert [len(image["classes"]) for image in found] == [3, 3]
+        assert [image["classes"][0]["label"] for image in one[0].predictions(labels, 1)] == ["red", "blue"]
+        for image, wanted in zip(found, alone, strict=True):
+            probabilities = [[entry["probability"] for entry in each["classes"]] for each in (image, wanted)]
+            np.testing.assert_allclose(*probabilities, atol=1e-5)
 
 
 async def test_a_visit_that_is_not_noted_counts_as_failed(new: Make, root: Path) -> None:
@@ -127,8 +144,8 @@ async def test_who_leaves_lets_in_for_a_while_and_who_drains_answers_those_withi
             with pytest.raises(Draining), engine.visit(None, None):
                 pass
             assert not draining.done()
-            logits, _ = await visit.submit([plain("green")])
-            assert logits.argmax() == 1
+            ranked, _ = await visit.submit([plain("green")])
+            assert ranked.logits.argmax() == 1
         async with asyncio.timeout(10):
             await draining
         await engine.stop()
