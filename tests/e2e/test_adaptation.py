@@ -1,6 +1,5 @@
 """A norm that follows the traffic answers more pictures rightly than a frozen one, once light and camera are others."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,22 +15,11 @@ from harmonic.pixels import prepare
 from service.batching import BatchPolicy
 from service.engine.loading import Loaded, load_version
 from service.runtime import CPU, Placement, Running
+from tests.support.forks import run
 from tests.support.images import encoded
-from tests.support.process import PATIENCE_S, run, serving
-from tests.support.textures import write_textures
+from tests.support.journey import Trained, train
+from tests.support.process import PATIENCE_S, serving
 
-RECIPE = """
-title = "The smallest harmonic network, briefly"
-[model]
-architecture = "harm_wrn10_1"
-[data]
-validation = 0.1
-[train]
-epochs = 2
-batch = 64
-rate = 0.1
-schedule = { kind = "one-cycle" }
-"""
 VARIANTS = {"folded": "default", "native": "native"}
 CAST = {"gain": (0.6, 0.5, 0.4), "offset": (70, 30, 0), "noise": 3.0}
 WINDOW, IMAGES = 128, 512
@@ -60,28 +48,15 @@ def shifted(images: Pictures, gain: tuple[float, ...], offset: tuple[float, ...]
     return np.clip(images * np.array(gain) + np.array(offset) + grain, 0, 255).astype(np.uint8)
 
 
-@pytest.fixture(scope="module", params=["textures", pytest.param("photographs", marks=pytest.mark.data)])
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    """Trained, exported and read with the command line."""
-    base = tmp_path_factory.mktemp(request.param)
-    data = photographs() if request.param == "photographs" else write_textures(base / "images", classes=10, each=300)
-    (base / "tiny.toml").write_text(RECIPE)
-    command("train", base / "tiny.toml", "--data", data, "--out", base / "run", "--threads", 1)
+@pytest.fixture(scope="module", params=["first choice", pytest.param("textures", marks=pytest.mark.slow)])
+def case(request: pytest.FixtureRequest, trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """Trained, exported and read with the command line: photographs where they are at hand, and textures."""
+    base = tmp_path_factory.mktemp("case")
+    network = train(base, photographs=False) if request.param == "textures" else trained
     flags = ("--stem", "native", "--norm", "adaptive", "--max-batch", 32)
-    command("export", base / "run" / "bundle", "--repository", base / "models", "--name", "net", *flags)
-    return Case(base / "models", *chosen(base, data))
-
-
-def photographs() -> Path:
-    path = Path(os.environ.get("HARMONIC_DATA", "/nonexistent")) / "cifar10-test.zip"
-    if not path.is_file():
-        pytest.skip("needs cifar10-test.zip in HARMONIC_DATA")
-    return path
-
-
-def command(*arguments: object) -> None:
-    ended = run(*arguments)
+    ended = run("export", network.bundle, "--repository", base / "models", "--name", "net", *flags)
     assert ended.returncode == 0, ended.stderr
+    return Case(base / "models", *chosen(base, network.pictures))
 
 
 def chosen(base: Path, data: Path) -> tuple[Pictures, NDArray[np.int64]]:

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-import os
 import signal
 import subprocess
 from pathlib import Path
@@ -16,67 +15,44 @@ from PIL import Image
 from harmonic.data.sources import Images, read
 from harmonic.evaluation.evaluate import open_predictor
 from harmonic.pixels import prepare
-from tests.support.process import run, serving
-from tests.support.textures import write_textures
-
-RECIPE = """
-title = "The smallest harmonic network, briefly"
-[model]
-architecture = "harm_wrn10_1"
-[data]
-validation = 0.1
-[augment]
-flip = true
-[train]
-epochs = 2
-batch = 64
-rate = 0.1
-schedule = { kind = "one-cycle" }
-"""
-
-
-def _images(folder: Path) -> tuple[Path, str]:
-    """Ten classes: photographs where they are at hand, else generated textures."""
-    real = Path(os.environ.get("HARMONIC_DATA", "/nonexistent")) / "cifar10-test.zip"
-    return (real, "photographs") if real.is_file() else (write_textures(folder, classes=10, each=300), "textures")
+from tests.support.commands import done
+from tests.support.forks import run
+from tests.support.journey import Trained
+from tests.support.process import serving
 
 
 @pytest.fixture(scope="module")
-def road(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A trained bundle and the repository that it was exported to, both made with the command line."""
-    base = tmp_path_factory.mktemp("road")
-    data, _ = _images(base / "images")
-    (base / "tiny.toml").write_text(RECIPE)
-    _harmonic("train", base / "tiny.toml", "--data", data, "--test", data, "--out", base / "run", "--threads", 1)
-    _harmonic("export", base / "run" / "bundle", "--repository", base / "models", "--name", "tiny")
-    return base, data
-
-
-def _harmonic(*arguments: object) -> str:
-    ended = run(*arguments)
+def models(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository that the network was exported to."""
+    models = tmp_path_factory.mktemp("road") / "models"
+    ended = run("export", trained.bundle, "--repository", models, "--name", "tiny")
     assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    return models
 
 
-def test_training_beats_chance_threefold(road: tuple[Path, Path]) -> None:
-    card = json.loads((road[0] / "run" / "bundle" / "bundle.json").read_text())
+def some(trained: Trained, count: int) -> Images:
+    """Pictures in mixed order."""
+    every = read([trained.pictures], "test")
+    return every.subset(np.random.default_rng(0).permutation(len(every))[:count])
+
+
+def test_training_beats_chance_threefold(trained: Trained) -> None:
+    card = json.loads((trained.bundle / "bundle.json").read_text())
     assert card["metrics"]["test"]["top1"] > 0.3
 
 
-def test_the_version_evaluates_as_the_bundle_does(road: tuple[Path, Path]) -> None:
-    base, data = road
-    targets = (base / "run" / "bundle", base / "models" / "tiny" / "1")
-    bundle, version = (json.loads(_harmonic("evaluate", target, "--data", data, "--json")) for target in targets)
+def test_the_version_evaluates_as_the_bundle_does(trained: Trained, models: Path) -> None:
+    targets = (trained.bundle, models / "tiny" / "1")
+    bundle, version = (json.loads(done("evaluate", each, "--data", trained.pictures, "--json")) for each in targets)
     assert version["confusion"] == bundle["confusion"]
 
 
-async def test_the_service_answers_as_the_network_in_batches(road: tuple[Path, Path]) -> None:
-    base, data = road
-    images = read([data], "test").subset(np.arange(0, 300))
-    predictor = open_predictor(str(base / "run" / "bundle"))
+async def test_the_service_answers_as_the_network_in_batches(trained: Trained, models: Path) -> None:
+    images = some(trained, 300)
+    predictor = open_predictor(str(trained.bundle))
     prepared = np.stack([prepare(images.open(i), predictor.pixels) for i in range(len(images))])
     expected = [predictor.classes[index] for index in predictor(prepared).argmax(axis=1)]
-    with serving(base / "models") as (url, _):
+    with serving(models) as (url, _):
         answers = await _classify_all(url, images)
         metrics = httpx.get(f"{url}/metrics").text
     assert [answer.json()["predictions"][0]["classes"][0]["label"] for answer in answers] == expected
@@ -84,11 +60,10 @@ async def test_the_service_answers_as_the_network_in_batches(road: tuple[Path, P
 
 
 async def test_every_accepted_request_is_answered_when_the_service_is_terminated_under_load(
-    road: tuple[Path, Path],
+    trained: Trained, models: Path
 ) -> None:
-    base, data = road
-    images = read([data], "test").subset(np.arange(0, 400))
-    with serving(base / "models") as (url, process):
+    images = some(trained, 400)
+    with serving(models) as (url, process):
         outcomes = await _load_and_terminate(url, images, process)
         assert process.wait(timeout=60) == 0
     sent_before = [outcome for early, outcome in outcomes if early]

@@ -12,7 +12,8 @@ import torchvision
 from PIL import Image
 from torchvision import transforms
 
-from tests.support.process import run, serving
+from tests.support.forks import run
+from tests.support.process import serving
 
 DATA = Path(os.environ.get("HARMONIC_DATA", "/nonexistent"))
 WEIGHTS, PHOTOGRAPHS = DATA / "weights" / "squeezenet1_0.pth", DATA / "imagenet-sample-100.zip"

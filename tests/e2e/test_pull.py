@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.support.process import free_port, run
+from tests.support.forks import run
+from tests.support.process import free_port
 
 FILE = "harm_resnet50-eec30392.pth"
 HOME, STORE = "github.com", "store.example"

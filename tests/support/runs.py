@@ -1,10 +1,7 @@
 """Tiny training runs: a recipe, images to learn, what a run's folder holds, and runs that are killed."""
 
 import csv
-import os
-import subprocess
-import sys
-from pathlib import Path
+import signal
 
 import numpy as np
 import pytest
@@ -14,8 +11,10 @@ from safetensors.torch import load_file
 
 from harmonic.data import Images
 from harmonic.training.recipe import Recipe
-from harmonic.training.train import Where
+from harmonic.training.train import Where, train
+from tests.support.forks import complaints, ended, forked
 from tests.support.textures import texture
+from tests.support.waiting import until
 
 CPU = Where("cpu", 1)
 # What Lightning warns of in tiny runs.
@@ -72,31 +71,36 @@ def log(folder):
         return list(csv.DictReader(file))
 
 
-PROGRAM = """
-import signal
-import sys
-from pathlib import Path
-from harmonic.training.recipe import Recipe
-from harmonic.training.train import train
-from tests.support.runs import CPU, images
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would this
-train(Recipe.model_validate_json(sys.argv[1]), images(), Path(sys.argv[2]), where=CPU)
-"""
+def learn(plan, out):
+    """What a run's process does; a shell's background jobs ignore the interrupt, and so would this."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    train(plan, images(), out, where=CPU)
 
 
 def start(plan, out):
-    command = [sys.executable, "-c", PROGRAM, plan.model_dump_json(), str(out)]
-    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    """The run in a process of its own; `said` has what it says."""
+    return forked(_said(out), learn, plan, out)
+
+
+def said(out):
+    """What the run's process has said so far."""
+    return _said(out).read_text() if _said(out).exists() else ""
+
+
+def wait_for(words, out, process):
+    """Return as soon as the run has said these words; the test fails if it ends without."""
+    until(lambda: words in said(out) or process.exitcode is not None)
+    if words not in said(out):
+        pytest.fail(f"the run ended before it said {words!r}: {complaints(_said(out)).read_text()}")
+
+
+def _said(out):
+    return out.with_name(f"{out.name}.said")
 
 
 def kill_after_epoch(epoch, plan, out):
     """Start the run in a process of its own and kill it in the middle of the epoch that follows."""
-    with start(plan, out) as process:
-        for line in process.stdout:
-            if line.startswith(f"epoch {epoch}/"):
-                process.kill()
-                break
-        else:
-            pytest.fail(f"the run ended before epoch {epoch}")
-        assert process.wait() == -9
+    process = start(plan, out)
+    wait_for(f"epoch {epoch}/", out, process)
+    process.kill()
+    assert ended(process) == -signal.SIGKILL

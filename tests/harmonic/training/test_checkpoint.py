@@ -1,6 +1,7 @@
 """Runs that were killed: they end with the weights of an unbroken one."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -11,6 +12,7 @@ import torch
 from harmonic.bundles import bundle
 from harmonic.errors import RunError
 from harmonic.training.train import train
+from tests.support.forks import ended
 from tests.support.runs import (
     COSINE,
     CPU,
@@ -21,7 +23,9 @@ from tests.support.runs import (
     kill_after_epoch,
     log,
     recipe,
+    said,
     start,
+    wait_for,
     weights,
 )
 
@@ -66,14 +70,11 @@ def test_a_damaged_state_is_told_with_the_remedy(finished, tmp_path, name, damag
 
 
 def test_a_run_stopped_by_hand_says_how_to_go_on(tmp_path):
-    plan = recipe(epochs=50)
-    with start(plan, tmp_path / "run") as process:
-        for line in process.stdout:
-            if line.startswith("epoch 2/"):
-                process.send_signal(signal.SIGINT)
-                break
-        rest = process.stdout.read()
-        assert process.wait() == 1
-    done = len(log(tmp_path / "run"))
-    assert f"Stopped. The same command goes on after epoch {done} of 50." in rest
+    out = tmp_path / "run"
+    process = start(recipe(epochs=50), out)
+    wait_for("epoch 2/", out, process)
+    os.kill(process.pid, signal.SIGINT)
+    assert ended(process) == 1
+    done = len(log(out))
+    assert f"Stopped. The same command goes on after epoch {done} of 50." in said(out)
     assert done >= 2

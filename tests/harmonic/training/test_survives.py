@@ -1,11 +1,8 @@
 """Runs that are killed while they write, wherever that is, and runs on a disk that fills up."""
 
-import json
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -13,75 +10,24 @@ from harmonic.bundles import bundle
 from harmonic.disk import full_disk_told
 from harmonic.errors import RunError
 from harmonic.training.train import train
+from tests.support.killed import kinds, run
 from tests.support.runs import CPU, assert_identical, images, kill_after_epoch, log, recipe, weights
-
-# One process loads everything once and trains in children, each of which kills itself as it touches the run's folder
-# for the n-th time (`sys.addaudithook` tells of every file that is opened, renamed or removed before it happens), or is
-# killed in the middle of writing a file beyond a size (by SIGXFSZ, which Python otherwise ignores).
-PROGRAM = """
-import json, os, resource, signal, sys
-from pathlib import Path
-from harmonic.training.recipe import Recipe
-from harmonic.training.train import train
-from tests.support.runs import CPU, images
-
-EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.chmod"}
-
-def child(plan, out, fatal, size, touched):
-    if size is not None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-    def look(event, arguments):
-        if event in EVENTS and any(str(out) in str(argument) for argument in arguments):
-            touched.append([event, Path(str(arguments[0])).name])
-            if len(touched) == fatal:
-                os.kill(os.getpid(), signal.SIGKILL)
-    sys.addaudithook(look)
-    train(plan, images(), out, where=CPU)
-
-def run(plan, out, fatal=None, size=None):
-    read, write = os.pipe()
-    pid = os.fork()
-    if not pid:
-        touched = []
-        child(plan, out, fatal, size, touched)
-        with os.fdopen(write, "w") as pipe:
-            json.dump(touched, pipe)
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        told = pipe.read()
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), json.loads(told or "[]")
-
-plan, folder = Recipe.model_validate_json(sys.argv[1]), Path(sys.argv[2])
-whole = folder / "whole"
-code, touched = run(plan, whole)
-assert code == 0, code
-kinds = {}
-for number, (event, name) in enumerate(touched, 1):
-    name = "events" if name.startswith("events.out") else "staging" if name.startswith(".bundle") else name
-    kinds.setdefault((event, name), []).append(number)
-sizes = [0, 60, *((whole / name).stat().st_size - 1 for name in ("best.safetensors", "last.ckpt"))]
-deaths = [{"fatal": numbers[-1]} for numbers in kinds.values()] + [{"size": size} for size in sizes]
-outcomes = {}
-for death in deaths:
-    name = "-".join(str(part) for item in death.items() for part in item)
-    killed, _ = run(plan, folder / name, **death)
-    resumed, _ = run(plan, folder / name)
-    outcomes[name] = [killed, resumed]
-print(json.dumps(outcomes))
-"""
 
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
     """Runs that were killed once each, at the last of every kind of touch or in a write, and then resumed; and one
     unbroken run."""
-    folder = tmp_path_factory.mktemp("killed")
-    command = [sys.executable, "-c", PROGRAM, recipe(epochs=2).model_dump_json(), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder, json.loads(done.stdout.splitlines()[-1])
+    folder, plan = tmp_path_factory.mktemp("killed"), recipe(epochs=2)
+    code, touches = run(plan, folder / "whole")
+    assert code == 0
+    sizes = [0, 60, *((folder / "whole" / name).stat().st_size - 1 for name in ("best.safetensors", "last.ckpt"))]
+    deaths = [{"fatal": number} for number in kinds(touches).values()] + [{"size": size} for size in sizes]
+    outcomes = {}
+    for death in deaths:
+        name = "-".join(str(part) for item in death.items() for part in item)
+        outcomes[name] = [run(plan, folder / name, **death)[0], run(plan, folder / name)[0]]
+    return folder, outcomes
 
 
 def test_a_run_killed_while_it_writes_goes_on(killed):
