@@ -30,7 +30,7 @@ types: $(VENV)/.dev ## Static types
 	$(VENV)/bin/mypy
 
 unit: $(VENV)/.dev ## Tests, all but the slow ones and those that need docker or a GPU
-	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n auto -m "not slow and not docker and not gpu"
+	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not docker and not gpu"
 
 test-all: $(VENV)/.dev ## Every test that this machine can run
 	$(VENV)/bin/pytest

@@ -2,6 +2,7 @@
 
 import pytest
 
+from harmonic.cores import usable_cores
 from tests.support.shapes import check_shapes
 
 check_shapes()
@@ -14,6 +15,12 @@ MOST_SECONDS, MOST_SECONDS_OF_SLOW_ONES = 300, 3600
 def anyio_backend() -> str:
     """The event loop of the service."""
     return "asyncio"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: one process more than cores, since many tests wait for a service of theirs."""
+    return usable_cores() + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

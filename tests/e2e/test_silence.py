@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -112,17 +112,20 @@ def test_exporting_evaluating_and_classifying_call_nobody(repository, tmp_path):
         ("evaluate", repository / "colours" / "1", "--data", tmp_path / "images"),
         ("classify", tmp_path / "images" / "red" / "one.png", "--repository", repository),
     ]
-    for number, command in enumerate(commands):
-        home = tmp_path / f"home{number}"
-        with running(home, "client", sys.executable, "-c", HOLD, *command) as process:
+    homes = [tmp_path / f"home{number}" for number in range(len(commands))]
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(running(home, "client", sys.executable, "-c", HOLD, *command))
+            for home, command in zip(homes, commands, strict=True)
+        ]
+        for process in processes:
             assert "done\n" in process.stdout, process.stderr.read()  # else it was ended before
-            wait_for_a_bare_runtime_to_call_home(
-                repository / "colours" / "1" / "model.onnx", tmp_path / f"bare{number}"
-            )
+        wait_for_a_bare_runtime_to_call_home(repository / "colours" / "1" / "model.onnx", tmp_path / "bare")
+        for process in processes:
             assert process.poll() is None
             process.communicate(timeout=PATIENCE_S)  # closes what it waits for
             assert process.returncode == 0
-        assert "deviceid" not in " ".join(left_in(home))
+    assert [path for home in homes for path in left_in(home) if "deviceid" in path] == []
 
 
 def test_who_wants_the_telemetry_may_have_it():

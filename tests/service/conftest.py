@@ -7,6 +7,7 @@ import pytest
 
 from harmonic.pixels import PixelSpec
 from tests.support.colours import publish_colours
+from tests.support.shared import made_once
 
 Publish = Callable[..., Path]
 
@@ -26,7 +27,11 @@ def repository(publish: Publish, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def native_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that asks for a native stem and allows it to adapt, exported from PyTorch."""
+    """A model that asks for a native stem and allows it to adapt, exported from PyTorch. Nobody may write there."""
+    return made_once(tmp_path_factory, "native", export_native)
+
+
+def export_native(folder: Path) -> None:
     import torch
 
     from export.pipeline import Order, export
@@ -37,9 +42,7 @@ def native_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     card = Card(architecture="harm_wrn10_1", classes=("cat", "dog", "eel"), pixels=PixelSpec(height=32, width=32))
     bundle = Bundle(card, randomised(zoo.create("harm_wrn10_1", 3)).eval())
-    folder = tmp_path_factory.mktemp("native")
     export(Order(bundle, folder, "pets", max_batch=16, stem="native", norm="adaptive"))
-    return folder
 
 
 @pytest.fixture

@@ -3,14 +3,15 @@
 import csv
 import json
 import os
-import subprocess
+import runpy
 import sys
-from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
 from harmonic.training.recipe import Recipe
+from tests.support.forks import complaints, ended, forked
+from tests.support.house import ROOT
 
 # A file, since the first process starts the second by giving its own command again.
 PROGRAM = """
@@ -62,11 +63,17 @@ def trained(folder, plan, processes):
     """The run's folder, what it said, and which process opened which image."""
     program, out, journal = folder / "program.py", folder / str(processes), folder / f"{processes}.txt"
     program.write_text(PROGRAM)
-    command = [sys.executable, program, plan.model_dump_json(), out, journal, str(processes)]
-    environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=environment)
-    assert done.returncode == 0, done.stderr
-    return out, done.stdout, [tuple(line.split()) for line in journal.read_text().splitlines()]
+    words = [str(program), plan.model_dump_json(), str(out), str(journal), str(processes)]
+    said = folder / f"{processes}.said"
+    assert ended(forked(said, first, words)) == 0, complaints(said).read_text()
+    return out, said.read_text(), [tuple(line.split()) for line in journal.read_text().splitlines()]
+
+
+def first(words):
+    """Be the program's first process, which starts the second with these words."""
+    os.environ |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    sys.argv = words
+    runpy.run_path(words[0], run_name="__main__")
 
 
 @pytest.fixture(scope="module")
