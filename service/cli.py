@@ -22,9 +22,16 @@ def serve(context: typer.Context) -> None:
     Every option is also an environment variable (--max-batch is HARMONIC_SERVE_MAX_BATCH); an option wins.
     """
     from service.config import read_settings
-    from service.http import run
 
-    run(read_settings(context.params))
+    settings = read_settings(context.params)
+    if settings.processes() == 1:
+        from service.http import run
+
+        run(settings)
+    else:
+        from service.processes import supervise
+
+        supervise(settings)
 
 
 @with_flags(FlagsOfAddress)

@@ -1,6 +1,6 @@
 """How a model gathers company: sizes, waits, priorities. Knows no queue."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.errors import StartError
 
@@ -27,3 +27,7 @@ class BatchPolicy:
                 f"the default priority {self.default_priority} of {self.priority_levels} levels: it wants to be one of "
                 "them. Change default_priority or priority_levels."
             )
+
+    def shared_by(self, processes: int) -> "BatchPolicy":
+        """The same for each of so many processes, which share the queue; it still holds a whole batch."""
+        return replace(self, max_queue=max(self.max_size, self.max_queue // processes))

@@ -11,6 +11,7 @@ from service.config.naming import check_names, default_model
 from service.config.plans import read_plan
 from service.config.reading import read_settings
 from service.config.settings import Settings
+from service.config.sharing import excess, share_of
 
 __all__ = [
     "ConnectionLimits",
@@ -24,8 +25,10 @@ __all__ = [
     "check_names",
     "default_model",
     "entry",
+    "excess",
     "injected_here",
     "make",
     "read_plan",
     "read_settings",
+    "share_of",
 ]

@@ -7,8 +7,20 @@ from pydantic import Field
 from pydantic_settings import BaseSettings
 
 from service.config.fields import Count, setting
-from service.runtime import DEVICES, Arena, ConvSearch, Devices, GpuOptions, Running, StemChoice, read_devices
+from service.runtime import (
+    DEVICES,
+    Arena,
+    ConvSearch,
+    Devices,
+    GpuOptions,
+    Running,
+    StemChoice,
+    read_devices,
+    usable_cpus,
+    wants_gpu,
+)
 
+_MOST_WORKERS = 64  # that `auto` takes
 _GPU, _RUNNING = GpuOptions(), Running()
 
 
@@ -19,6 +31,12 @@ class Accelerators(BaseSettings):
         "auto",
         "`cpu`, `cuda`, `cuda:N`, several as `cuda:0,cuda:1`, or `auto`: CUDA where a session really runs on it, else "
         "the CPU. Asked for CUDA and not running on it, the service does not start and says why: [GPUs](gpu.md).",
+        flag=True,
+    )
+    workers: Annotated[str, Field(pattern=r"^(auto|[1-9][0-9]?)$")] = setting(
+        "1",
+        "Processes that serve together behind one port, each with sessions of its own; `auto` for one a CPU, and for "
+        "one alone on GPUs: [processes](processes.md).",
         flag=True,
     )
     threads: Count | None = setting(
@@ -66,6 +84,12 @@ class Accelerators(BaseSettings):
         _GPU.tensorrt_cache,
         "Folder for TensorRT's engines; set, models run on TensorRT or the service does not start.",
     )
+
+    def processes(self) -> int:
+        """How many processes serve. The sessions of one feed a GPU better than those of several that share it."""
+        if self.workers != "auto":
+            return int(self.workers)
+        return 1 if wants_gpu(self.devices()) else min(usable_cpus(), _MOST_WORKERS)
 
     def devices(self) -> Devices:
         """The devices that were asked for."""

@@ -77,6 +77,10 @@ class Keyring:
     def __bool__(self) -> bool:
         return bool(self._holders)
 
+    def kept(self) -> tuple[Key, ...]:
+        """What is kept of each key."""
+        return tuple(holder.key for holder in self._holders)
+
     def holder(self, presented: bytes) -> Holder | None:
         """Whose key this is. Every key is compared, in constant time, whether one matched before or not."""
         digest = hashlib.sha256(presented).digest()

@@ -6,7 +6,7 @@ and forgotten. Knows nothing of HTTP.
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
 from export.errors import ExportError
@@ -21,6 +21,7 @@ from service.errors import ControlRefused, Draining, ModelNotFound, NotReady, Se
 from service.telemetry import Metrics
 
 log = logging.getLogger(__name__)
+Agree = Callable[[], Awaitable[None]]
 _LOOK_SECONDS = 1.0  # from one look at the instances to the next; probes look for themselves
 
 
@@ -47,11 +48,11 @@ class Control:
         """Load what is to serve from the start. Raises RepositoryError, StartError, ModelNotFound."""
         await self._bring(await self._first_names())
         self._watching = asyncio.create_task(self._watch())
-        if self._settings.model_control == "poll":
+        if self._settings.model_control == "poll" and self._stock.processes == 1:
             self._polling = asyncio.create_task(self._poll())
 
-    async def load(self, name: str) -> None:
-        """Load what is new of a model of the repository; what was broken is tried again.
+    async def load(self, name: str, agree: Agree | None = None) -> None:
+        """Load what is new of a model of the repository; what was broken is tried again. agree: as in `follow`.
 
         Raises ModelNotFound, and ControlRefused where that is not allowed or the newest version is not sound. What
         serves stays.
@@ -59,12 +60,19 @@ class Control:
         self._check_explicit()
         if name not in await self._names():
             raise ModelNotFound(f"the repository has no model {name[:100]!r}")
-        await self._bring([name], again=True)
+        await self._bring([name], again=True, agree=agree)
         entries = self.catalog.versions(name)
         if not entries:
             raise ControlRefused(f"model {name!r} has no versions")
         if reason := trouble(entries[-1]):
             raise ControlRefused(reason)
+
+    async def follow(self, names: Iterable[str], agree: Agree | None = None) -> None:
+        """Let these models serve as the repository has them now. Raises NotReady, Draining.
+
+        agree: waited for when a model's new versions are loaded and tried, and before any of them serves.
+        """
+        await self._bring(names, agree=agree)
 
     async def unload(self, name: str) -> None:
         """Let nobody in to a model any more, answer those who are in, forget it. Raises as `load` does."""
@@ -162,12 +170,14 @@ class Control:
             except Exception:  # the edge of the task: the next look may go better
                 log.exception("looking at the instances")
 
-    async def _bring(self, names: Iterable[str], again: bool = False) -> None:
+    async def _bring(self, names: Iterable[str], again: bool = False, agree: Agree | None = None) -> None:
         """Survey these models one after the other, and let each serve as it was found."""
         async with self._one_at_a_time:
             for name in names:
                 known = self._items.get(name, {})
                 found = await asyncio.to_thread(self._stock.survey, name, self._as_they_are(known, again), again)
+                if agree:
+                    await agree()
                 if self._stopped:
                     raise Draining("the service is shutting down")
                 if found != known or name not in self._items:

@@ -108,6 +108,13 @@ class Engine(Protocol):
         """Every version there is, ready or broken."""
         ...
 
+    async def gather(self) -> None:
+        """Learn what stands elsewhere behind the door, such as in other processes; a moment at most.
+
+        `describe`, `statistics`, `figures` and `in_flight` then tell of everything, as it was at this moment.
+        """
+        ...
+
     def find(self, model: str | None, version: int | None) -> VersionFacts:
         """The version that a request would be answered with. Raises what `visit` raises, but Overloaded."""
         ...

@@ -6,7 +6,7 @@ Stands behind the door (`door.Engine`), whose promises it keeps.
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from service.config import Settings
 from service.decoding import Pool, Preparation
 from service.engine.catalog import Catalog, Entry, Unloaded, VersionFacts
 from service.engine.collector import State, StateCollector
-from service.engine.control import Control
+from service.engine.control import Agree, Control
 from service.engine.documents import read_document
 from service.engine.survey import Stock
 from service.engine.visit import LocalVisit
@@ -30,10 +30,11 @@ log = logging.getLogger(__name__)
 
 
 class LocalEngine:
-    """The models of one repository, in this process."""
+    """The models of one repository, in this process. processes: how many serve them together."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, processes: int = 1) -> None:
         self._settings = settings
+        self._processes = processes
         self._metrics = metrics
         self._limits = settings.limits()
         self._control: Control | None = None
@@ -54,7 +55,8 @@ class LocalEngine:
         self._idle.set()
         started = time.monotonic()
         placement = await asyncio.to_thread(self._place)
-        self._control = Control(self._settings, Stock(self._settings, placement), self._metrics)
+        stock = Stock(self._settings, placement, self._processes)
+        self._control = Control(self._settings, stock, self._metrics)
         await self._control.start()
         self._tell(placement, time.monotonic() - started)
         self._metrics.watch(StateCollector(lambda: State(self.describe(), self.statistics(), self._visits)))
@@ -88,6 +90,9 @@ class LocalEngine:
         """Every version there is, ready or broken."""
         return self._control.catalog if self._control else Catalog((), (), self._settings.default_model)
 
+    async def gather(self) -> None:
+        """Everything is in this process."""
+
     def find(self, model: str | None, version: int | None) -> VersionFacts:
         """The version that a request would be answered with. Raises what `visit` raises, but Overloaded."""
         return self._open_control().catalog.find(model, version)
@@ -96,9 +101,16 @@ class LocalEngine:
         """Every version, and the models that could be loaded and are not. Raises NotReady."""
         return await self._open_control().index()
 
-    async def load_model(self, name: str) -> None:
-        """Load what is new of a model; returns when it serves. Raises ControlRefused, ModelNotFound, NotReady."""
-        await self._open_control().load(name)
+    async def load_model(self, name: str, agree: Agree | None = None) -> None:
+        """Load what is new of a model; returns when it serves. Raises ControlRefused, ModelNotFound, NotReady.
+
+        agree: waited for when its new versions are loaded and tried, and before any of them serves.
+        """
+        await self._open_control().load(name, agree)
+
+    async def follow(self, names: Sequence[str], agree: Agree | None = None) -> None:
+        """Let these models serve as the repository has them now. Raises NotReady, Draining."""
+        await self._open_control().follow(names, agree)
 
     async def unload_model(self, name: str) -> None:
         """Take a model out of service; returns when its last request is answered. Raises as `load_model` does."""
@@ -177,6 +189,10 @@ class LocalEngine:
         if self._control:
             self._control.stop()
         self._preparation.close()
+
+    def check_open(self) -> None:
+        """Raise what a request would get that comes before the start, or too late. Raises NotReady, Draining."""
+        self._open_control()
 
     def _open_control(self) -> Control:
         if self._state == "draining":

@@ -34,12 +34,13 @@ Items = Mapping[int, Item]
 
 
 class Stock:
-    """Surveys models of the configured repository, and of no other place."""
+    """Surveys models of the configured repository, and of no other place. processes: how many share the queues."""
 
-    def __init__(self, settings: Settings, placement: Placement) -> None:
+    def __init__(self, settings: Settings, placement: Placement, processes: int = 1) -> None:
         self._settings = settings
         self._root = settings.repository
         self._placement = placement
+        self.processes = processes
 
     def survey(self, name: str, known: Items, again: bool = False) -> dict[int, Item]:
         """A model's versions as they should be from now on, by number.
@@ -64,7 +65,8 @@ class Stock:
         stamp = _stamp(version_dir(self._root, name, version))
         if old and (old.stamp, old.plan) == (stamp, plan) and not (again and trouble_of(old.trial)):
             return old
-        trial = load_version(self._root, name, version, self._placement, plan.policy, plan.instances, plan.running)
+        policy = plan.policy.shared_by(self.processes)
+        trial = load_version(self._root, name, version, self._placement, policy, plan.instances, plan.running)
         if isinstance(trial, BrokenVersion) and old and isinstance(old.trial, Loaded):
             trial = old.trial.remarked(f"serves as it was loaded; what lies there now: {trial.reason}")
         return Item(trial, stamp, plan)

@@ -3,6 +3,23 @@
 The only room that knows a web framework.
 """
 
-from service.http.server import run
+from service.http.app import Service, assemble
+from service.http.listening import check_tls, listen, port_of
+from service.http.server import end_now, remark, run
+from service.http.serving import LAST_SECONDS, Server, configured
+from service.http.threads import Threads
 
-__all__ = ["run"]
+__all__ = [
+    "LAST_SECONDS",
+    "Server",
+    "Service",
+    "Threads",
+    "assemble",
+    "check_tls",
+    "configured",
+    "end_now",
+    "listen",
+    "port_of",
+    "remark",
+    "run",
+]

@@ -4,7 +4,7 @@ With no key configured, nothing is asked for; with one, everything but the open 
 nobody thought of is closed. No key and nothing of a request goes into a log.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,15 +21,28 @@ OPEN = frozenset({"/", "/docs", "/openapi.json", "/livez", "/readyz", "/v2/healt
 CONTROL = ("/v2/repository/models/", "/v1/control/")  # what changes which models serve, and how
 _ANY_SCOPE = "/metrics"
 _BEARER = b"bearer "
+Take = Callable[[Holder], Awaitable[float]]
+
+
+async def take_here(holder: Holder) -> float:
+    """Take one request of a key's limit, which this process counts alone: 0, or the seconds until there is one."""
+    return 0.0 if holder.bucket is None else holder.bucket.take()
 
 
 class Access:
-    """ASGI middleware. keyring: holds at least one key. refused: told the code of every refusal."""
+    """ASGI middleware. keyring: holds at least one key. refused: told the code of every refusal. take: counts a request
+    of a key that has a limit."""
 
     def __init__(
-        self, app: ASGIApp, keyring: Keyring, refused: Callable[[str], None], open_paths: frozenset[str] = OPEN
+        self,
+        app: ASGIApp,
+        keyring: Keyring,
+        refused: Callable[[str], None],
+        open_paths: frozenset[str] = OPEN,
+        take: Take = take_here,
     ) -> None:
         self._app = app
+        self._take = take
         self._refused = refused
         self._keyring = keyring
         self._open_paths = open_paths
@@ -39,7 +52,7 @@ class Access:
             await self._app(scope, receive, send)
             return
         try:
-            holder = self._admit(scope)
+            holder = await self._admit(scope)
         except ServiceError as error:
             self._refused(error.code)
             await _refusal(scope, error)(scope, receive, send)
@@ -48,7 +61,7 @@ class Access:
         most = holder.key.body_bytes
         await self._app(scope, receive if most is None else _bounded(receive, most), send)
 
-    def _admit(self, scope: Scope) -> Holder:
+    async def _admit(self, scope: Scope) -> Holder:
         """Whose request this is. Raises Unauthorized, Forbidden, RateLimited, BodyTooLarge."""
         presented = _presented(scope)
         if presented is None:
@@ -62,7 +75,7 @@ class Access:
                 f"this API key may not be used for {wanted}",
                 challenge=f'Bearer error="insufficient_scope", scope="{wanted}"',
             )
-        if holder.bucket is not None and (seconds := holder.bucket.take()):
+        if holder.bucket is not None and (seconds := await self._take(holder)):
             raise RateLimited(
                 f"this API key may ask {holder.key.requests_per_minute} times a minute", retry_after_s=seconds
             )

@@ -1,7 +1,7 @@
 """The ASGI application: everything it uses is handed in."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from harmonic import __version__
 from service.config import Settings
 from service.engine import Engine, LocalEngine
 from service.http import errors
-from service.http.access import OPEN, Access
+from service.http.access import OPEN, Access, Take, take_here
 from service.http.answering import NORM, Answering
 from service.http.buffers import Buffers
 from service.http.exchange_layer import Observe
@@ -45,7 +45,7 @@ def create_app(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
     return _app(settings, engine, metrics, spans)
 
 
-def _app(settings: Settings, engine: Engine, metrics: Metrics, spans: Spans | None) -> FastAPI:
+def _app(settings: Settings, engine: Engine, metrics: Metrics, spans: Spans | None, take: Take = take_here) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await engine.start()
@@ -73,23 +73,27 @@ def _app(settings: Settings, engine: Engine, metrics: Metrics, spans: Spans | No
     app.include_router(admin.control(engine))
     app.include_router(admin.probes(engine))
     if settings.admin_port is None:
-        app.include_router(admin.exposition(metrics))
+        app.include_router(admin.exposition(engine, metrics))
     app.include_router(activity.router(engine, metrics))
     app.include_router(page.router(engine))
     app.include_router(documentation.router())
     errors.install(app)
-    _protect(app, settings, engine, metrics)
+    _protect(app, settings, engine, metrics, take)
     app.add_middleware(Observe, spans=spans, access_log=settings.access_log)
     app.add_middleware(Linger)  # the last one added is the outermost
     return app
 
 
-def _protect(app: FastAPI, settings: Settings, engine: Engine, metrics: Metrics) -> None:
+def _protect(app: FastAPI, settings: Settings, engine: Engine, metrics: Metrics, take: Take) -> None:
     """Put in front of every route, from the inside out: keys, pages of elsewhere, headers."""
     app.add_middleware(Heads)
     if keyring := settings.keyring():
         app.add_middleware(
-            Access, keyring=keyring, refused=metrics.refused, open_paths=OPEN | page.PATHS | documentation.PATHS
+            Access,
+            keyring=keyring,
+            refused=metrics.refused,
+            open_paths=OPEN | page.PATHS | documentation.PATHS,
+            take=take,
         )
         describe_keys(app)
     app.add_middleware(Origins, listed=settings.cors_origins, hosts=settings.hosts(), refused=metrics.refused)
@@ -114,7 +118,7 @@ def create_admin_app(engine: Engine, metrics: Metrics) -> FastAPI:
         telemetry=_NO_TELEMETRY,
     )
     app.include_router(admin.probes(engine))
-    app.include_router(admin.exposition(metrics))
+    app.include_router(admin.exposition(engine, metrics))
     errors.install(app)
     app.add_middleware(Heads)
     app.add_middleware(Headers, leaving=lambda: engine.leaving)
@@ -142,13 +146,15 @@ class Service:
         await _end(self.engine, self.spans)
 
 
-def assemble(settings: Settings) -> Service:
-    """A service with an engine and a metrics registry of its own."""
+def assemble(
+    settings: Settings, make: Callable[[Settings, Metrics], Engine] = LocalEngine, take: Take = take_here
+) -> Service:
+    """A service with an engine and a metrics registry of its own. make: the engine. take: counts requests of keys."""
     metrics = Metrics(CollectorRegistry())
-    engine = LocalEngine(settings, metrics)
+    engine = make(settings, metrics)
     spans = Spans.to(settings.otlp_endpoint) if settings.otlp_endpoint else None
     admin_app = None if settings.admin_port is None else create_admin_app(engine, metrics)
-    return Service(_app(settings, engine, metrics, spans), engine, admin_app, spans)
+    return Service(_app(settings, engine, metrics, spans, take), engine, admin_app, spans)
 
 
 def build(settings: Settings) -> tuple[FastAPI, Engine]:

@@ -6,6 +6,7 @@ are bounded where bodies are read.
 
 import asyncio
 import resource
+from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -19,10 +20,14 @@ _OTHER_FILES = 128  # descriptors for everything but connections
 
 
 class Crowd:
-    """Every open connection of one service, and which of them have no request in flight, the longest idle first."""
+    """Every open connection of one process, and which of them have no request in flight, the longest idle first.
 
-    def __init__(self, limits: ConnectionLimits) -> None:
+    lost: told of every connection that has ended.
+    """
+
+    def __init__(self, limits: ConnectionLimits, lost: Callable[[], None] | None = None) -> None:
         self.limits = limits
+        self._lost = lost
         self._all: set[Connection] = set()
         self._idle: dict[Connection, None] = {}
 
@@ -53,9 +58,15 @@ class Crowd:
             self._idle[connection] = None
 
     def leave(self, connection: "Connection") -> None:
-        """It is closed."""
+        """It is closed, or about to be."""
         self._all.discard(connection)
         self._idle.pop(connection, None)
+
+    def end(self, connection: "Connection") -> None:
+        """It has ended."""
+        self.leave(connection)
+        if self._lost:
+            self._lost()
 
 
 class _TooMuch(Exception):  # noqa: N818 - a signal through the parser
@@ -84,7 +95,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(503, "too_many_connections", "no connection is free; come back shortly", b"retry-after: 1\r\n")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._crowd.leave(self)
+        self._crowd.end(self)
         self._stop_timers()
         super().connection_lost(exc)
 

@@ -8,17 +8,13 @@ and a second signal the process, at once.
 """
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, NoReturn
 
-import uvicorn
 import uvloop
 
 from service.batching import calls_linger
@@ -26,36 +22,14 @@ from service.config import Settings, injected_here
 from service.decoding import quiet_pillow
 from service.engine import Engine
 from service.http.app import Service, assemble
-from service.http.connections import Crowd, make_room
 from service.http.listening import check_tls, listen, port_of
+from service.http.serving import LAST_SECONDS, Server, configured
 from service.http.threads import Threads
 from service.telemetry import logs
 
 log = logging.getLogger(__name__)
-_LAST_SECONDS = 2  # for connections, once every request was answered or given up
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _Told = asyncio.Future[int | None]  # the first signal; None where the server ended by itself
-
-
-class _Server(uvicorn.Server):
-    """Leaves the signals to us: uvicorn's own handling would close the port before readiness could fail."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-    def stop_listening(self) -> None:
-        """Take no new connection; those that are there stay."""
-        for server in self.servers:
-            server.close()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def run(settings: Settings) -> None:
@@ -66,23 +40,23 @@ def run(settings: Settings) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.get_loop().set_default_executor(threads)
         runner.run(_serve(settings))
-        if threads.busy() or calls_linger(_LAST_SECONDS):
-            _end_now()  # a model is still being loaded or computes, in native code that nothing can stop
+        if threads.busy() or calls_linger(LAST_SECONDS):
+            end_now()  # a model is still being loaded or computes
 
 
-def _end_now() -> NoReturn:
+def end_now() -> NoReturn:
+    """End the process though threads work, in native code that nothing can stop."""
     logging.shutdown()
     os._exit(0)
 
 
 async def _serve(settings: Settings) -> None:
     check_tls(settings)
-    _remark(settings)
+    remark(settings)
     sockets = listen(settings.host, settings.port)
     operators = [] if settings.admin_port is None else listen(settings.admin_host, settings.admin_port, "admin_port")
     service = assemble(settings)
-    tls = {"ssl_certfile": settings.tls_cert, "ssl_keyfile": settings.tls_key}
-    server = _Server(_config(service.app, settings, **tls))
+    server = Server(configured(service.app, settings, tls=True))
     told = _listen_to_signals()
     serving = asyncio.ensure_future(_serve_ports(server, sockets, service, operators, settings))
     serving.add_done_callback(lambda _: None if told.done() else told.set_result(None))
@@ -99,7 +73,8 @@ async def _serve(settings: Settings) -> None:
         await service.close()
 
 
-def _remark(settings: Settings) -> None:
+def remark(settings: Settings) -> None:
+    """Say what an operator should know of the settings."""
     if ignored := injected_here():
         log.info("not settings, but what Kubernetes tells of a Service of that name: %s", ", ".join(ignored))
     if not settings.private() and not settings.keyring():
@@ -107,13 +82,13 @@ def _remark(settings: Settings) -> None:
 
 
 async def _serve_ports(
-    main: _Server, sockets: list[socket.socket], service: Service, operators: list[socket.socket], settings: Settings
+    main: Server, sockets: list[socket.socket], service: Service, operators: list[socket.socket], settings: Settings
 ) -> None:
     """Serve the main port, and the operators' one for as long: a start and a shutdown can be watched there."""
     if service.admin is None:
         await main.serve(sockets)
         return
-    admin = _Server(_config(service.admin, settings))
+    admin = Server(configured(service.admin, settings, tls=False))
     watching = asyncio.ensure_future(admin.serve(operators))
     log.info("probes and metrics have a port of their own: %s port %d", settings.admin_host, port_of(operators))
     try:
@@ -136,31 +111,6 @@ async def _started(engine: Engine, told: _Told) -> bool:
     return False
 
 
-def _room(settings: Settings) -> int:
-    room = make_room(settings.connections)
-    if room < settings.connections:
-        log.warning("the limit on open files leaves room for %d connections, not %d", room, settings.connections)
-    return room
-
-
-def _config(app: object, settings: Settings, **tls: Any) -> uvicorn.Config:
-    crowd = Crowd(replace(settings.connection_limits(), connections=_room(settings)))
-    return uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        **tls,
-        loop="uvloop",
-        http=crowd.protocol,  # type: ignore[arg-type]
-        ws="none",
-        lifespan="off",  # the engine is started while the port is open, and stopped below
-        log_config=None,
-        access_log=False,  # service/http/exchange_layer.py writes its own, which names routes and no addresses
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=settings.keep_alive_seconds,
-        timeout_graceful_shutdown=_LAST_SECONDS,
-    )
-
-
 def _listen_to_signals() -> _Told:
     loop = asyncio.get_running_loop()
     told: _Told = loop.create_future()
@@ -168,7 +118,7 @@ def _listen_to_signals() -> _Told:
     def stop(number: int) -> None:
         if told.done():
             log.warning("a second signal: ending at once")
-            _end_now()
+            end_now()
         told.set_result(number)
 
     for number in _SIGNALS:
@@ -176,7 +126,7 @@ def _listen_to_signals() -> _Told:
     return told
 
 
-async def _shut_down(told: _Told, server: _Server, engine: Engine, settings: Settings) -> None:
+async def _shut_down(told: _Told, server: Server, engine: Engine, settings: Settings) -> None:
     more = settings.drain_seconds if await told == signal.SIGTERM else 0
     engine.leave()
     log.info("shutting down: not ready from now on, and for %g s more requests are served", more)

@@ -10,7 +10,7 @@ from service.runtime.device import CPU, DEVICES, Device, Devices, read_devices
 from service.runtime.open import open_session
 from service.runtime.placement import Placement
 from service.runtime.providers import Arena, ConvSearch, GpuOptions
-from service.runtime.session import Session, check_installation, place, suits
+from service.runtime.session import Session, check_installation, place, suits, wants_gpu
 
 __all__ = [
     "AS_EXPORTED",
@@ -38,4 +38,5 @@ __all__ = [
     "read_devices",
     "suits",
     "usable_cpus",
+    "wants_gpu",
 ]

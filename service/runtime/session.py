@@ -130,6 +130,13 @@ def place(asked: Devices, threads: int | None, probe: Path | None, gpu: GpuOptio
     return placement
 
 
+def wants_gpu(asked: Devices) -> bool:
+    """True if a GPU was asked for, or may be had where any device will do; no session is opened to see."""
+    if asked.each[0].on_cpu:
+        return False
+    return not asked.auto or lacking(asked.each, _runtime()) is None
+
+
 def suits(variant: Variant, placement: Placement) -> bool:
     """True if a variant may run where sessions run."""
     return placement.first.kind in variant.devices

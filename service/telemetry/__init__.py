@@ -5,6 +5,7 @@ Knows exchanges and counts; no route.
 
 from service.telemetry import logs
 from service.telemetry.exchange import Answered, Exchange, begin, current, remember
+from service.telemetry.families import Family, add_up, lasting, read_families, without_versions
 from service.telemetry.metrics import LABELS, Metrics, VersionMetrics
 from service.telemetry.spans import Spans
 from service.telemetry.totals import Figures, Tally, Total
@@ -13,14 +14,19 @@ __all__ = [
     "LABELS",
     "Answered",
     "Exchange",
+    "Family",
     "Figures",
     "Metrics",
     "Spans",
     "Tally",
     "Total",
     "VersionMetrics",
+    "add_up",
     "begin",
     "current",
+    "lasting",
     "logs",
+    "read_families",
     "remember",
+    "without_versions",
 ]

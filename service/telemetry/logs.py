@@ -11,14 +11,15 @@ from service.telemetry.exchange import current
 LogFormat = Literal["text", "json"]
 
 
-def configure(level: str, log_format: LogFormat = "text") -> None:
-    """Set up logging for the process. level: least severe that is shown."""
+def configure(level: str, log_format: LogFormat = "text", worker: int | None = None) -> None:
+    """Set up logging for the process. level: least severe that is shown. worker: the number of this process, where
+    several serve together; every line tells it."""
     kinds: dict[LogFormat, type[logging.Formatter]] = {"text": TextFormatter, "json": JsonFormatter}
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
-            "formatters": {"line": {"()": kinds[log_format]}},
+            "formatters": {"line": {"()": kinds[log_format], "worker": worker}},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
             "root": {"handlers": ["stderr"], "level": level.upper()},
             "loggers": {"service.http.access": {"level": "INFO"}, "uvicorn.access": {"level": "CRITICAL"}},
@@ -29,8 +30,9 @@ def configure(level: str, log_format: LogFormat = "text") -> None:
 class TextFormatter(logging.Formatter):
     """A line for people; it ends with the id of the request that it belongs to."""
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    def __init__(self, worker: int | None = None) -> None:
+        who = "" if worker is None else f" [worker {worker}]"
+        super().__init__(f"%(asctime)s %(levelname)s %(name)s{who}: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, an exception's trace if there is one, the request's id."""
@@ -42,12 +44,17 @@ class TextFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, message; request and trace where there is one; a record's facts."""
 
+    def __init__(self, worker: int | None = None) -> None:
+        super().__init__()
+        self._worker = {} if worker is None else {"worker": worker}
+
     def format(self, record: logging.LogRecord) -> str:
         """The object as text without a line break."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
+            **self._worker,
             "message": record.getMessage(),
         }
         if exchange := current():

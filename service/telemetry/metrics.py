@@ -3,15 +3,18 @@
 What happens to a request is observed as it happens; what the batchers count anyway is read when somebody scrapes.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.registry import Collector
 
 from service.telemetry.exchange import Answered
+from service.telemetry.families import Families, Family, add_up, read_families
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_TOTAL = "harmonic_request_seconds"
 LABELS = ("model", "version")
 
 
@@ -42,6 +45,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
+        self._elsewhere: Callable[[], Sequence[Family]] | None = None
         self._requests = Counter(
             "harmonic_requests",
             "Requests for an answer of a model; status is the HTTP status.",
@@ -58,7 +62,7 @@ class Metrics:
         self._queue = self._seconds(
             "harmonic_queue_seconds", "Seconds that a prepared request waited for its model call."
         )
-        self._total = self._seconds("harmonic_request_seconds", "Seconds from a request's head to its answer.")
+        self._total = self._seconds(_TOTAL, "Seconds from a request's head to its answer.")
         self._refusals = Counter(
             "harmonic_refusals", "Requests refused before any route saw them.", ("code",), registry=registry
         )
@@ -97,11 +101,13 @@ class Metrics:
     def latencies(self) -> dict[tuple[str, str], list[tuple[float, int]]]:
         """By model and version: bounds in seconds, infinity last, and how many answered requests took no longer."""
         found: dict[tuple[str, str], list[tuple[float, int]]] = {}
-        for metric in self._total.collect():
-            for sample in metric.samples:
-                if sample.name.endswith("_bucket"):
-                    labels = sample.labels
-                    bucket = float(labels["le"]), int(sample.value)
+        for family in self.everywhere():
+            if family.name != _TOTAL:
+                continue
+            for name, pairs, value in family.samples:
+                if name.endswith("_bucket"):
+                    labels = dict(pairs)
+                    bucket = float(labels["le"]), int(value)
                     found.setdefault((labels["model"], labels["version"]), []).append(bucket)
         return found
 
@@ -113,9 +119,23 @@ class Metrics:
         """Ask a collector too at every scrape."""
         self._registry.register(collector)
 
+    def include(self, elsewhere: Callable[[], Sequence[Family]]) -> None:
+        """Add what other processes of the service have measured to what is told of this one."""
+        self._elsewhere = elsewhere
+
+    def here(self) -> tuple[Family, ...]:
+        """What this process has measured."""
+        return read_families(self._registry)
+
+    def everywhere(self) -> tuple[Family, ...]:
+        """What every process of the service has measured."""
+        return add_up((self.here(), self._elsewhere())) if self._elsewhere else self.here()
+
     def exposition(self) -> bytes:
         """Prometheus text format."""
-        return generate_latest(self._registry)
+        if self._elsewhere is None:
+            return generate_latest(self._registry)
+        return generate_latest(Families(self.everywhere()))
 
     def _seconds(self, name: str, text: str) -> Histogram:
         return Histogram(name, text, LABELS, buckets=_SECONDS, registry=self._registry)

@@ -39,6 +39,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("engine",),
         ("protocol",),
         ("http",),
+        ("processes",),
         ("cli", "client", "credential", "flags", "predictor", "probe"),
     ),
 }

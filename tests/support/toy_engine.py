@@ -117,6 +117,9 @@ class ToyEngine:
     def describe(self) -> Catalog:
         return self._catalog if self._state != "starting" else Catalog((), (), None)
 
+    async def gather(self) -> None:
+        """There is nothing elsewhere."""
+
     def find(self, model: str | None, version: int | None) -> VersionFacts:
         self._check_open()
         return self._catalog.find(model, version)

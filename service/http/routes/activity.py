@@ -46,6 +46,7 @@ def router(engine: Engine, metrics: Metrics) -> APIRouter:
     @routes.get("/v1/activity")
     async def activity() -> Activity:
         """Counts since the start of every ready version: images, model calls, refusals, latency."""
+        await engine.gather()
         latencies = metrics.latencies()
         return Activity(
             clock_s=time.monotonic(),

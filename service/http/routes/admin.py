@@ -17,11 +17,13 @@ def models(engine: Engine) -> APIRouter:
     @routes.get("/v1/models", response_model_exclude_none=True)
     async def all_models() -> ModelList:
         """Every model: its versions, what they take, where they run, why a broken one is left out."""
+        await engine.gather()
         return model_list(engine.describe())
 
     @routes.get("/v1/models/{name}", response_model_exclude_none=True, responses={404: {"model": ErrorBody}})
     async def model(name: str) -> ModelDetail:
         """One model in full: class labels, parity with the original, licence and notice."""
+        await engine.gather()
         found = model_detail(engine.describe(), name)
         if found is None:
             raise ModelNotFound(f"there is no model {name[:100]!r}; GET /v1/models lists them")
@@ -63,13 +65,14 @@ def probes(engine: Engine) -> APIRouter:
     return routes
 
 
-def exposition(metrics: Metrics) -> APIRouter:
+def exposition(engine: Engine, metrics: Metrics) -> APIRouter:
     """What Prometheus scrapes."""
     routes = APIRouter(tags=["service"])
 
     @routes.get("/metrics", response_model=None, responses={200: {"content": {"text/plain": {}}}})
     async def scrape() -> Response:
         """Prometheus metrics."""
+        await engine.gather()
         return Response(metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return routes

@@ -52,12 +52,13 @@ def _about_the_server(routes: APIRouter, engine: Engine) -> None:
     @routes.get("/v2/models/stats", response_model=None)  # before {name}, or it would be taken for one
     async def all_statistics() -> dict[str, Any]:
         """Statistics of every ready version."""
-        return _statistics(engine, None, None)
+        return await _statistics(engine, None, None)
 
 
 def _about_models(routes: APIRouter, engine: Engine) -> None:
     async def metadata(request: Request) -> dict[str, Any]:
         """The inputs and outputs of a model."""
+        await engine.gather()
         return description.metadata(_facts(engine, request), engine.describe())
 
     async def model_ready(request: Request) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def _about_models(routes: APIRouter, engine: Engine) -> None:
     async def statistics(request: Request) -> dict[str, Any]:
         """Statistics of a model's ready versions, or of one of them."""
         _facts(engine, request)
-        return _statistics(engine, request.path_params["name"], asked_version(request))
+        return await _statistics(engine, request.path_params["name"], asked_version(request))
 
     for base, path in BASES.items():
         for tail, asked in (("", metadata), ("/ready", model_ready), ("/config", config), ("/stats", statistics)):
@@ -82,7 +83,8 @@ def _facts(engine: Engine, request: Request) -> VersionFacts:
     return engine.find(request.path_params["name"], asked_version(request))
 
 
-def _statistics(engine: Engine, name: str | None, version: int | None) -> dict[str, Any]:
+async def _statistics(engine: Engine, name: str | None, version: int | None) -> dict[str, Any]:
+    await engine.gather()
     figures, counts = engine.figures(), engine.statistics()
     chosen = [key for key in sorted(figures) if name in {None, key[0]} and version in {None, key[1]}]
     return {"model_stats": [description.statistics(*key, figures[key], counts[key]) for key in chosen]}

@@ -1,4 +1,4 @@
-"""What the door promises, of any engine behind it: the one that serves, and a toy that knows no queue and no ONNX."""
+"""What the door promises, of any engine behind it: the one that serves, one of several processes, and a toy."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import pytest
 
 from service.errors import ControlRefused, DocumentNotFound, Draining, ModelNotFound, NotReady, TooManyImages
 from service.ranking import rank
+from tests.support.crews import shared
 from tests.support.engines import Make, local, started, toy
 from tests.support.images import plain
 
@@ -21,7 +22,7 @@ def root(publish: Callable[..., Path], tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-@pytest.fixture(params=[local, toy])
+@pytest.fixture(params=[local, shared, toy])
 def new(request: pytest.FixtureRequest) -> Make:
     made: Make = request.param
     return made
@@ -116,6 +117,22 @@ async def test_a_visit_that_is_not_noted_counts_as_failed(new: Make, root: Path)
         assert (figures.success.count, figures.fail.count, figures.images) == (1, 1, 1)
         assert figures.success.ns >= 2e9 and figures.batches[1].count == 1
         assert engine.statistics()["colours", 1].images == 1
+
+
+async def test_what_is_gathered_is_told_before_a_start_and_after_it(new: Make, root: Path) -> None:
+    engine = new(root)
+    await engine.gather()
+    assert (engine.describe().names(), engine.in_flight) == ([], 0)
+    await engine.start()
+    with engine.visit(None, None) as visit:
+        _, times = await visit.submit([plain("red")])
+        visit.note(times.written(times.ended))
+        await engine.gather()
+        assert engine.in_flight == 1
+    assert engine.figures()["colours", 1].success.count == 1
+    assert engine.describe().find(None, None) == engine.find(None, None)
+    await engine.stop()
+    await engine.gather()
 
 
 async def test_more_images_than_a_call_takes_are_refused(new: Make, root: Path) -> None:

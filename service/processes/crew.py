@@ -1,0 +1,229 @@
+"""The workers of a service: started, watched, replaced when they die, told to end. Serves no request.
+
+A worker that dies loses its own requests; another takes its place, later each time it dies young. One that cannot start
+ends the service: with the first start at once, later after some tries.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from service.config.fields import PREFIX
+from service.errors import StartError
+from service.processes.channel import Channel, Facts, Gone
+from service.processes.handing import Hand
+
+log = logging.getLogger(__name__)
+_YOUNG_SECONDS = 30.0
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.1, 30.0
+_TRIES = 5  # of a worker that is to replace one
+_REAP_SECONDS = 5.0
+
+Answer = Callable[["Worker", str, Facts], Awaitable[Facts]]
+
+
+class Worker:
+    """A process that serves, as the supervisor knows it.
+
+    listening: it may be given connections. joined: its models are loaded, and it serves with the others.
+    """
+
+    def __init__(self, number: int, process: "subprocess.Popen[bytes]", hand: Hand) -> None:
+        self.number = number
+        self.process = process
+        self.hand = hand
+        self.channel: Channel
+        self.started = time.monotonic()
+        self.listening = self.joined = False
+        self.facts: Facts = {}  # what it said of itself last
+        self.reason = ""  # why it could not start
+
+    @property
+    def ready(self) -> bool:
+        """True if it serves, and says that it lets requests in."""
+        return self.joined and bool(self.facts.get("ready"))
+
+    async def ask(self, what: str, limit_s: float, **facts: object) -> Facts:
+        """What it answers."""
+        return await self.channel.ask(what, limit_s, **facts)
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.process.poll() is None:
+            self.process.kill()
+
+    async def end(self) -> str:
+        """Wait until it has ended, and say how."""
+        await self.channel.closed.wait()
+        self.hand.close()
+        try:
+            status = await asyncio.to_thread(self.process.wait, _REAP_SECONDS)
+        except subprocess.TimeoutExpired:  # it speaks no more, and lives
+            self.process.kill()
+            status = await asyncio.to_thread(self.process.wait)
+        return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+
+
+class Crew:
+    """All workers. answer: what they ask and tell. changed: told of every change of who serves. departed: told the
+    number of a worker that has ended."""
+
+    def __init__(
+        self, number: int, answer: Answer, changed: Callable[[], None], departed: Callable[[int], None]
+    ) -> None:
+        self._number = number
+        self._answer = answer
+        self._changed = changed
+        self._departed = departed
+        self._keepers: list[asyncio.Task[None]] = []
+        self._complete = False  # every worker of the first start has joined
+        self._ending = False
+        self.workers: dict[int, Worker] = {}
+        self.replaced = 0
+        self.listening = asyncio.Event()  # all of them, once
+        self.joined = asyncio.Event()
+        self.broken: asyncio.Future[StartError] = asyncio.get_running_loop().create_future()
+
+    def start(self) -> None:
+        """Start every worker."""
+        self._keepers = [asyncio.ensure_future(self._keep(number + 1)) for number in range(self._number)]
+        for keeper in self._keepers:
+            keeper.add_done_callback(self._lament)
+
+    def members(self) -> list[Worker]:
+        """Those that serve."""
+        return [worker for worker in self.workers.values() if worker.joined]
+
+    def hands(self) -> list[Hand]:
+        """Of those that may be given connections: the ready ones, else those that serve, else those that listen."""
+        for kind in (self._ready(), self.members(), [one for one in self.workers.values() if one.listening]):
+            if kind:
+                return [worker.hand for worker in kind]
+        return []
+
+    def ready(self) -> bool:
+        """True if every worker that serves is ready, and the first start is over."""
+        members = self.members()
+        return self._complete and bool(members) and all(worker.ready for worker in members)
+
+    def hear(self, worker: Worker, facts: Facts) -> None:
+        """Note what a worker says of itself."""
+        worker.facts = facts
+        if not facts["alive"]:
+            log.error("worker %d is beyond help and is replaced; /v1/models said why", worker.number)
+            worker.kill()
+        self._tell_all()
+
+    def listens(self, worker: Worker) -> None:
+        """Note that a worker takes connections."""
+        worker.listening = True
+        if len(self.workers) == self._number and all(one.listening for one in self.workers.values()):
+            self.listening.set()
+        self._changed()
+
+    def join(self, worker: Worker, facts: Facts) -> None:
+        """Note that a worker's models are loaded."""
+        worker.joined, worker.facts = True, facts
+        if len(self.members()) == self._number:
+            self._complete = True
+            self.joined.set()
+        self._tell_all()
+
+    async def ask_all(self, what: str, limit_s: float) -> None:
+        """Ask every worker, and wait for those that answer in time."""
+        asked = (worker.ask(what, limit_s) for worker in self.workers.values())
+        for found in await asyncio.gather(*asked, return_exceptions=True):
+            if isinstance(found, BaseException) and not isinstance(found, Gone | TimeoutError):
+                raise found
+
+    async def end(self, limit_s: float, **facts: Any) -> None:
+        """Tell every worker to end; return when all have, or after so many seconds."""
+        self._ending = True
+        for worker in self.workers.values():
+            worker.channel.tell("end", **facts)
+        await asyncio.wait(self._keepers, timeout=limit_s)
+
+    def kill(self) -> None:
+        """End every worker now."""
+        self._ending = True
+        for keeper in self._keepers:
+            keeper.cancel()
+        for worker in self.workers.values():
+            worker.kill()
+        for worker in self.workers.values():
+            worker.process.wait()
+
+    def _ready(self) -> list[Worker]:
+        return [worker for worker in self.members() if worker.ready]
+
+    async def _keep(self, number: int) -> None:
+        """Have a worker of that number, one after the other."""
+        young = failed = 0
+        while not self._ending:
+            worker = await self._spawn(number)
+            how = await worker.end()
+            del self.workers[number]
+            self._departed(number)
+            self._tell_all()
+            if self._ending:
+                return
+            if worker.joined:
+                failed, self.replaced = 0, self.replaced + 1
+                young = young + 1 if time.monotonic() - worker.started < _YOUNG_SECONDS else 0
+            else:
+                failed += 1
+                if not self._complete or failed >= _TRIES:
+                    self._break(number, worker.reason or f"it {how}")
+                    return
+            wait = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2 ** (young + failed))
+            log.error("worker %d %s: %s; another is started in %.1f s", number, how, _loss(worker), wait)
+            await asyncio.sleep(wait)
+
+    async def _spawn(self, number: int) -> Worker:
+        talk, its_talk = socket.socketpair()
+        hand, its_hand = socket.socketpair()
+        with its_talk, its_hand:
+            ends = (its_talk.fileno(), its_hand.fileno())
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-P", "-m", "service.processes.worker", *map(str, ends)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=ends,
+                env={name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
+            )
+        worker = self.workers[number] = Worker(number, process, Hand(hand))
+
+        async def answer(what: str, facts: Facts) -> Facts:
+            return await self._answer(worker, what, facts)
+
+        worker.channel = await Channel.over(talk, answer)
+        return worker
+
+    def _tell_all(self) -> None:
+        self._changed()
+        for worker in self.members():
+            worker.channel.tell("whole", ready=self.ready())
+
+    def _lament(self, keeper: "asyncio.Task[None]") -> None:
+        """A worker that cannot even be started ends the service."""
+        if not keeper.cancelled() and (error := keeper.exception()):
+            log.error("a worker cannot be started", exc_info=error)
+            self._break(0, f"a worker cannot be started: {error}")
+
+    def _break(self, number: int, reason: str) -> None:
+        if not self.broken.done():
+            self.broken.set_result(
+                StartError(reason if not self._complete else f"worker {number} cannot start: {reason}")
+            )
+
+
+def _loss(worker: Worker) -> str:
+    if not worker.joined:
+        return worker.reason or "it had not started"
+    return "the requests on its connections are lost"

@@ -1,0 +1,52 @@
+"""What the supervisor asks of a worker's engine, and what the engine tells of itself."""
+
+import asyncio
+
+from service.errors import ServiceError
+from service.processes.channel import Channel, Facts
+from service.processes.shared import Link, SharedEngine
+
+_LOOK_SECONDS = 0.2  # from one look at what changed to the next
+_AGREE_SECONDS = 3600.0
+
+
+async def obey(engine: SharedEngine, link: Link, what: str, facts: Facts) -> Facts:
+    """Do what the supervisor asks. Raises what the engine raises."""
+    if what == "report":
+        return engine.report(families=True).as_facts()
+    if what == "act":
+        await _act(engine, link, facts["act"], facts["name"])
+    elif what == "whole":
+        engine.be_told(facts["ready"])
+    elif what == "leave":
+        engine.leave()
+    elif what == "close":
+        engine.close_door()
+    else:
+        raise ServiceError(f"the supervisor asked for {what!r}, which this worker does not know")
+    return {}
+
+
+async def _act(engine: SharedEngine, link: Link, act: str, name: str) -> None:
+    async def agree() -> None:
+        await link.ask("agree", _AGREE_SECONDS)
+
+    if act == "load":
+        await engine.local.load_model(name, agree)
+    elif act == "follow":
+        await engine.local.follow([name], agree)
+    elif act == "unload":
+        await engine.local.unload_model(name)
+    else:
+        await engine.local.reset_norm(name)
+
+
+async def keep_telling(engine: SharedEngine, link: Channel) -> None:
+    """Tell the supervisor of every change, until cancelled."""
+    told = engine.brief()
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        now = engine.brief()
+        if now != told:
+            link.tell("state", **now)
+            told = now

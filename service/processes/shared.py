@@ -1,0 +1,174 @@
+"""The engine of a worker: it answers by itself, and tells and does what concerns the service by way of the supervisor.
+
+Stands behind the door, whose promises it keeps.
+"""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from service.batching import BatchStatistics
+from service.engine import Catalog, Entry, LocalEngine, Unloaded, VersionFacts, Visit
+from service.processes.channel import Facts, Gone
+from service.processes.reports import Key, Report, counts_of, entries_of, one_catalog, overall, read_report, totals_of
+from service.telemetry import Family, Figures, Metrics, add_up
+
+_CONTROL_SECONDS = 3600.0  # a large model may take long; a worker that hangs ends what waits for it sooner
+_MOMENT = 5.0
+
+
+class Link(Protocol):
+    """The way to the supervisor."""
+
+    async def ask(self, what: str, limit_s: float, **facts: object) -> Facts:
+        """What it answers."""
+        ...
+
+
+class SharedEngine:
+    """One engine of several. worker: its number."""
+
+    def __init__(self, worker: int, local: LocalEngine, metrics: Metrics, link: Link) -> None:
+        self.local = local
+        self._worker = worker
+        self._metrics = metrics
+        self._link = link
+        self._others: tuple[Report, ...] = ()
+        self._all_ready = self._joined = False
+        metrics.include(self._families_elsewhere)
+
+    async def start(self) -> None:
+        """Load and check every model, then join those that serve. Raises what the local engine raises."""
+        if self._joined:
+            return
+        self._joined = True
+        await self.local.start()
+        facts = await self._link.ask("started", _CONTROL_SECONDS, **self.brief())
+        self._all_ready = bool(facts["ready"])
+
+    def be_told(self, ready: bool) -> None:
+        """Whether the service as a whole is ready."""
+        self._all_ready = ready
+
+    def ready(self) -> bool:
+        """True while every process that serves would let requests in."""
+        return self._all_ready and self.local.ready()
+
+    def alive(self) -> bool:
+        """True: a worker that only a new process could mend is replaced by one."""
+        return True
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that were let in and are not yet answered."""
+        return self.local.in_flight + sum(report.in_flight for report in self._others)
+
+    @property
+    def leaving(self) -> bool:
+        """True from the first moment of a shutdown."""
+        return self.local.leaving
+
+    def describe(self) -> Catalog:
+        """Every version there is; ready are those that every process has ready."""
+        return one_catalog(self.local.describe(), self._others)
+
+    async def gather(self) -> None:
+        """Ask the other processes what they have counted."""
+        try:
+            facts = await self._link.ask("gather", _MOMENT)
+        except (Gone, TimeoutError):  # what they said last is the best there is
+            return
+        served = {(facts.name, facts.version) for facts in self.local.describe().ready}
+        reports = map(read_report, facts["reports"])
+        self._others = tuple(report if report.worker else report.of_versions(served) for report in reports)
+
+    def find(self, model: str | None, version: int | None) -> VersionFacts:
+        """The version that a request would be answered with. Raises what `visit` raises, but Overloaded."""
+        return overall(self.local.find(model, version), self._others)
+
+    def visit(self, model: str | None, version: int | None) -> AbstractContextManager[Visit]:
+        """Let a request in, before its body is read, or say at once why not."""
+        return self.local.visit(model, version)
+
+    async def index(self) -> list[Entry | Unloaded]:
+        """Every version, and the models that could be loaded and are not. Raises NotReady."""
+        unloaded = [one for one in await self.local.index() if isinstance(one, Unloaded)]
+        await self.gather()
+        catalog = self.describe()
+        return [*(entry for name in catalog.names() for entry in catalog.versions(name)), *unloaded]
+
+    async def load_model(self, name: str) -> None:
+        """Have every process load what is new of a model; returns when it serves in all of them."""
+        self._check_open()
+        await self._link.ask("load", _CONTROL_SECONDS, name=name)
+
+    async def unload_model(self, name: str) -> None:
+        """Have every process take a model out of service; returns when its last request is answered."""
+        self._check_open()
+        await self._link.ask("unload", _CONTROL_SECONDS, name=name)
+
+    async def reset_norm(self, name: str) -> None:
+        """Put a model's adaptive norms back to training's figures, in every process."""
+        self._check_open()
+        await self._link.ask("reset", _CONTROL_SECONDS, name=name)
+
+    def document(self, model: str, version: int, file: str) -> bytes:
+        """A file beside a ready version's graph, for people to read. Blocking."""
+        return self.local.document(model, version, file)
+
+    def statistics(self) -> dict[Key, BatchStatistics]:
+        """Counts of every ready version, of all processes together."""
+        here = self.local.statistics()
+        found = counts_of((self.report(), *self._others))
+        return {key: found[key] for key in here}
+
+    def figures(self) -> dict[Key, Figures]:
+        """What became of the requests of every ready version, of all processes together."""
+        here = self.local.figures()
+        found = totals_of((self.report(), *self._others))
+        return {key: found[key] for key in here}
+
+    def leave(self) -> None:
+        """Be ready no more; requests are still let in."""
+        self.local.leave()
+
+    def close_door(self) -> None:
+        """Let nobody in any more."""
+        self.local.close_door()
+
+    async def drain(self) -> None:
+        """Let nobody in any more; return when every visit has ended."""
+        await self.local.drain()
+
+    async def stop(self) -> None:
+        """Stop now: what still waits is answered with Draining."""
+        await self.local.stop()
+
+    def report(self, families: bool = False) -> Report:
+        """This process at this moment. families: with its metrics."""
+        return Report(
+            self._worker,
+            entries_of(self.local.describe()),
+            self.local.in_flight,
+            tuple((*key, found) for key, found in self.local.statistics().items()),
+            tuple((*key, found) for key, found in self.local.figures().items()),
+            self._metrics.here() if families else (),
+        )
+
+    def brief(self) -> Facts:
+        """What the supervisor wants to know whenever it changes."""
+        catalog = self.local.describe()
+        return {
+            "ready": self.local.ready(),
+            "alive": self.local.alive(),
+            "versions": len(catalog.ready),
+            "broken": len(catalog.broken),
+            "providers": sorted({facts.provider for facts in catalog.ready}),
+            "models": catalog.names(),
+        }
+
+    def _check_open(self) -> None:
+        """Raise what the local engine raises before its start and after its end."""
+        self.local.check_open()
+
+    def _families_elsewhere(self) -> tuple[Family, ...]:
+        return add_up(report.families for report in self._others)

@@ -1,0 +1,201 @@
+"""`harmonic serve --workers N`: the process that owns the port, holds no model and serves no request.
+
+Its signals mean what they mean where one process serves: SIGTERM is a lame duck, then everything in flight is answered;
+SIGINT goes without the first; a second signal ends everything at once.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from service.config import Settings, excess, share_of
+from service.errors import StartError
+from service.http import LAST_SECONDS, check_tls, listen, port_of, remark
+from service.processes.channel import Facts
+from service.processes.commands import Commands
+from service.processes.crew import Crew, Worker
+from service.processes.handing import ADMIN, MAIN, Reception
+from service.telemetry import Family, logs, read_families
+
+log = logging.getLogger(__name__)
+_MOMENT = 5.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_Told = asyncio.Future[int]
+
+
+class CrewCollector(Collector):
+    """What the supervisor counts of its workers. replaced: how many died and were replaced."""
+
+    def __init__(self, crew: Crew | None = None) -> None:
+        self._crew = crew
+
+    def collect(self) -> list[Metric]:
+        """The two families."""
+        workers = GaugeMetricFamily("harmonic_workers", "Processes that serve, where several do.")
+        replaced = CounterMetricFamily(
+            "harmonic_worker_restarts", "Workers that ended without being told, and replaced."
+        )
+        workers.add_metric((), len(self._crew.members()) if self._crew else 0)
+        replaced.add_metric((), self._crew.replaced if self._crew else 0)
+        return [workers, replaced]
+
+
+def supervise(settings: Settings) -> None:
+    """Serve in as many processes as the settings say. Raises StartError if the service must not start."""
+    logs.configure(settings.log_level, settings.log_format)
+    if not hasattr(socket, "send_fds"):
+        raise StartError("several workers want a system that hands sockets to other processes; take --workers 1.")
+    asyncio.run(_Supervisor(settings).serve())
+
+
+class _Supervisor:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._number = settings.processes()
+        self._share = share_of(settings, self._number)
+        self._registry = CollectorRegistry()
+
+    async def serve(self) -> None:
+        """From the port to the end."""
+        settings = self._settings
+        check_tls(settings)
+        remark(settings)
+        if more := excess(settings, self._number):
+            log.warning("%s", more)
+        began = time.monotonic()
+        listeners = {MAIN: listen(settings.host, settings.port)}
+        if settings.admin_port is not None:
+            listeners[ADMIN] = listen(settings.admin_host, settings.admin_port, "admin_port")
+        self._crew = Crew(self._number, self._answer, self._resume, self._depart)
+        self._reception = Reception(listeners, self._crew.hands)
+        self._commands = Commands(self._share, self._crew.members, self._own)
+        ProcessCollector(registry=self._registry)
+        self._registry.register(CrewCollector(self._crew))
+        told = self._listen_to_signals()
+        try:
+            self._crew.start()
+            if await self._until(self._crew.listening, told):
+                self._tell_ports(listeners)
+                if await self._until(self._crew.joined, told):
+                    self._tell_versions(time.monotonic() - began)
+                    await self._run(told)
+                    return
+            log.info("told to end while models were being loaded")
+        finally:
+            self._commands.end()
+            self._reception.close()
+            self._crew.kill()
+
+    async def _until(self, event: asyncio.Event, told: _Told) -> bool:
+        """True once it is so, False if a signal came before. Raises StartError if the service cannot be."""
+        so = asyncio.ensure_future(event.wait())
+        waited: set[asyncio.Future[Any]] = {so, told, self._crew.broken}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        so.cancel()
+        if self._crew.broken.done():
+            raise self._crew.broken.result()
+        return not told.done()
+
+    async def _run(self, told: _Told) -> None:
+        self._commands.begin(sorted({name for worker in self._crew.members() for name in worker.facts["models"]}))
+        waited: set[asyncio.Future[Any]] = {told, self._crew.broken}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if told.done():
+            await self._shut_down(self._settings.drain_seconds if told.result() == signal.SIGTERM else 0)
+            return
+        error = self._crew.broken.result()
+        log.error("the service ends: %s", error)
+        await self._shut_down(self._settings.drain_seconds)
+        raise error
+
+    async def _shut_down(self, more_s: float) -> None:
+        grace_s = self._settings.grace_seconds
+        self._commands.end()
+        await self._crew.ask_all("leave", _MOMENT)
+        log.info("shutting down: not ready from now on, and for %g s more requests are served", more_s)
+        await asyncio.sleep(more_s)
+        self._reception.close()
+        await self._crew.ask_all("close", _MOMENT)
+        log.info("requests are refused now; those in flight have %g s", grace_s)
+        await self._crew.end(grace_s + 3 * LAST_SECONDS, grace_s=grace_s)
+
+    async def _answer(self, worker: Worker, what: str, facts: Facts) -> Facts:
+        if what == "begin":
+            return {"settings": self._orders(), "number": worker.number, "processes": self._number}
+        if what == "listening":
+            self._crew.listens(worker)
+        elif what == "failed":
+            worker.reason = facts["reason"]
+        elif what == "state":
+            self._crew.hear(worker, facts)
+        elif what == "started":
+            await self._commands.catch_up(worker, facts["models"])
+            self._crew.join(worker, facts)
+            return {"ready": self._crew.ready()}
+        else:
+            return await self._commands.answer(worker, what, facts)
+        return {}
+
+    def _resume(self) -> None:
+        self._reception.resume()
+
+    def _depart(self, number: int) -> None:
+        self._commands.departed(number)
+
+    def _orders(self) -> dict[str, Any]:
+        """The settings of a worker that starts now."""
+        share = self._share.model_copy(update={"load_models": self._commands.first_models()})
+        return share.model_dump(mode="json")
+
+    def _own(self) -> Sequence[Family]:
+        return read_families(self._registry)
+
+    def _listen_to_signals(self) -> _Told:
+        loop = asyncio.get_running_loop()
+        told: _Told = loop.create_future()
+
+        def stop(number: int) -> None:
+            if told.done():
+                log.warning("a second signal: ending at once")
+                self._end_now()
+            told.set_result(number)
+
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, stop, number)
+        return told
+
+    def _end_now(self) -> NoReturn:
+        for worker in self._crew.workers.values():
+            worker.kill()
+        logging.shutdown()
+        os._exit(0)
+
+    def _tell_ports(self, listeners: dict[bytes, list[socket.socket]]) -> None:
+        settings = self._settings
+        log.info("running on %s with %d workers", settings.url(port=port_of(listeners[MAIN])), self._number)
+        if ADMIN in listeners:
+            place = settings.admin_host, port_of(listeners[ADMIN])
+            log.info("probes and metrics have a port of their own: %s port %d", *place)
+
+    def _tell_versions(self, seconds: float) -> None:
+        facts = next(iter(self._crew.members())).facts
+        log.info(
+            "%d version%s ready, %d left out, on %s (asked for %s, %d threads each) by %d workers, in %.1f s",
+            facts["versions"],
+            "" if facts["versions"] == 1 else "s",
+            facts["broken"],
+            ", ".join(facts["providers"]) or "nothing yet",
+            self._settings.device,
+            self._share.threads,
+            self._number,
+            seconds,
+        )

@@ -1,0 +1,224 @@
+"""`harmonic serve --workers 2`: what dies, what is replaced, what is one over all processes."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.colours import publish_colours
+from tests.support.images import plain
+from tests.support.process import PATIENCE_S, run, serving, starting
+from tests.support.waiting import metrics_with, until
+
+TWO = ("--workers", "2")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    publish_colours(tmp_path / "models")
+    return tmp_path / "models"
+
+
+def children(process: "subprocess.Popen[str]") -> list[int]:
+    """The workers of a supervisor."""
+    found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return sorted(map(int, found))
+
+
+def gone(pid: int) -> bool:
+    """True once a process serves no more; it may still wait to be reaped by somebody else."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@contextmanager
+def connections(url: str, number: int = 8) -> Iterator[list[httpx.Client]]:
+    """Callers with a connection each, open: they are spread over all workers."""
+    clients = [httpx.Client(base_url=url, timeout=PATIENCE_S) for _ in range(number)]
+    try:
+        for client in clients:
+            assert client.get("/livez").status_code == 200
+        yield clients
+    finally:
+        for client in clients:
+            client.close()
+
+
+def answered(client: httpx.Client, colour: str = "red") -> int:
+    answer = client.post("/v1/classify", content=plain(colour))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["predictions"][0]["classes"][0]["label"] == colour
+    return int(answer.json()["version"])
+
+
+def test_whichever_worker_is_asked_tells_the_truth_of_all(repository):
+    with serving(repository, *TWO) as (url, process), connections(url) as clients:
+        assert len(children(process)) == 2
+        for client in clients:
+            answered(client)
+        seen = set()
+        for client in clients:
+            text = client.get("/metrics").text
+            assert 'harmonic_requests_total{model="colours",status="200",version="1"} 8.0' in text
+            assert 'harmonic_request_seconds_count{model="colours",version="1"} 8.0' in text
+            assert 'harmonic_queue_limit_images{model="colours",version="1"} 256.0' in text
+            assert "harmonic_workers 2.0" in text
+            assert "harmonic_worker_restarts_total 0.0" in text
+            (activity,) = client.get("/v1/activity").json()["versions"]
+            assert (activity["images"], activity["latency"]["counts"][-1]) == (8, 8)
+            (figures,) = client.get("/v2/models/colours/stats").json()["model_stats"]
+            assert figures["inference_stats"]["success"]["count"] == 8
+            (version,) = client.get("/v1/models/colours").json()["versions"]
+            assert (version["instances"], version["policy"]["max_queue"]) == (2, 256)
+            seen.add(client.get("/readyz").status_code)
+        assert seen == {200}
+
+
+def test_the_log_says_which_worker_spoke_and_the_start_once(repository):
+    with serving(repository, *TWO, "--log-format", "json", "--access-log", drain_seconds="0") as (url, process):
+        with connections(url, 4) as clients:
+            for client in clients:
+                answered(client)
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+        said = process.stderr.read()
+    assert {int(number) for number in re.findall(r'"worker":(\d+),"message":"POST', said)} == {1, 2}
+    assert said.count("shutting down") == 1
+
+
+async def test_a_worker_that_is_killed_loses_its_own_requests_and_is_replaced(repository):
+    """Callers who ask again on a new connection see no further error; the count of answers never falls."""
+    failures: list[Exception] = []
+    done = asyncio.Event()
+    answers = 0
+
+    async def caller(url: str) -> None:
+        nonlocal answers
+        while not done.is_set():
+            async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
+                try:
+                    while not done.is_set():
+                        answer = await client.post("/v1/classify", content=plain("blue"))
+                        assert answer.status_code == 200, answer.text
+                        answers += 1
+                except httpx.TransportError as error:
+                    failures.append(error)
+
+    async def more(count: int) -> None:
+        wanted = answers + count
+        async with asyncio.timeout(PATIENCE_S):
+            while answers < wanted:
+                await asyncio.sleep(0.005)
+
+    with serving(repository, *TWO) as (url, process):
+        callers = [asyncio.ensure_future(caller(url)) for _ in range(8)]
+        await more(100)
+        first, second = children(process)
+        before = _count((await asyncio.to_thread(httpx.get, f"{url}/metrics")).text)
+        os.kill(first, signal.SIGKILL)
+        await more(100)
+        assert httpx.get(f"{url}/readyz", timeout=PATIENCE_S).status_code == 200
+        text = await asyncio.to_thread(metrics_with, url, "harmonic_workers 2.0")
+        assert "harmonic_worker_restarts_total 1.0" in text
+        assert _count(text) >= before + 50
+        await more(100)
+        done.set()
+        await asyncio.gather(*callers)
+        now = children(process)
+        assert second in now and first not in now and len(now) == 2
+    assert 1 <= len(failures) <= 4 + 1  # those whose connection it had
+
+
+def _count(text: str) -> float:
+    found = re.search(r'harmonic_requests_total\{model="colours",status="200",version="1"\} ([0-9.]+)', text)
+    return float(found[1]) if found else 0.0
+
+
+def test_with_the_supervisor_the_port_and_every_worker_are_gone(repository):
+    with serving(repository, *TWO) as (url, process), connections(url, 4):
+        workers = children(process)
+        process.kill()
+        process.wait()
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{url}/livez", timeout=PATIENCE_S)
+        until(lambda: all(map(gone, workers)))
+
+
+def test_what_one_worker_is_told_to_load_all_have(repository):
+    publish_colours(repository, name="others")
+    with serving(repository, *TWO, "--model-control", "explicit", "--load-models", "colours") as (url, process):
+        with connections(url, 6) as clients:
+            for number in range(2, 4):
+                publish_colours(repository)
+                assert clients[number].post("/v2/repository/models/colours/load").status_code == 200
+                assert {answered(client) for client in clients} == {number}
+            assert clients[0].post("/v2/repository/models/others/load").status_code == 200
+            assert {client.get("/v2/models/others/ready").status_code for client in clients} == {200}
+            assert clients[1].post("/v2/repository/models/colours/unload").status_code == 200
+            assert {client.get("/v2/models/colours/ready").status_code for client in clients} == {404}
+            lists = [client.post("/v2/repository/index").json() for client in clients]
+            assert all(listed == lists[0] for listed in lists)
+            assert clients[3].post("/v2/repository/models/none/load").status_code == 404
+        os.kill(children(process)[0], signal.SIGKILL)
+        metrics_with(url, "harmonic_worker_restarts_total 1.0")
+        metrics_with(url, "harmonic_workers 2.0")
+        with connections(url, 6) as clients:  # its successor has what the others were told to load
+            assert {client.get("/v2/models/others/ready").status_code for client in clients} == {200}
+            assert {client.get("/v2/models/colours/ready").status_code for client in clients} == {404}
+
+
+def test_the_limit_of_a_key_is_that_of_all_workers_together(repository, tmp_path):
+    made = run("key", "--name", "ci")
+    (tmp_path / "keys.toml").write_text(made.stdout + "requests_per_minute = 5\n")
+    headers = {"Authorization": f"Bearer {made.stderr.split()[-1]}"}
+    with serving(repository, *TWO, "--keys-file", str(tmp_path / "keys.toml")) as (url, _):
+        with connections(url) as clients:
+            statuses = [client.get("/v1/models", headers=headers).status_code for client in clients]
+        assert sorted(statuses) == [200] * 5 + [429] * 3
+
+
+def test_a_worker_that_cannot_start_ends_the_start_with_its_reason(repository):
+    done = run("serve", "--repository", "/nowhere", "--port", "0", *TWO)
+    assert done.returncode == 2, done.stderr
+    assert "/nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_worker_that_cannot_be_replaced_ends_the_service_with_its_reason(repository):
+    with serving(repository, *TWO, drain_seconds="0") as (_, process):
+        (repository / "colours").rename(repository.parent / "elsewhere")
+        repository.rmdir()
+        os.kill(children(process)[1], signal.SIGKILL)
+        assert process.wait(PATIENCE_S) == 2
+        assert str(repository) in process.stderr.read()
+
+
+def test_nothing_that_is_sent_to_every_process_ends_a_worker_before_its_time(repository):
+    """A terminal and a container's end tell all processes at once; the workers leave it to the supervisor."""
+    with starting(repository, *TWO, drain_seconds="3") as process:
+        url = ""
+        for line in process.stderr:
+            url = url or (re.search(r"http://[0-9.:]+", line) or [""])[0]
+            if "version ready" in line:
+                break
+        with connections(url, 4) as clients:
+            workers = children(process)
+            for pid in (*workers, process.pid):
+                os.kill(pid, signal.SIGTERM)
+            until(lambda: clients[0].get("/readyz").status_code == 503)
+            for client in clients:
+                answered(client)
+        began = time.monotonic()
+        assert process.wait(PATIENCE_S) == 0
+        assert time.monotonic() - began < 30
+        assert all(map(gone, workers))

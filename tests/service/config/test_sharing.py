@@ -1,0 +1,62 @@
+"""What each of several processes gets: together no more than the operator's numbers."""
+
+from pathlib import Path
+
+import pytest
+
+from service.batching import BatchPolicy
+from service.config import Settings, excess, make, share_of
+from service.runtime import usable_cpus
+
+MIB = 2**20
+
+
+def test_what_all_requests_may_take_is_shared_and_what_one_may_bring_is_not() -> None:
+    settings = Settings(connections=100, buffered_bytes=512 * MIB, decoded_bytes=1024 * MIB, decode_threads=8)
+    share = share_of(settings, 4)
+    assert (share.connections, share.decode_threads) == (25, 2)
+    assert (share.buffered_bytes, share.decoded_bytes) == (128 * MIB, 256 * MIB)
+    assert share.limits().body_bytes == settings.limits().body_bytes
+    assert share.threads == max(1, usable_cpus() // 4)
+    assert share_of(Settings(threads=3), 4).threads == 3
+    assert excess(settings, 4) == ""
+
+
+def test_each_has_room_for_one_largest_body_and_says_what_that_takes() -> None:
+    settings = Settings(body_bytes=32 * MIB, buffered_bytes=64 * MIB)
+    share = share_of(settings, 16)
+    assert share.buffered_bytes * 7 // 8 >= settings.body_bytes
+    assert f"{16 * share.buffered_bytes:,}" in excess(settings, 16)
+    assert share_of(settings, 1).buffered_bytes == 64 * MIB
+
+
+def test_keys_are_read_once_for_all(tmp_path: Path) -> None:
+    _, key = make("ci", ["inference"])
+    path = tmp_path / "keys.toml"
+    path.write_text(f'[[keys]]\nname = "ci"\nsha256 = "{key.sha256}"\n')
+    share = share_of(Settings(keys_file=path), 2)
+    path.unlink()
+    assert share.keyring().kept() == (key,)
+    assert share_of(Settings(), 2).keys is None
+
+
+def test_the_settings_of_a_share_travel_as_json() -> None:
+    _, key = make("ci", ["inference"])
+    share = share_of(Settings(keys=(key,), policies={"cats": {"max_size": 4}}, tls_cert="a.pem", tls_key="b.pem"), 2)
+    assert Settings(**share.model_dump(mode="json")) == share
+
+
+def test_a_queue_is_shared_and_holds_a_whole_batch() -> None:
+    assert BatchPolicy(max_size=32, max_queue=256).shared_by(4).max_queue == 64
+    assert BatchPolicy(max_size=32, max_queue=256).shared_by(16).max_queue == 32
+
+
+@pytest.mark.parametrize(
+    ("settings", "number"), [({}, 1), ({"workers": "3"}, 3), ({"workers": "auto", "device": "cuda"}, 1)]
+)
+def test_how_many_processes_serve(settings: dict[str, str], number: int) -> None:
+    assert Settings(**settings).processes() == number
+
+
+def test_auto_is_one_process_a_cpu() -> None:
+    assert Settings(workers="auto", device="cpu").processes() == min(usable_cpus(), 64)
