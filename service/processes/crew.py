@@ -137,8 +137,8 @@ class Crew:
         self._tell_all()
 
     async def ask_all(self, what: str, limit_s: float) -> None:
-        """Ask every worker, and wait for those that answer in time."""
-        asked = (worker.ask(what, limit_s) for worker in self.workers.values())
+        """Ask every worker that serves, and wait for those that answer in time."""
+        asked = (worker.ask(what, limit_s) for worker in self.members())
         for found in await asyncio.gather(*asked, return_exceptions=True):
             if isinstance(found, BaseException) and not isinstance(found, Gone | TimeoutError):
                 raise found
@@ -146,6 +146,9 @@ class Crew:
     async def end(self, limit_s: float, **facts: Any) -> None:
         """Tell every worker to end; return when all have, or after so many seconds."""
         self._ending = True
+        for number, keeper in enumerate(self._keepers):
+            if number + 1 not in self.workers:  # it waits to start another
+                keeper.cancel()
         for worker in self.workers.values():
             worker.channel.tell("end", **facts)
         await asyncio.wait(self._keepers, timeout=limit_s)
@@ -197,12 +200,13 @@ class Crew:
                 pass_fds=ends,
                 env={name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
             )
-        worker = self.workers[number] = Worker(number, process, Hand(hand))
+        worker = Worker(number, process, Hand(hand))
 
         async def answer(what: str, facts: Facts) -> Facts:
             return await self._answer(worker, what, facts)
 
         worker.channel = await Channel.over(talk, answer)
+        self.workers[number] = worker
         return worker
 
     def _tell_all(self) -> None:

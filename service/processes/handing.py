@@ -69,6 +69,12 @@ class Taker:
         with contextlib.suppress(OSError):  # said with the next one, or nobody is there to hear it
             self._untold -= self._socket.send(b"." * self._untold)
 
+    def close(self) -> None:
+        """Take no more."""
+        if self._socket.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+
     def _come(self) -> None:
         for _ in range(_AT_ONCE):
             try:

@@ -135,6 +135,7 @@ async def _serve(
         for server in servers.values():
             server.should_exit = True
         await asyncio.gather(*serving)
+        taker.close()
         await service.close()
         await worker.link.close()
 

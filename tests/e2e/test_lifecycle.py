@@ -64,7 +64,7 @@ def said(process: "subprocess.Popen[str]", words: str) -> None:
     assert any(words in line for line in process.stderr or ())
 
 
-async def test_a_steady_client_behind_a_balancer_loses_nothing_at_sigterm(repository):
+async def test_a_steady_client_behind_a_balancer_loses_nothing_at_sigterm(repository, workers):
     """The balancer asks for readiness, and looks elsewhere once it fails; until then everything is answered."""
 
     async def story(url: str, process: "subprocess.Popen[str]") -> None:
@@ -96,11 +96,11 @@ async def test_a_steady_client_behind_a_balancer_loses_nothing_at_sigterm(reposi
         assert seen[-1][2] == "close"
         assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0
 
-    with serving(repository, drain_seconds="20") as (url, process):
+    with serving(repository, *workers, drain_seconds="20") as (url, process):
         await story(url, process)
 
 
-async def test_after_the_lame_duck_what_was_accepted_is_answered_and_nothing_else(repository):
+async def test_after_the_lame_duck_what_was_accepted_is_answered_and_nothing_else(repository, workers):
     async def story(url: str, process: "subprocess.Popen[str]") -> None:
         body, half = encoded(noise(64)), asyncio.Event()
 
@@ -121,13 +121,17 @@ async def test_after_the_lame_duck_what_was_accepted_is_answered_and_nothing_els
             assert (await accepted).status_code == 200
         assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0
 
-    with serving(repository, drain_seconds="0.1") as (url, process):
+    with serving(repository, *workers, drain_seconds="0.1") as (url, process):
         await story(url, process)
 
 
-def test_a_kept_connection_gets_503_once_requests_are_refused(repository):
+def test_a_kept_connection_gets_503_once_requests_are_refused(repository, workers):
     settings = {"drain_seconds": "0", "grace_seconds": "60"}
-    with serving(repository, **settings) as (url, process), stalled_upload(url), httpx.Client(base_url=url) as client:
+    with (
+        serving(repository, *workers, **settings) as (url, process),
+        stalled_upload(url),
+        httpx.Client(base_url=url) as client,
+    ):
         assert client.get("/readyz", timeout=PATIENCE_S).status_code == 200
         process.send_signal(signal.SIGTERM)
         said(process, "requests are refused now")
@@ -136,30 +140,30 @@ def test_a_kept_connection_gets_503_once_requests_are_refused(repository):
         assert refused.headers["connection"] == "close"
 
 
-def test_an_interrupt_from_a_terminal_ends_without_the_lame_duck(repository):
-    with serving(repository, drain_seconds="3600") as (_, process):
+def test_an_interrupt_from_a_terminal_ends_without_the_lame_duck(repository, workers):
+    with serving(repository, *workers, drain_seconds="3600") as (_, process):
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) == 0
 
 
-def test_a_request_that_never_ends_does_not_outlive_the_grace(repository):
-    with serving(repository, drain_seconds="0", grace_seconds="0.2") as (url, process), stalled_upload(url):
+def test_a_request_that_never_ends_does_not_outlive_the_grace(repository, workers):
+    with serving(repository, *workers, drain_seconds="0", grace_seconds="0.2") as (url, process), stalled_upload(url):
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
 
 
 @pytest.mark.parametrize("drain_seconds", ["0", "3600"])
-def test_a_second_signal_ends_the_process_at_once(repository, drain_seconds):
+def test_a_second_signal_ends_the_process_at_once(repository, drain_seconds, workers):
     settings = {"drain_seconds": drain_seconds, "grace_seconds": "3600"}
-    with serving(repository, **settings) as (url, process), stalled_upload(url):
+    with serving(repository, *workers, **settings) as (url, process), stalled_upload(url):
         process.send_signal(signal.SIGTERM)
         said(process, "shutting down")
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
 
 
-def test_it_is_alive_and_not_ready_while_models_load(endless_repository):
-    with starting(endless_repository) as process:
+def test_it_is_alive_and_not_ready_while_models_load(endless_repository, workers):
+    with starting(endless_repository, *workers) as process:
         url = bound(process)
         assert httpx.get(f"{url}/livez", timeout=PATIENCE_S).status_code == 200
         assert httpx.get(f"{url}/readyz", timeout=PATIENCE_S).status_code == 503
@@ -168,8 +172,8 @@ def test_it_is_alive_and_not_ready_while_models_load(endless_repository):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_while_models_load_ends_the_start_at_once(endless_repository, number):
-    with starting(endless_repository, drain_seconds="3600") as process:
+def test_a_signal_while_models_load_ends_the_start_at_once(endless_repository, number, workers):
+    with starting(endless_repository, *workers, drain_seconds="3600") as process:
         url = bound(process)
         assert httpx.get(f"{url}/readyz", timeout=PATIENCE_S).status_code == 503
         process.send_signal(number)
@@ -178,11 +182,11 @@ def test_a_signal_while_models_load_ends_the_start_at_once(endless_repository, n
 
 
 @pytest.mark.parametrize("flag", ["--port", "--admin-port"])
-def test_a_port_that_is_taken_ends_the_start_before_a_model_is_loaded(repository, flag):
+def test_a_port_that_is_taken_ends_the_start_before_a_model_is_loaded(repository, flag, workers):
     with serving(repository) as (url, _):
         taken = url.rpartition(":")[2]
         free = ("--port", "0") if flag == "--admin-port" else ()
-        done = run("serve", "--repository", repository, *free, flag, taken)
+        done = run("serve", "--repository", repository, *workers, *free, flag, taken)
     assert done.returncode == 2
     assert f"port {taken}: address already in use" in done.stderr
     assert "is ready" not in done.stderr

@@ -72,11 +72,14 @@ def ready(url: str, version: str) -> None:
     pytest.fail(f"version {version} did not come: {listed}")
 
 
-def test_versions_swap_under_load_without_one_failed_request(tmp_path):
+def test_versions_swap_under_load_without_one_failed_request(tmp_path, workers):
     root = tmp_path / "models"
     publish_colours(root)
     with (
-        serving(root, "--model-control", "poll", "--poll-seconds", "0.05", "--versions", "latest") as (url, _),
+        serving(root, *workers, "--model-control", "poll", "--poll-seconds", "0.05", "--versions", "latest") as (
+            url,
+            _,
+        ),
         Load(url) as load,
     ):
         load.more(50)
@@ -96,12 +99,12 @@ def test_versions_swap_under_load_without_one_failed_request(tmp_path):
     assert "6" not in {version for _, version in load.answers}
 
 
-def test_a_version_swaps_in_place_under_load(tmp_path):
+def test_a_version_swaps_in_place_under_load(tmp_path, workers):
     root = tmp_path / "models"
     folder = publish_colours(root)
     other = publish_colours(tmp_path / "elsewhere")
     with (
-        serving(root, "--model-control", "explicit", "--load-models", "*") as (url, _),
+        serving(root, *workers, "--model-control", "explicit", "--load-models", "*") as (url, _),
         Load(url) as load,
         triton.InferenceServerClient(url.removeprefix("http://")) as client,
     ):
@@ -113,7 +116,7 @@ def test_a_version_swaps_in_place_under_load(tmp_path):
     assert {status for status, _ in load.answers} == {200}
 
 
-def test_tritons_client_loads_and_unloads(tmp_path):
+def test_tritons_client_loads_and_unloads(tmp_path, workers):
     root = tmp_path / "models"
     publish_colours(root)
 
@@ -123,7 +126,7 @@ def test_tritons_client_loads_and_unloads(tmp_path):
         return str(client.infer("colours", [tensor]).get_response()["model_version"])
 
     with (
-        serving(root, model_control="explicit") as (url, _),
+        serving(root, *workers, model_control="explicit") as (url, _),
         triton.InferenceServerClient(url.removeprefix("http://")) as client,
     ):
         assert not client.is_model_ready("colours")

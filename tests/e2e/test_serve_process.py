@@ -19,7 +19,7 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-async def test_a_process_answers_concurrent_callers_in_batches(repository):
+async def test_a_process_answers_concurrent_callers_in_batches(repository, workers):
     async def story(url: str) -> None:
         async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
             colours = ["red", "green", "blue"] * 20
@@ -31,7 +31,7 @@ async def test_a_process_answers_concurrent_callers_in_batches(repository):
             assert float(figures[f"harmonic_batch_size_sum{labels}"]) == 60
             assert float(figures[f"harmonic_batch_size_count{labels}"]) < 60
 
-    with serving(repository, "--window-ms", "5") as (url, _):
+    with serving(repository, *workers, "--window-ms", "5") as (url, _):
         await story(url)
 
 
@@ -46,8 +46,8 @@ def test_a_caller_who_vanishes_in_mid_upload_is_forgotten(repository):
         metrics_with(url, "harmonic_requests_in_flight 0.0")
 
 
-def test_a_caller_who_vanishes_while_it_waits_frees_its_seat(repository):
-    with serving(repository, "--window-ms", "60000", deadline_ms="60000") as (url, _):
+def test_a_caller_who_vanishes_while_it_waits_frees_its_seat(repository, workers):
+    with serving(repository, *workers, "--window-ms", "60000", deadline_ms="60000") as (url, _):
         host, _, port = url.removeprefix("http://").partition(":")
         body, waits = plain(), 'harmonic_queue_images{model="colours",version="1"} 1.0'
         with socket.create_connection((host, int(port))) as connection:
@@ -103,13 +103,13 @@ def test_a_broken_version_is_left_out_and_the_others_serve(repository):
         assert httpx.post(f"{url}/v1/classify", content=plain()).json()["version"] == 1
 
 
-def test_probes_and_metrics_have_a_port_of_their_own_where_one_is_named(repository):
+def test_probes_and_metrics_have_a_port_of_their_own_where_one_is_named(repository, workers):
     port = free_port()
     made = run("key", "--name", "ci")
     (repository.parent / "keys.toml").write_text(made.stdout)
     flags = ("--admin-port", str(port), "--keys-file", str(repository.parent / "keys.toml"))
     admin = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S)
-    with serving(repository, *flags, drain_seconds="3") as (url, process), admin:
+    with serving(repository, *workers, *flags, drain_seconds="3") as (url, process), admin:
         for _ in range(200):  # it listens as soon as the main port does, in the same process
             try:
                 assert admin.get("/livez").status_code == 200

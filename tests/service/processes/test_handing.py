@@ -46,10 +46,10 @@ class House:
                 connection.close()
         for caller in self.callers:
             caller.close()
-        for hand, (_, end) in zip(self.hands, self.ends, strict=True):
+        for hand in self.hands:
             hand.close()
-            asyncio.get_running_loop().remove_reader(end)
-            end.close()
+        for taker in self.takers:
+            taker.close()
 
 
 @pytest.fixture
@@ -100,8 +100,7 @@ async def test_who_calls_while_nobody_takes_waits_and_is_not_refused(house: Hous
 
 
 async def test_one_that_has_died_is_passed_over(house: House) -> None:
-    asyncio.get_running_loop().remove_reader(house.ends[0][1])
-    house.ends[0][1].close()
+    house.takers[0].close()
     house.reception.resume()
     house.call(4)
     assert await house.until(4) == [0, 4]
