@@ -23,7 +23,7 @@ from service.processes.handing import Hand
 log = logging.getLogger(__name__)
 _YOUNG_SECONDS = 30.0
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.1, 30.0
-_TRIES = 5  # of a worker that is to replace one
+_TRIES = 3  # of a worker that is to replace one
 _REAP_SECONDS = 5.0
 
 Answer = Callable[["Worker", str, Facts], Awaitable[Facts]]
