@@ -3,6 +3,7 @@
 Knows no running thing.
 """
 
+from service.config.fields import PREFIX
 from service.config.keys import Holder, Keyring, Scope, entry, make
 from service.config.kubernetes import injected_here
 from service.config.limits import ConnectionLimits, Limits
@@ -14,6 +15,7 @@ from service.config.settings import Settings
 from service.config.sharing import excess, share_of
 
 __all__ = [
+    "PREFIX",
     "ConnectionLimits",
     "Holder",
     "Keyring",

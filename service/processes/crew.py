@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from service.config.fields import PREFIX
+from service.config import PREFIX
 from service.errors import StartError
 from service.processes.channel import Channel, Facts, Gone
 from service.processes.handing import Hand
