@@ -18,7 +18,7 @@ from service.batching.health import CallLimits, InstanceHealth, Pulse, examine
 from service.batching.instance import Finish, Instance, InstanceThread, Observe, Outcome, Run, as_they_are
 from service.batching.policy import BatchPolicy
 from service.batching.seats import Seats
-from service.batching.ticket import Part, Rows, Ticket
+from service.batching.ticket import Content, Rows, Taken, Ticket
 from service.errors import DeadlineExceeded, Draining, NotReady, Overloaded, ServiceError, TooManyImages
 
 _LAST_SECONDS = 1.0  # for the calls that run when the batcher is stopped
@@ -109,27 +109,29 @@ class Batcher:
         priority: int = 0,
         most_urgent: int | None = 1,
         best: int = 0,
+        key: str = "",
     ) -> Ticket:
         """Admit `size` images, whole or not at all; on the loop only.
 
         deadline_s: seconds from now, where shorter than the policy's. priority: 1 is the most urgent, 0 the default.
         most_urgent: what may be asked for at most, None for the default; who asks for more gets that. best: what the
         answers are finished with; of a batch it is the most that any of its tickets asks for.
+        key: whose share of the queue it takes.
         """
         self.check(size)
         longest = self.policy.deadline_ms / 1000
         patience_s = longest if deadline_s is None else min(deadline_s, longest)
         level = _level(self.policy, priority, most_urgent)
         rank = level - self.policy.default_priority
-        ticket = Ticket(self, size, level, rank, patience_s, self._loop.create_future(), best)
+        ticket = Ticket(self, size, level, rank, patience_s, self._loop.create_future(), best, key)
         ticket.arm(self._loop.call_later(patience_s, self._expire, ticket))
         self._seats.admit(ticket)
         self._open.add(ticket)
         self._all_left.clear()
         return ticket
 
-    def submit(self, ticket: Ticket, rows: Rows) -> None:
-        """Queue a ticket's rows, from any thread."""
+    def submit(self, ticket: Ticket, rows: Content) -> None:
+        """Queue a ticket's rows, or what makes them, from any thread."""
         self._seats.queue(ticket, rows)
 
     def fail(self, ticket: Ticket, error: Exception) -> None:
@@ -195,7 +197,7 @@ class Batcher:
 
     # What follows is called by the instances, in their threads.
 
-    def take(self) -> list[Part]:
+    def take(self) -> list[Taken]:
         """Wait for the next batch; empty only when the batcher stops."""
         return self._seats.take()
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.batching.health import CallLimits, Pulse
-from service.batching.ticket import Answer, Buffer, Part, Rows, Ticket
+from service.batching.ticket import Answer, Buffer, Making, Part, Rows, Taken, Ticket
 from service.errors import DeviceLost, ModelFailed, ServiceError
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def calls_linger(seconds: float) -> bool:
 class Source(Protocol):
     """Where the work comes from and the answers go: a batcher. Every method may be called from any thread."""
 
-    def take(self) -> list[Part]:
+    def take(self) -> list[Taken]:
         """The next batch; empty only when there will be none any more."""
 
     def pause(self, seconds: float) -> bool:
@@ -117,22 +117,75 @@ class Instance:
 
     def _turn(self, observe: Observe | None) -> bool:
         """One batch from beginning to end; nothing of it stays when this returns."""
-        batch = self._source.take()
-        if not batch:
+        taken = self._source.take()
+        if not taken:
             return False
         try:
-            self._serve(batch, observe)
+            self._begin(taken, observe)
         except BaseException:  # a ticket that has its answer keeps it
-            self._source.settle([(part.ticket, ModelFailed("the model call was given up")) for part in batch])
+            self._source.settle([(each.ticket, ModelFailed("the model call was given up")) for each in taken])
             raise
         return self._failures < self._limits.failures or self._recover()
 
-    def _serve(self, batch: list[Part], observe: Observe | None) -> None:
+    def _begin(self, taken: list[Taken], observe: Observe | None) -> None:
+        """Make the batch and serve it; where there is no memory for it, each ticket by itself."""
+        try:
+            batch, rows = self._made(taken)
+        except MemoryError as error:
+            images = sum(len(each.content) for each in taken)
+            outcome = self._failed(error, images)
+            self._source.ran(images, 0.0, failed=True)
+            if len(taken) > 1:
+                for each in taken:
+                    self._begin([each], observe)
+                return
+            if not isinstance(taken[0].content, np.ndarray):
+                taken[0].content.forget()
+            self._source.settle([(taken[0].ticket, outcome)])
+            return
+        if batch:
+            self._serve(batch, rows, observe)
+
+    def _made(self, taken: list[Taken]) -> tuple[list[Part], Rows]:
+        """The batch, and its rows side by side. What is yet to be made is made; where that fails, or nobody waits for
+        it any more, its ticket alone is left out."""
+        first = taken[0].content
+        if len(taken) == 1 and isinstance(first, np.ndarray):
+            return [Part(taken[0].ticket, first)], first
+        array = self._buffer.array((first.shape[1:], first.dtype) if isinstance(first, np.ndarray) else first.kind)
+        batch: list[Part] = []
+        end = 0
+        for ticket, content in taken:
+            rows = array[end : end + len(content)]
+            if isinstance(content, np.ndarray):
+                rows[...] = content
+                batch.append(Part(ticket, rows))
+            elif (seconds := self._make(ticket, content, rows)) is not None:
+                batch.append(Part(ticket, rows, seconds))
+            else:
+                continue
+            end += len(rows)
+        return batch, array[:end]
+
+    def _make(self, ticket: Ticket, content: Making, rows: Rows) -> float | None:
+        """Make a ticket's rows; the seconds that it took, or None where there are none."""
+        if ticket.cancelled:
+            content.forget()
+            return None
         started = time.monotonic()
-        outcome = self._call([part.rows for part in batch])
+        try:
+            content.make(rows)
+        except ServiceError as error:
+            self._source.settle([(ticket, error.with_traceback(None))])
+            return None
+        return time.monotonic() - started
+
+    def _serve(self, batch: list[Part], rows: Rows, observe: Observe | None) -> None:
+        started = time.monotonic()
+        outcome = self._call(rows)
         ended = time.monotonic()
         failed = isinstance(outcome, ServiceError)
-        images = sum(len(part.rows) for part in batch)
+        images = len(rows)
         self._source.ran(images, ended - started, failed)
         if not isinstance(outcome, ServiceError):
             self._source.settle(self._shares(batch, outcome, started, ended))
@@ -145,15 +198,14 @@ class Instance:
         if failed and len(batch) > 1:
             for part in batch:
                 if not part.ticket.cancelled:
-                    self._serve([part], observe)
+                    self._serve([part], part.rows, observe)
 
-    def _call(self, parts: list[Rows]) -> _Answers | ServiceError:
+    def _call(self, rows: Rows) -> _Answers | ServiceError:
         self._pulse.began = time.monotonic()
         try:
-            rows = self._buffer.join(parts)
             answers = _checked(self._run(rows), len(rows))
         except Exception as error:  # a model may fail in any way; it is logged, and its callers are told
-            return self._failed(error, sum(map(len, parts)))
+            return self._failed(error, len(rows))
         finally:
             self._pulse.began = None
         self._failures = 0
@@ -169,15 +221,16 @@ class Instance:
     def _shares(self, batch: list[Part], answers: _Answers, started: float, ended: float) -> list[Outcome]:
         """Cut a call's answers into those of its tickets, by the rows that went into it."""
         size = len(answers.rows)
-        finished = self._finish(answers.rows, max(ticket.best for ticket, _ in batch))
+        finished = self._finish(answers.rows, max(part.ticket.best for part in batch))
         if wrong := size - int(answers.finite.sum()):
             self._say("the model gave answers that are no numbers for %d of %d images", wrong, size)
         outcomes: list[Outcome] = []
         end = 0
-        for ticket, rows in batch:
+        for ticket, rows, made_s in batch:
             begin, end = end, end + len(rows)
             if answers.finite[begin:end].all():
-                share = Answer(finished[begin:end], started - ticket.submitted, ended - started, size)
+                queue_s = started - ticket.submitted - made_s
+                share = Answer(finished[begin:end], queue_s, ended - started, size, made_s)
                 outcomes.append((ticket, share))
             else:
                 outcomes.append((ticket, ModelFailed(_NO_NUMBER)))
@@ -185,7 +238,7 @@ class Instance:
 
     def _recover(self) -> bool:
         """Take nothing until the model answers its sample. False once there will be no work any more."""
-        while isinstance(outcome := self._call([self._sample]), ServiceError):
+        while isinstance(outcome := self._call(self._sample), ServiceError):
             if isinstance(outcome, DeviceLost):
                 raise outcome
             self._pulse.trouble = f"its model calls fail: {outcome.message}"

@@ -6,9 +6,11 @@ Everything that moves a ticket from one stage to the next is here, under one loc
 import threading
 import time
 
+import numpy as np
+
 from service.batching.policy import BatchPolicy
 from service.batching.queue import TicketQueue
-from service.batching.ticket import Part, Rows, Stage, Ticket
+from service.batching.ticket import Content, Stage, Taken, Ticket
 
 
 class Seats:
@@ -30,12 +32,14 @@ class Seats:
         with self._changed:
             self.waiting += ticket.size
 
-    def queue(self, ticket: Ticket, rows: Rows) -> None:
+    def queue(self, ticket: Ticket, rows: Content) -> None:
         """Put a ticket with its rows into the line, unless its caller left while they were made."""
         if len(rows) != ticket.size:
             raise ValueError(f"{len(rows)} rows for a ticket of {ticket.size}")
         with self._changed:
             if ticket.stage is Stage.DONE:
+                if not isinstance(rows, np.ndarray):
+                    rows.forget()
                 return
             if ticket.stage is not Stage.SEATED:
                 raise ValueError("the rows of a ticket were submitted twice")
@@ -54,7 +58,7 @@ class Seats:
             self._release(ticket)
             return waited
 
-    def take(self) -> list[Part]:
+    def take(self) -> list[Taken]:
         """Wait for the next batch, oldest first; empty only once nothing will come any more."""
         with self._changed:
             while True:
@@ -103,12 +107,12 @@ class Seats:
                 return
             self._changed.wait(left)
 
-    def _pop(self) -> list[Part]:
-        """Tickets that fit together, strictly in the line's order: none is overtaken by one of its own level.
+    def _pop(self) -> list[Taken]:
+        """Tickets that fit together, strictly in the line's order: none is overtaken by one of its own level and key.
 
         Their rows leave with them: from here on no caller who leaves can change what the call is given.
         """
-        batch: list[Part] = []
+        batch: list[Taken] = []
         room, now = self._policy.max_size, time.monotonic()
         kind = None
         while self._line:
@@ -119,9 +123,9 @@ class Seats:
             kind = kind or ticket.kind()
             if ticket.size > room or ticket.kind() != kind:
                 break
-            self._dequeue(ticket)
+            self._dequeue(ticket, taken=True)
             self.waiting -= ticket.size
-            batch.append(Part(ticket, ticket.take()))
+            batch.append(Taken(ticket, ticket.take()))
             room -= ticket.size
         return batch
 
@@ -132,6 +136,6 @@ class Seats:
             self.waiting -= ticket.size
         ticket.release()
 
-    def _dequeue(self, ticket: Ticket) -> None:
-        self._line.remove(ticket)
+    def _dequeue(self, ticket: Ticket, taken: bool = False) -> None:
+        self._line.remove(ticket, taken)
         self._queued -= ticket.size

@@ -11,26 +11,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 Rows = NDArray[Any]  # (n, ...): the first axis counts images
+Kind = tuple[tuple[int, ...], np.dtype[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a ticket gets.
 
-    rows: its share of the answers, as they were finished. queue_s: from `submit` to the call. run_s: the call.
-    batch_size: images of the call.
+    rows: its share of the answers, as they were finished. queue_s: from `submit` to the call, but for made_s, in which
+    its rows were made where they run. run_s: the call. batch_size: images of the call.
     """
 
     rows: Any
     queue_s: float
     run_s: float
     batch_size: int
+    made_s: float = 0.0
+
+
+class Making(Protocol):
+    """Rows that are yet to be made, by the instance that takes them: it calls `make`, or `forget`, and that once.
+
+    kind: shape and type of a row.
+    """
+
+    @property
+    def kind(self) -> "Kind":
+        """Shape of a row, and its type."""
+        ...
+
+    def __len__(self) -> int:
+        """How many rows."""
+        ...
+
+    def make(self, rows: Rows) -> None:
+        """Write them; in an instance's thread. Raises a ServiceError, which its own ticket alone gets."""
+        ...
+
+    def forget(self) -> None:
+        """Nobody waits for them; from any thread."""
+        ...
+
+
+Content = Rows | Making
 
 
 class Desk(Protocol):
     """Where tickets are handed in: a batcher."""
 
-    def submit(self, ticket: "Ticket", rows: Rows) -> None:
+    def submit(self, ticket: "Ticket", rows: Content) -> None:
         """Queue a ticket's rows."""
 
     def fail(self, ticket: "Ticket", error: Exception) -> None:
@@ -62,6 +91,7 @@ class Ticket:
         "_timer",
         "best",
         "deadline",
+        "key",
         "level",
         "patience_s",
         "rank",
@@ -79,6 +109,7 @@ class Ticket:
         patience_s: float,
         future: "asyncio.Future[Answer]",
         best: int = 0,
+        key: str = "",
     ) -> None:
         self._desk = desk
         self._future = future
@@ -89,7 +120,8 @@ class Ticket:
         self.patience_s = patience_s
         self.best = best  # how much is to be worked out beside the answers; what that is, whoever finishes them knows
         self.deadline = time.monotonic() + patience_s
-        self._rows: Rows | None = None
+        self.key = key  # whose share of the queue it takes
+        self._rows: Content | None = None
         self.submitted = 0.0
         self.stage = Stage.SEATED
 
@@ -108,8 +140,8 @@ class Ticket:
         """True if the caller left, or leaves now, without an answer or an error."""
         return self._future.cancelled() or not self._future.done()
 
-    def submit(self, rows: Rows) -> None:
-        """Queue the ticket's rows, (size, ...); from any thread, once."""
+    def submit(self, rows: Content) -> None:
+        """Queue the ticket's rows, (size, ...), or what makes them; from any thread, once."""
         self._desk.submit(self, rows)
 
     def fail(self, error: Exception) -> None:
@@ -138,16 +170,16 @@ class Ticket:
             self._future.set_exception(answer)
             self._future.exception()  # a caller that left never looks at it; that is no news
 
-    def enqueue(self, rows: Rows) -> None:
+    def enqueue(self, rows: Content) -> None:
         """Its rows are there."""
         self._rows, self.submitted, self.stage = rows, time.monotonic(), Stage.QUEUED
 
-    def kind(self) -> "tuple[tuple[int, ...], np.dtype[Any]]":
+    def kind(self) -> Kind:
         """Shape and type of a queued ticket's rows; tickets of one kind may share an array."""
         rows = self._queued()
-        return rows.shape[1:], rows.dtype
+        return (rows.shape[1:], rows.dtype) if isinstance(rows, np.ndarray) else rows.kind
 
-    def take(self) -> Rows:
+    def take(self) -> Content:
         """Give a queued ticket's rows away: whoever has them may keep them, whatever becomes of the ticket."""
         rows = self._queued()
         self._rows, self.stage = None, Stage.TAKEN
@@ -155,6 +187,8 @@ class Ticket:
 
     def release(self) -> None:
         """Hold nothing any more."""
+        if self._rows is not None and not isinstance(self._rows, np.ndarray):
+            self._rows.forget()
         self._rows, self.stage = None, Stage.DONE
 
     def arm(self, timer: asyncio.TimerHandle) -> None:
@@ -167,7 +201,7 @@ class Ticket:
             self._timer.cancel()
         self._future.cancel()
 
-    def _queued(self) -> Rows:
+    def _queued(self) -> Content:
         if self._rows is None:
             raise RuntimeError(f"a ticket that is {self.stage.name} has no rows to give")
         return self._rows
@@ -178,6 +212,14 @@ class Part(NamedTuple):
 
     ticket: Ticket
     rows: Rows
+    made_s: float = 0.0
+
+
+class Taken(NamedTuple):
+    """A ticket that an instance has taken, and what is to become its rows."""
+
+    ticket: Ticket
+    content: Content
 
 
 class Buffer:
@@ -187,11 +229,9 @@ class Buffer:
         self._max_size = max_size
         self._array: Rows | None = None
 
-    def join(self, parts: list[Rows]) -> Rows:
-        """The parts as one array; valid until the next join."""
-        if len(parts) == 1:
-            return parts[0]
-        shape, dtype = parts[0].shape[1:], parts[0].dtype
+    def array(self, kind: Kind) -> Rows:
+        """Room for a whole batch of a kind; valid until it is asked for again."""
+        shape, dtype = kind
         if self._array is None or self._array.shape[1:] != shape or self._array.dtype != dtype:
             self._array = np.empty((self._max_size, *shape), dtype)
-        return np.concatenate(parts, out=self._array[: sum(map(len, parts))])
+        return self._array

@@ -3,8 +3,9 @@
 Knows Pillow and tickets; no HTTP, no ONNX.
 """
 
+from service.decoding.loan import Loan
 from service.decoding.pillow import quiet_pillow
 from service.decoding.pool import Pool
-from service.decoding.preparation import Loan, Preparation
+from service.decoding.preparation import Preparation
 
 __all__ = ["Loan", "Pool", "Preparation", "quiet_pillow"]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,21 +20,13 @@ from service.batching import Ticket
 from service.config import Limits
 from service.decoding.allocator import trim
 from service.decoding.decode import NeedsRoom, read
+from service.decoding.loan import Loan
 from service.decoding.pool import Errand, Pool
+from service.decoding.quick import Quick, is_quick
 from service.errors import DecodeError, OutOfMemory, ServiceError
 
 SMALL_BYTES = 16 * 2**20  # what takes less memory is decoded at once
 _LARGE_BYTES = 64 * 2**20  # what takes more leaves holes in the allocator's heap, which are given back
-
-
-class Loan(Protocol):
-    """Bytes that somebody counts: held until everybody who uses them has let go."""
-
-    def hold(self) -> None:
-        """One more uses them."""
-
-    def drop(self) -> None:
-        """One less does; from any thread."""
 
 
 class _Free:
@@ -53,6 +45,10 @@ class Preparation:
     def __init__(self, pool: Pool, limits: Limits) -> None:
         self._pool = pool
         self._limits = limits
+
+    def quick(self, images: Sequence[bytes], spec: PixelSpec, loan: Loan | None = None) -> Quick | None:
+        """What a ticket is submitted with in place of rows, where the images are small; None where they are not."""
+        return Quick(images, spec, self._limits, loan) if is_quick(images, spec) else None
 
     def start(
         self,

@@ -77,11 +77,15 @@ class LocalVisit:
         """Take a seat for encoded images, decode them, run them in company. Cancelling it frees the seat."""
         self._check_number(len(images))
         pixels, model = self.facts.manifest.pixels, self.facts.name
-        with (
-            self._served.batcher.reserve(len(images), timeout_s, priority, caller.most_urgent, best) as ticket,
-            self._preparation.start(ticket, images, pixels, model, caller.key, loan) as job,
-        ):
-            answer = await ticket.answer()
+        with self._served.batcher.reserve(
+            len(images), timeout_s, priority, caller.most_urgent, best, caller.key
+        ) as ticket:
+            if quick := self._preparation.quick(images, pixels, loan):
+                ticket.submit(quick)
+                answer = await ticket.answer()
+                return self._answered(answer, answer.made_s)
+            with self._preparation.start(ticket, images, pixels, model, caller.key, loan) as job:
+                answer = await ticket.answer()
         return self._answered(answer, job.decode_s)
 
     async def submit_rows(
@@ -94,7 +98,9 @@ class LocalVisit:
     ) -> tuple[Ranked, Answered]:
         """The same for rows of the model's input, (images, height, width, channels) of its own dtype."""
         self._check_number(len(rows))
-        with self._served.batcher.reserve(len(rows), timeout_s, priority, caller.most_urgent, best) as ticket:
+        with self._served.batcher.reserve(
+            len(rows), timeout_s, priority, caller.most_urgent, best, caller.key
+        ) as ticket:
             ticket.submit(rows)
             answer = await ticket.answer()
         return self._answered(answer, 0.0)

@@ -7,6 +7,7 @@ nobody thought of is closed. No key and nothing of a request goes into a log.
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.config import Holder, Keyring
@@ -14,7 +15,8 @@ from service.config import Scope as KeyScope
 from service.engine import Caller
 from service.errors import BodyTooLarge, Forbidden, RateLimited, ServiceError, Unauthorized
 from service.http.answering import introduce
-from service.http.errors import own_path, service_error
+from service.http.cycle import hide_incoming
+from service.http.errors import Refused, own_path, service_error
 
 # Documents and probes: they tell nothing of models, callers or traffic.
 OPEN = frozenset({"/", "/docs", "/openapi.json", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
@@ -48,18 +50,29 @@ class Access:
         self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or own_path(scope) in self._open_paths:
-            await self._app(scope, receive, send)
-            return
+        if scope["type"] == "http":
+            try:
+                receive = await self.enter(scope, receive)
+            except Refused as refusal:
+                await refusal.response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    async def enter(self, scope: Scope, receive: Receive) -> Receive:
+        """Let a request in: how its body is to be received. Raises Refused."""
+        if own_path(scope) in self._open_paths:
+            return receive
         try:
             holder = await self._admit(scope)
         except ServiceError as error:
             self._refused(error.code)
-            await _refusal(scope, error)(scope, receive, send)
-            return
+            raise Refused(_refusal(scope, error)) from None
         introduce(scope, Caller(holder.key.name, holder.key.priority))
         most = holder.key.body_bytes
-        await self._app(scope, receive if most is None else _bounded(receive, most), send)
+        if most is None:
+            return receive
+        hide_incoming(scope)  # the body is to be counted as it comes
+        return _bounded(receive, most)
 
     async def _admit(self, scope: Scope) -> Holder:
         """Whose request this is. Raises Unauthorized, Forbidden, RateLimited, BodyTooLarge."""
@@ -125,7 +138,7 @@ def _too_large(most: int) -> BodyTooLarge:
     return BodyTooLarge(f"the body is larger than the {most:,} bytes that this API key may send")
 
 
-def _refusal(scope: Scope, error: ServiceError) -> ASGIApp:
+def _refusal(scope: Scope, error: ServiceError) -> Response:
     response = service_error(Request(scope), error)
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = error.challenge

@@ -17,6 +17,7 @@ from starlette.types import Scope
 from service.engine import ANYBODY, Caller, Engine, VersionFacts, Visit
 from service.errors import ServiceError
 from service.http.buffers import Buffers, Share
+from service.http.cycle import incoming_of
 from service.http.errors import service_error
 from service.ranking import Ranked
 from service.telemetry import Answered, Metrics
@@ -69,6 +70,9 @@ class Asked(Protocol):
         ...
 
 
+Kind = Callable[[Request], Asked]  # a protocol's own; may raise RequestError and its kind
+
+
 @dataclass(slots=True)
 class _Labels:
     """What the metrics call a request: only names that exist, or callers could invent any number."""
@@ -85,7 +89,7 @@ class Answering:
         self._buffers = buffers
         self._metrics = metrics
 
-    async def answer(self, request: Request, kind: Callable[[Request], Asked]) -> Response:
+    async def answer(self, request: Request, kind: Kind) -> Response:
         """The answer, or the error in its place; counted either way."""
         labels = _Labels()
         try:
@@ -100,7 +104,7 @@ class Answering:
         self._metrics.count(labels.model, labels.version, response.status_code)
         return response
 
-    async def _answer(self, request: Request, kind: Callable[[Request], Asked], labels: _Labels) -> Response:
+    async def _answer(self, request: Request, kind: Kind, labels: _Labels) -> Response:
         started = time.monotonic()
         asked = kind(request)
         with self._engine.visit(asked.model, asked.version) as visit, self._buffers.share() as share:
@@ -132,27 +136,36 @@ async def unless_cancelled(request: Request, work: Awaitable[T]) -> T:
     Only for a request whose body was read to its end.
     """
     task = asyncio.current_task()
-    watch = asyncio.ensure_future(_gone(request))
+    gone = False
 
-    def interrupt(_: "asyncio.Task[None]") -> None:
+    def interrupt() -> None:
+        nonlocal gone
+        gone = True
         if task is not None:
             task.cancel()
 
-    watch.add_done_callback(interrupt)
+    incoming = incoming_of(request.scope)
+    watch = None if incoming else asyncio.ensure_future(_watch(request, interrupt))
+    if incoming:
+        incoming.when_gone(interrupt)
     try:
         return await work
     except asyncio.CancelledError:
-        if not watch.done() or task is None or task.uncancel():
+        if not gone or task is None or task.uncancel():
             raise  # somebody else cancels: the server, as it stops
         raise Cancelled from None
     finally:
-        watch.remove_done_callback(interrupt)
-        watch.cancel()
+        if incoming:
+            incoming.when_gone(None)
+        if watch:
+            watch.cancel()
 
 
-async def _gone(request: Request) -> None:
+async def _watch(request: Request, interrupt: Callable[[], None]) -> None:
+    """Where the server is not ours: wait until the caller is gone."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    interrupt()
 
 
 def version_in(request: Request, refusal: type[ServiceError]) -> int | None:

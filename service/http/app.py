@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from prometheus_client import CollectorRegistry
+from starlette.types import Receive, Scope, Send
 
 from harmonic import __version__
 from service.config import Settings
@@ -18,6 +20,7 @@ from service.http.access import OPEN, Access, Take, take_here
 from service.http.answering import NORM, Answering
 from service.http.buffers import Buffers
 from service.http.exchange_layer import Observe
+from service.http.front import Front, Guard
 from service.http.headers import Headers
 from service.http.heads import Heads
 from service.http.linger import Linger
@@ -39,6 +42,19 @@ _NO_TELEMETRY: "TelemetryConfig" = {  # the framework's own, which the environme
 }
 
 
+class App(FastAPI):
+    """The framework's application, and the way around it."""
+
+    front: Front | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, the short way where it is one for that."""
+        if self.front is not None and self.front.takes(scope):
+            await self.front.answer(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def create_app(settings: Settings, engine: Engine, metrics: Metrics) -> FastAPI:
     """The service over an engine. The engine is started with the app, if it is not yet, and stopped with it."""
     spans = Spans.to(settings.otlp_endpoint) if settings.otlp_endpoint else None
@@ -52,7 +68,7 @@ def _app(settings: Settings, engine: Engine, metrics: Metrics, spans: Spans | No
         yield
         await _end(engine, spans)
 
-    app = FastAPI(
+    app = App(
         title="Harmonic",
         summary="Image classification with harmonic networks.",
         version=__version__,
@@ -65,8 +81,8 @@ def _app(settings: Settings, engine: Engine, metrics: Metrics, spans: Spans | No
     )
     limits, buffers = settings.limits(), Buffers(settings.buffered_bytes)
     answering = Answering(engine, buffers, metrics)
-    classify.install(app, answering, limits)
-    inference.install(app, answering, limits)
+    kinds = dict.fromkeys(classify.PATHS, classify.install(app, answering, limits))
+    kinds |= dict.fromkeys(inference.PATHS, inference.install(app, answering, limits))
     app.include_router(metadata.router(engine))
     app.include_router(repository.router(engine, limits, buffers))
     app.include_router(admin.models(engine))
@@ -78,25 +94,32 @@ def _app(settings: Settings, engine: Engine, metrics: Metrics, spans: Spans | No
     app.include_router(page.router(engine))
     app.include_router(documentation.router())
     errors.install(app)
-    _protect(app, settings, engine, metrics, take)
+    guards = _protect(app, settings, engine, metrics, take)
     app.add_middleware(Observe, spans=spans, access_log=settings.access_log)
     app.add_middleware(Linger)  # the last one added is the outermost
+    if not settings.cors_origins:  # else answers get headers that only the framework knows of
+        observe, headers = Observe(app, spans, settings.access_log), Headers(app, lambda: engine.leaving)
+        app.front = Front(kinds, answering, observe, headers, guards)
     return app
 
 
-def _protect(app: FastAPI, settings: Settings, engine: Engine, metrics: Metrics, take: Take) -> None:
-    """Put in front of every route, from the inside out: keys, pages of elsewhere, headers."""
+def _protect(app: FastAPI, settings: Settings, engine: Engine, metrics: Metrics, take: Take) -> list[Guard]:
+    """Put in front of every route, from the inside out: keys, pages of elsewhere, headers. Gives those that refuse."""
+    origins = partial(Origins, listed=settings.cors_origins, hosts=settings.hosts(), refused=metrics.refused)
+    guards: list[Guard] = [origins(app)]
     app.add_middleware(Heads)
     if keyring := settings.keyring():
-        app.add_middleware(
+        access = partial(
             Access,
             keyring=keyring,
             refused=metrics.refused,
             open_paths=OPEN | page.PATHS | documentation.PATHS,
             take=take,
         )
+        guards.append(access(app))
+        app.add_middleware(access)
         describe_keys(app)
-    app.add_middleware(Origins, listed=settings.cors_origins, hosts=settings.hosts(), refused=metrics.refused)
+    app.add_middleware(origins)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,  # outside of the keys: a browser asks whether it may before it sends one
@@ -106,6 +129,7 @@ def _protect(app: FastAPI, settings: Settings, engine: Engine, metrics: Metrics,
             expose_headers=[HEAD_LENGTH, NORM, "Retry-After", "Server-Timing", "X-Request-Id"],
         )
     app.add_middleware(Headers, leaving=lambda: engine.leaving)
+    return guards
 
 
 def create_admin_app(engine: Engine, metrics: Metrics) -> FastAPI:

@@ -17,6 +17,7 @@ from harmonic.errors import sentence
 from service.config import Limits
 from service.errors import BodyTooLarge, BodyTooSlow, MediaTypeError, RequestError, TooManyImages
 from service.http.buffers import Share
+from service.http.cycle import incoming_of
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -81,6 +82,12 @@ async def read_body(request: Request, limits: Limits, share: Share) -> bytes:
 
     Raises BodyTooLarge, BodyTooSlow, Overloaded.
     """
+    incoming = incoming_of(request.scope)
+    if incoming is not None and (body := incoming.whole()) is not None:
+        if len(body) > limits.body_bytes:
+            raise _too_large(limits)
+        share.take(len(body))
+        return body
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limits.body_bytes:
         raise _too_large(limits)

@@ -8,12 +8,14 @@ import asyncio
 import resource
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
 from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.config import ConnectionLimits
+from service.http.cycle import Cycle
 
 _PIPELINED = 16  # requests that one connection may queue behind the one that is being answered
 _OTHER_FILES = 128  # descriptors for everything but connections
@@ -76,6 +78,8 @@ class _TooMuch(Exception):  # noqa: N818 - a signal through the parser
 class Connection(HttpToolsProtocol):
     """uvicorn's protocol, under limits."""
 
+    cycle: Cycle
+
     def __init__(self, crowd: Crowd, **wiring: Any) -> None:
         super().__init__(**wiring)
         self._crowd = crowd
@@ -97,14 +101,14 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._crowd.end(self)
         self._stop_timers()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.lost()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
-        if self._in_head and self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
-            self._head_timer = self.loop.call_later(self._limits.head_seconds, self._head_is_late)
         parts = self._parts
         try:
             self.parser.feed_data(data)
@@ -117,6 +121,8 @@ class Connection(HttpToolsProtocol):
                 self._refuse(400, "bad_request", "this is no HTTP/1.1 request")
             return
         if self._in_head and parts == self._parts:  # else some of it belonged to what came before
+            if self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
+                self._head_timer = self.loop.call_later(self._limits.head_seconds, self._head_is_late)
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.head_bytes:
                 self._head_is_too_large()
@@ -138,7 +144,12 @@ class Connection(HttpToolsProtocol):
         self._parts += 1
         self._stop_head_timer()
         self._crowd.work(self)
-        super().on_headers_complete()
+        last, self.cycle = self.cycle, self._cycle()
+        if last is None or last.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -196,13 +207,35 @@ class Connection(HttpToolsProtocol):
         """Answer without the application, and close."""
         cycle = self.cycle
         if cycle is not None and not cycle.response_started:
-            cycle.disconnected = True  # whatever works on the request may stop, and nothing follows this answer
-            cycle.message_event.set()
+            cycle.lost()  # whatever works on the request may stop, and nothing follows this answer
         if cycle is None or cycle.response_complete or (cycle.disconnected and not self.pipeline):
             body = to_json({"error": {"code": code, "message": message}})
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n" % len(body)
             self.transport.write(STATUS_LINE[status] + head + header + b"\r\n" + body)
         self.transport.close()
+
+    def _cycle(self) -> Cycle:
+        """The request whose head has just ended, and its answer to come."""
+        version = self.parser.get_http_version()
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope = self.scope
+        scope["http_version"], scope["method"] = version, self.parser.get_method().decode("ascii")
+        scope["path"], scope["raw_path"] = unquote(path) if "%" in path else path, url.path
+        scope["query_string"] = url.query or b""
+        return Cycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
 
     def _stop_timers(self) -> None:
         self._stop_head_timer()

@@ -34,6 +34,14 @@ _PROTOCOL = {415: 400, 422: 400}  # the protocol knows no finer words for a requ
 FRAMEWORK_CODES = {404: "route_not_found", 405: "method_not_allowed", 422: "invalid_request"}
 
 
+class Refused(Exception):  # noqa: N818 - the answer of a layer in front of the routes, on its way out
+    """No route may see the request; `response` says why."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
 def install(app: FastAPI) -> None:
     """Hand every error of the app to the functions below."""
     app.add_exception_handler(ServiceError, _service_error)
@@ -102,6 +110,11 @@ async def _cancelled(request: Request, _: Exception) -> Response:
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
+    return unforeseen(request, error)
+
+
+def unforeseen(request: Request, error: Exception) -> Response:
+    """What a fault of the service is answered with, all headers included; the log says more."""
     log.exception("%s", route(request.scope), exc_info=error)
     answer = error_response(request, 500, ServiceError.code, "an error inside the service; its log says more")
     # This answer is made outside of the layers that add them.

@@ -5,10 +5,14 @@ and a trace id of harmless characters; a path is named by its route.
 """
 
 import logging
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.telemetry import Exchange, Spans, begin
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 access = logging.getLogger("service.http.access")
@@ -26,9 +30,8 @@ class Observe:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = begin(scope["headers"])
-        scope["exchange"] = exchange
-        span = self._spans.begin(exchange, scope) if self._spans else None
+        observed = self.begin(scope)
+        exchange = observed.exchange
 
         async def send_with_head(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -42,11 +45,28 @@ class Observe:
             exchange.status = exchange.status or 500  # made outside of this layer, by service/http/errors.py
             raise
         finally:
-            exchange.status = exchange.status or 499  # no answer was begun: the caller had left
-            if span is not None and self._spans is not None:
-                self._spans.end(span, exchange, _method(scope), route(scope))
-            if self._access_log:
-                _log(exchange, scope)
+            self.end(observed, scope)
+
+    def begin(self, scope: Scope) -> "Observed":
+        """A request begins."""
+        exchange = scope["exchange"] = begin(scope["headers"])
+        return Observed(exchange, self._spans.begin(exchange, scope) if self._spans else None)
+
+    def end(self, observed: "Observed", scope: Scope) -> None:
+        """It was answered, or nobody waits for that any more."""
+        exchange = observed.exchange
+        exchange.status = exchange.status or 499  # no answer was begun: the caller had left
+        if observed.span is not None and self._spans is not None:
+            self._spans.end(observed.span, exchange, _method(scope), route(scope))
+        if self._access_log:
+            _log(exchange, scope)
+
+
+class Observed(NamedTuple):
+    """A request that is observed; span: what goes to a collector, None where none does."""
+
+    exchange: Exchange
+    span: "Span | None"
 
 
 def exchange_headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:

@@ -34,13 +34,17 @@ class Headers:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = [*message.get("headers", ()), *_ALWAYS]
-                names = {name for name, _ in headers}
-                if _POLICY not in names:
-                    headers.append((_POLICY, _NOTHING))
-                if _CLOSE[0] not in names and self._leaving():
-                    headers.append(_CLOSE)
-                message["headers"] = headers
+                message["headers"] = self.complete([*message.get("headers", ())])
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+    def complete(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """An answer's headers, with those that every answer carries."""
+        headers += _ALWAYS
+        names = {name for name, _ in headers}
+        if _POLICY not in names:
+            headers.append((_POLICY, _NOTHING))
+        if _CLOSE[0] not in names and self._leaving():
+            headers.append(_CLOSE)
+        return headers

@@ -7,6 +7,7 @@ send neither Origin nor Sec-Fetch-Site and are let through.
 
 import ipaddress
 from collections.abc import Callable, Collection
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -14,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import ForeignHost, ForeignOrigin, ServiceError
 from service.http.access import CONTROL
-from service.http.errors import own_path, service_error
+from service.http.errors import Refused, own_path, service_error
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # they change nothing
 _OWN_SITE = frozenset({b"same-origin", b"none"})  # none: the person typed the address
@@ -36,12 +37,20 @@ class Origins:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             try:
-                self._check(scope)
-            except ServiceError as error:
-                self._refused(error.code)
-                await service_error(Request(scope), error)(scope, receive, send)
+                await self.enter(scope, receive)
+            except Refused as refusal:
+                await refusal.response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    async def enter(self, scope: Scope, receive: Receive) -> Receive:
+        """Let a request in: how its body is to be received. Raises Refused."""
+        try:
+            self._check(scope)
+        except ServiceError as error:
+            self._refused(error.code)
+            raise Refused(service_error(Request(scope), error)) from None
+        return receive
 
     def _check(self, scope: Scope) -> None:
         """Raises ForeignHost, ForeignOrigin."""
@@ -94,6 +103,7 @@ def _name(host: bytes) -> str:
     return text.partition(":")[0].rstrip(".")
 
 
+@lru_cache(256)  # callers come to a few names
 def _is_address(name: str) -> bool:
     """True for an IP address: no name server had a say in it."""
     try:

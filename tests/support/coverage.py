@@ -58,6 +58,7 @@ COVERED_BY: dict[str, str] = {
     "service.config.requests": "service/http/test_bodies.py",
     "service.config.reading": "service/config/test_settings.py",
     "service.decoding.allocator": "service/decoding/test_memory.py",
+    "service.decoding.loan": "service/decoding/test_quick.py",
     "service.decoding.pillow": "service/decoding/test_decode.py",
     "service.engine.collector": "service/http/routes/test_admin.py",
     "service.engine.documents": "service/http/routes/test_page.py",

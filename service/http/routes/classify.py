@@ -12,7 +12,7 @@ from starlette.responses import Response
 from service.config import Limits
 from service.engine import Caller, VersionFacts, Visit
 from service.errors import ModelNotFound, RequestError
-from service.http.answering import Answering, Written, version_in
+from service.http.answering import Answering, Kind, Written, version_in
 from service.http.bodies import read_images
 from service.http.buffers import Share
 from service.http.schemas import Classification, ErrorBody
@@ -63,21 +63,25 @@ def _path(name: str, kind: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": {"type": kind}}
 
 
-def install(app: FastAPI, answering: Answering, limits: Limits) -> None:
-    """Add the classify routes.
+PATHS: dict[str, list[dict[str, Any]]] = {
+    "/v1/classify": [],
+    "/v1/models/{name}/classify": [_path("name", "string")],
+    "/v1/models/{name}/versions/{version}/classify": [_path("name", "string"), _path("version", "integer")],
+}
+
+
+def install(app: FastAPI, answering: Answering, limits: Limits) -> Kind:
+    """Add the classify routes; gives what they make of a request.
 
     Body and query are read by hand, so that nothing is copied or validated twice; the OpenAPI document says the same.
     """
+    kind = partial(_Classify, limits)
 
     async def classify(request: Request) -> Response:
         """Classify one or several images with the default model, a named one, or one of its versions."""
-        return await answering.answer(request, partial(_Classify, limits))
+        return await answering.answer(request, kind)
 
-    for path, parameters in (
-        ("/v1/classify", []),
-        ("/v1/models/{name}/classify", [_path("name", "string")]),
-        ("/v1/models/{name}/versions/{version}/classify", [_path("name", "string"), _path("version", "integer")]),
-    ):
+    for path, parameters in PATHS.items():
         # On the app itself: a router inside it is one more match for every request.
         app.add_api_route(
             path,
@@ -88,6 +92,7 @@ def install(app: FastAPI, answering: Answering, limits: Limits) -> None:
             responses={200: {"model": Classification}, **_ERRORS},
             openapi_extra={"requestBody": _BODY, "parameters": [*parameters, *_PARAMETERS]},
         )
+    return kind
 
 
 class _Classify:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from service.config import Limits
 from service.engine import Caller, VersionFacts, Visit
 from service.errors import BodyTooLarge, RequestError
-from service.http.answering import Answering, Written
+from service.http.answering import Answering, Kind, Written
 from service.http.bodies import read_body
 from service.http.buffers import Share
 from service.http.content_coding import check_coding, inflate
@@ -47,27 +47,33 @@ _BODY: dict[str, Any] = {
 }
 
 
-def install(app: FastAPI, answering: Answering, limits: Limits) -> None:
-    """Add the inference route: the newest ready version answers, or the one that the path names."""
+PATHS = {f"{base}/infer": parameters for base, parameters in BASES.items()}
+
+
+def install(app: FastAPI, answering: Answering, limits: Limits) -> Kind:
+    """Add the inference route: the newest ready version answers, or the one that the path names. Gives what it makes of
+    a request."""
 
     # Several would keep the interpreter from everybody else for as long as all of them take.
     one_parse = asyncio.Lock()
+    kind = partial(_Infer, limits, one_parse)
 
     async def infer(request: Request) -> Response:
         """Ask a model: tensors in, logits or classes out, as JSON or binary."""
-        return await answering.answer(request, partial(_Infer, limits, one_parse))
+        return await answering.answer(request, kind)
 
-    for base, path in BASES.items():
+    for path, parameters in PATHS.items():
         # On the app itself, as classify is.
         app.add_api_route(
-            f"{base}/infer",
+            path,
             infer,
             methods=["POST"],
             response_model=None,
             tags=["inference protocol"],
             responses=ERRORS,
-            openapi_extra={"requestBody": _BODY, **path},
+            openapi_extra={"requestBody": _BODY, **parameters},
         )
+    return kind
 
 
 class _Infer:

@@ -8,7 +8,7 @@ import pytest
 from service.batching.batcher import Batcher
 from service.batching.health import InstanceHealth
 from service.batching.ticket import Answer, Rows
-from service.errors import ModelFailed
+from service.errors import DecodeError, ModelFailed, ServiceError
 from tests.support.faulty import Hang, Run, ask, fail, running, until
 
 
@@ -17,21 +17,21 @@ class Company:
 
     def __init__(self, then: Run) -> None:
         self._then = then
-        self._hang = Hang()
+        self.hang = Hang()
 
     def __call__(self, rows: Rows) -> Rows:
         if rows[0, 0] == 1000:
-            self._hang(rows)
+            self.hang(rows)
             return rows
         return self._then(rows)
 
     async def ask(self, batcher: Batcher, *tickets: tuple[float, ...]) -> list[Answer | BaseException]:
         first = asyncio.ensure_future(ask(batcher, 1000))
-        await self._hang.begun()
+        await self.hang.begun()
         asking = [asyncio.ensure_future(ask(batcher, *values)) for values in tickets]
         for _ in range(3):
             await asyncio.sleep(0)
-        self._hang.over.set()
+        self.hang.over.set()
         await first
         return await asyncio.gather(*asking, return_exceptions=True)
 
@@ -119,3 +119,86 @@ def hang_first(hang: Hang) -> Run:
         return rows
 
     return run
+
+
+class Made:
+    """Rows that are made by whoever runs them: a value each, or an error."""
+
+    kind = ((1,), np.dtype(np.float32))
+
+    def __init__(self, *values: float, error: ServiceError | None = None) -> None:
+        self._values = values
+        self._error = error
+        self.told: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def make(self, rows: Rows) -> None:
+        self.told.append("make")
+        if self._error:
+            raise self._error
+        rows[:, 0] = self._values
+
+    def forget(self) -> None:
+        self.told.append("forget")
+
+
+async def asked(batcher: Batcher, made: Made) -> Answer:
+    with batcher.reserve(len(made)) as ticket:
+        ticket.submit(made)
+        return await ticket.answer()
+
+
+async def test_rows_are_made_by_the_instance_that_takes_them_and_what_fails_costs_its_own_ticket_alone():
+    hang = Hang()
+    async with running(hang_first(hang)) as batcher:
+        first = asyncio.ensure_future(ask(batcher, 1000))
+        await hang.begun()
+        made = [Made(1, 2), Made(0, error=DecodeError("torn")), Made(3), Made(4)]
+        tasks = [asyncio.ensure_future(asked(batcher, each)) for each in made]
+        others = asyncio.ensure_future(ask(batcher, 5))
+        await asyncio.sleep(0)
+        tasks[2].cancel()  # before it is taken
+        await asyncio.sleep(0)
+        hang.over.set()
+        await first
+        one, torn, left, last = await asyncio.gather(*tasks, return_exceptions=True)
+        assert one.rows.ravel().tolist() == [1, 2] and last.rows.ravel().tolist() == [4]
+        assert (await others).rows.item() == 5
+        assert one.batch_size == 4 and one.made_s > 0 and one.queue_s > 0
+        assert isinstance(torn, DecodeError) and isinstance(left, asyncio.CancelledError)
+        assert [each.told for each in made] == [["make"], ["make"], ["forget"], ["make"]]
+        assert batcher.statistics().waiting == 0
+
+
+async def test_rows_that_were_made_are_kept_for_the_second_try():
+    model = Company(fail_on_seven)
+    async with running(model) as batcher:
+        first = asyncio.ensure_future(ask(batcher, 1000))
+        await model.hang.begun()
+        made = [Made(1, 2), Made(7), Made(3)]
+        tasks = [asyncio.ensure_future(asked(batcher, each)) for each in made]
+        await asyncio.sleep(0)
+        model.hang.over.set()
+        await first
+        one, failed, last = await asyncio.gather(*tasks, return_exceptions=True)
+    assert one.rows.ravel().tolist() == [1, 2] and last.rows.ravel().tolist() == [3]
+    assert isinstance(failed, ModelFailed)
+    assert [each.told for each in made] == [["make"]] * 3
+
+
+def fail_on_seven(rows: Rows) -> Rows:
+    if 7 in rows:
+        raise RuntimeError("seven")
+    return rows
+
+
+async def test_rows_for_which_there_is_no_memory_fail_their_own_ticket():
+    huge = Made(1)
+    huge.kind = ((2**50,), np.dtype(np.float32))
+    async with running(lambda rows: rows) as batcher:
+        with pytest.raises(ModelFailed, match="MemoryError"):
+            await asked(batcher, huge)
+        assert (await asked(batcher, Made(2))).rows.item() == 2
+    assert huge.told == ["forget"]

@@ -10,6 +10,8 @@ from service.batching.queue import TicketQueue
 class Guest:
     level: int
     submitted: float
+    key: str = ""
+    size: int = 1
 
 
 def guests(levels: list[int]) -> list[Guest]:
@@ -20,7 +22,7 @@ def emptied(line: TicketQueue[Guest]) -> list[Guest]:
     served = []
     while line:
         served.append(line.first())
-        line.remove(served[-1])
+        line.remove(served[-1], taken=True)
     return served
 
 
@@ -45,3 +47,27 @@ def test_whoever_leaves_changes_nothing_for_the_others(levels, data):
     staying = [guest for guest in everybody if guest is not leaver]
     assert not staying or line.waiting_since() == staying[0].submitted
     assert emptied(line) == sorted(staying, key=lambda guest: (guest.level, guest.submitted))
+
+
+def test_keys_of_one_level_share_by_images_however_many_tickets_they_bring():
+    line: TicketQueue[Guest] = TicketQueue(1)
+    many = [Guest(1, float(number), "many", 2) for number in range(4)]
+    few = [Guest(1, 10.0 + number, "few") for number in range(3)]
+    for guest in [*many, *few]:
+        line.append(guest)
+    assert emptied(line) == [many[0], few[0], few[1], many[1], few[2], many[2], many[3]]
+    line.append(late := Guest(1, 20.0, "late"))
+    assert line.first() is late
+
+
+def test_a_key_that_had_nobody_is_owed_nothing():
+    line: TicketQueue[Guest] = TicketQueue(1)
+    first = [Guest(1, float(number), "first") for number in range(5)]
+    for guest in first:
+        line.append(guest)
+    for _ in range(3):
+        line.remove(line.first(), taken=True)
+    late = [Guest(1, 10.0 + number, "late") for number in range(3)]
+    for guest in late:
+        line.append(guest)
+    assert emptied(line) == [late[0], first[3], late[1], first[4], late[2]]

@@ -40,7 +40,7 @@ async def test_rows_that_an_instance_has_taken_stay_when_their_callers_leave(sea
     batch = seats.take()
     assert [seats.release(ticket) for ticket in (first, second)] == [False, False]
     assert [part.ticket for part in batch] == [first, second]
-    assert [part.rows is rows for part, rows in zip(batch, (ONE, OTHER), strict=True)] == [True, True]
+    assert [part.content is rows for part, rows in zip(batch, (ONE, OTHER), strict=True)] == [True, True]
     assert seats.waiting == 0
 
 
