@@ -10,7 +10,6 @@ SqueezeNet: agreement and divergence on the photographs, each half with levels c
 """
 
 import argparse
-import io
 import json
 import zipfile
 from pathlib import Path
@@ -18,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from PIL import Image
 
 from harmonic import data, zoo
 from harmonic.bundles import Bundle, Card, bundle, import_reference, read_state
@@ -26,7 +24,7 @@ from harmonic.compression import Bench, calibration, compressed, fully_harmonic,
 from harmonic.conversion import harmonic_layers
 from harmonic.data import prepare_all
 from harmonic.graph import parameters, stages, trace
-from harmonic.pixels import prepare, upright_rgb
+from harmonic.pixels import prepare
 from harmonic.training import recipe
 from harmonic.training.train import Where, train
 
@@ -89,7 +87,7 @@ def opened(architecture: str, weights: Path, classes: tuple[str, ...]) -> Bundle
 def photographs(archive: Path, given: Bundle) -> np.ndarray:
     with zipfile.ZipFile(archive) as packed:
         files = [packed.read(name) for name in sorted(packed.namelist()) if name.lower().endswith((".jpeg", ".jpg"))]
-    return np.stack([prepare(upright_rgb(Image.open(io.BytesIO(file))), given.card.pixels) for file in files])
+    return np.stack([prepare(file, given.card.pixels) for file in files])
 
 
 def compared(given: Bundle, bench: Bench, held_out: Bench) -> list[dict]:

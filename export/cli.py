@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harmonic.commands import Json
+from harmonic.commands import JpegScale, Json
 
 
 class _Stem(StrEnum):
@@ -48,6 +48,7 @@ def export(
     norm: Annotated[
         _Norm, typer.Option(help="adaptive: the native stem's norm may follow the traffic, if the service is told to.")
     ] = _Norm.FROZEN,
+    jpeg_scale: JpegScale = None,
     json: Json = False,
 ) -> None:
     """Fold a bundle into plain convolutions and publish it as a version that the service can load.
@@ -57,14 +58,15 @@ def export(
 
     from export.pipeline import Order
     from export.pipeline import export as run
-    from harmonic.bundles import load
+    from harmonic.bundles import adopt, load
     from harmonic.commands import print_json
     from harmonic.shown import for_people
 
     text = _card_text(card) if card else None
     with for_people(aside=json):
+        trained = adopt.with_jpeg_scale(load(bundle), jpeg_scale.value if jpeg_scale else None)
         order = Order(
-            load(bundle), repository, name, version, _images(golden or []), text, max_batch, stem.value, norm.value
+            trained, repository, name, version, _images(golden or []), text, max_batch, stem.value, norm.value
         )
         published = run(order, tell=lambda step: typer.echo(f"{step} ..."))
         parity = published.parity

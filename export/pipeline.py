@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Num
 from numpy import ndarray
-from PIL import Image
 
 from export import triton
 from export.card import model_card
@@ -33,8 +32,9 @@ from export.variants import StemOrder, write_variants
 from export.verify import reference_logits, synthetic_images
 from harmonic.bundles import Bundle
 from harmonic.conversion import spectrum
+from harmonic.errors import PixelError
 from harmonic.graph import parameters
-from harmonic.pixels import PixelSpec, prepare, upright_rgb
+from harmonic.pixels import PixelSpec, prepare
 
 CARD, SPECTRUM = "MODEL_CARD.md", "spectrum.json"
 _SYNTHETIC_GOLDENS = 8
@@ -104,9 +104,8 @@ def _golden_images(order: Order, spec: PixelSpec) -> Num[ndarray, "n h w c"]:
 
 def _golden(path: Path, spec: PixelSpec) -> Num[ndarray, "h w c"]:
     try:
-        with Image.open(path) as image:
-            return prepare(upright_rgb(image), spec)
-    except OSError as error:
+        return prepare(path.read_bytes(), spec)
+    except (OSError, PixelError) as error:
         raise ExportError(f"the golden image {path} cannot be read ({error}).") from error
 
 

@@ -17,6 +17,7 @@ from harmonic.bundles.plans import with_plans
 from harmonic.conversion import EVERYTHING, Conversion, LayerChoice, convert
 from harmonic.data import named_classes, prepare_all, read, read_classes, stratified_split
 from harmonic.errors import BundleError, ZooError
+from harmonic.pixels import JpegScale
 
 _STATISTICS = 256  # images for the statistics of an inner norm
 
@@ -93,6 +94,11 @@ def converted(
     conversion = convert(start.model, replace(choice, size=(spec.channels, spec.height, spec.width)), images=images)
     card = with_plans(start, {layer.name: layer.plan for layer in conversion.layers}, {})
     return Bundle(card, conversion.model.eval()), conversion
+
+
+def with_jpeg_scale(made: Bundle, scale: JpegScale | None) -> Bundle:
+    """The same network, its JPEGs decoded at that scale; None leaves it as it is."""
+    return made if scale is None else replace(made, card=made.card.decoding(scale))
 
 
 def save_checked(made: Bundle, out: Path) -> None:

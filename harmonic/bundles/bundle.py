@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, overload
+from typing import Annotated, Any, Self, overload
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from harmonic import zoo
 from harmonic.bundles.prediction import Picture, Prediction, predictions
 from harmonic.disk import must_be_free, schema_of, sync, sync_names
 from harmonic.errors import BundleError, SpectrumError, ZooError, sentence
-from harmonic.pixels import PixelSpec
+from harmonic.pixels import JpegScale, PixelSpec
 
 SCHEMA = 1
 CARD = "bundle.json"
@@ -64,6 +64,10 @@ class Card(BaseModel):
         if "classes" in arguments:
             raise ValueError("the number of classes is no argument; it is that of the names")
         return arguments
+
+    def decoding(self, scale: JpegScale) -> Self:
+        """The card of the same network, its JPEGs decoded at that scale."""
+        return self.model_copy(update={"pixels": self.pixels.decoding(scale)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from torch import nn
 
 from harmonic.bundles.classifier import Classifier
 from harmonic.errors import PixelError
-from harmonic.pixels import PixelSpec, Upright, decoded, prepare
+from harmonic.pixels import PixelSpec, Upright, prepare
 
 Picture = str | Path | bytes | Image.Image | NDArray[Any]
 _AT_ONCE = 32  # images in memory, and in one run of the network
@@ -80,18 +80,18 @@ def _parts(pictures: Iterable[Picture]) -> Iterator[tuple[Picture, ...]]:
 def _prepared(picture: Picture, spec: PixelSpec, number: int) -> NDArray[Any]:
     name = str(picture) if isinstance(picture, str | Path) else f"image {number}"
     try:
-        return prepare(_upright(picture), spec)
+        return prepare(_taken(picture), spec)
     except OSError as error:  # of a file, or of one that Pillow reads only now
         raise PixelError(f"{name}: cannot be read ({error.strerror or error}).") from error
     except PixelError as error:
         raise PixelError(f"{name}: {error}") from error
 
 
-def _upright(picture: Picture) -> Upright:
+def _taken(picture: Picture) -> Upright | bytes:
     if isinstance(picture, str | Path):
-        return decoded(Path(picture).read_bytes())
+        return Path(picture).read_bytes()
     if isinstance(picture, bytes):
-        return decoded(picture)
+        return picture
     image = _from_array(picture) if isinstance(picture, np.ndarray) else picture
     if not isinstance(image, Image.Image):
         raise PixelError(f"wanted a path, an encoded image's bytes, a Pillow image or an array; got {type(image)}.")

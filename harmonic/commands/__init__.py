@@ -5,12 +5,13 @@ from harmonic.commands.conversion import convert, import_, pull
 from harmonic.commands.evaluation import evaluate
 from harmonic.commands.inspection import spectrum
 from harmonic.commands.listing import models
-from harmonic.commands.options import Json
+from harmonic.commands.options import JpegScale, Json
 from harmonic.commands.tradeoffs import tradeoff
 from harmonic.commands.training import train
 from harmonic.commands.values import print_json
 
 __all__ = [
+    "JpegScale",
     "Json",
     "compress",
     "convert",

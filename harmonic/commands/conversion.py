@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harmonic.commands.completion import releases
-from harmonic.commands.options import Architecture, Json, Network
+from harmonic.commands.options import Architecture, JpegScale, Json, Network, Scale
 from harmonic.disk import must_be_free
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def convert(
     ] = None,
     classes: Classes = None,
     argument: Arguments = None,
+    jpeg_scale: JpegScale = None,
     json: Json = False,
 ) -> None:
     """Make a network harmonic: exactly with the full band, the least-squares fit with fewer frequencies."""
@@ -60,6 +61,7 @@ def convert(
 
     with for_people(aside=json):
         start = adopt.open_network(network, weights, classes, parse_arguments(argument or []))
+        start = adopt.with_jpeg_scale(start, jpeg_scale.value if jpeg_scale else None)
         made, report = adopt.converted(
             start,
             LayerChoice(
@@ -86,6 +88,7 @@ def import_(
     out: Out,
     classes: Classes = None,
     argument: Arguments = None,
+    jpeg_scale: JpegScale = None,
     json: Json = False,
 ) -> None:
     """Turn a checkpoint of the original code (harmonic, windowed, scale-equivariant) into a bundle, strictly."""
@@ -96,6 +99,7 @@ def import_(
 
     with for_people(aside=json):
         made = adopt.imported(file, architecture, classes, parse_arguments(argument or []), typer.echo)
+        made = adopt.with_jpeg_scale(made, jpeg_scale.value if jpeg_scale else None)
         adopt.save_checked(made, out)
         _tell(made, out, named=classes is not None)
     if json:
@@ -108,6 +112,7 @@ def pull(
     ],
     out: Annotated[Path | None, typer.Option(help="Make a bundle here too.")] = None,
     classes: Classes = None,
+    jpeg_scale: JpegScale = None,
     json: Json = False,
 ) -> None:
     """Download weights that the original authors released: resumed, checked, and kept in a cache.
@@ -127,7 +132,7 @@ def pull(
     with for_people(aside=json):
         path = _downloaded(release)
         typer.echo(f"{path} is there and its content is the released one.")
-        made = _bundled(path, release, classes, out) if out else None
+        made = _bundled(path, release, classes, jpeg_scale, out) if out else None
     if json:
         _print_result({"file": str(path)}, made, out)
 
@@ -155,10 +160,11 @@ def _downloaded(release: "Release") -> Path:
         )
 
 
-def _bundled(path: Path, release: "Release", classes: str | None, out: Path) -> "Bundle":
+def _bundled(path: Path, release: "Release", classes: str | None, scale: Scale | None, out: Path) -> "Bundle":
     from harmonic.bundles import adopt
 
     made = adopt.imported(path, release.architecture, classes, release.arguments)
+    made = adopt.with_jpeg_scale(made, scale.value if scale else None)
     adopt.save_checked(made, out)
     _tell(made, out, named=classes is not None)
     return made

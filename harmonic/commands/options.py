@@ -1,5 +1,6 @@
 """Options that several sub-commands share."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,22 @@ import typer
 
 from harmonic.commands.completion import architectures
 
+
+class Scale(StrEnum):
+    """Values of `PixelSpec.jpeg_scale`."""
+
+    FULL = "full"
+    REDUCED = "reduced"
+
+
+JpegScale = Annotated[
+    Scale | None,
+    typer.Option(
+        "--jpeg-scale",
+        help="reduced: decode JPEGs that are much larger than the network's input at a half, a quarter or an eighth "
+        "of their sides, here and wherever this network is asked; default: as it was made, in the beginning full.",
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print the result as JSON on stdout; text for people goes to stderr.")
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harmonic.commands.completion import recipes
-from harmonic.commands.options import DataPaths, Json
+from harmonic.commands.options import DataPaths, JpegScale, Json
 
 
 class _Accelerator(StrEnum):
@@ -47,6 +47,7 @@ def train(
     accelerator: Annotated[_Accelerator, typer.Option(help="What computes.")] = _Accelerator.AUTO,
     devices: Annotated[int, typer.Option(help="How many devices; 0 takes all GPUs, or the CPU.", min=0)] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads for the arithmetic; 0 leaves PyTorch's choice.", min=0)] = 0,
+    jpeg_scale: JpegScale = None,
     json: Json = False,
 ) -> None:
     """Train a classifier. Give the same command again to resume a run that was killed.
@@ -56,6 +57,7 @@ def train(
     import torch
 
     from harmonic import data as datasets
+    from harmonic import zoo
     from harmonic.bundles import bundle
     from harmonic.commands.values import print_json
     from harmonic.shown import for_people
@@ -66,7 +68,10 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     with for_people(aside=json):
-        plan = read_recipe(recipe)
+        plan, beginning = read_recipe(recipe), bundle.load(start) if start else None
+        if jpeg_scale:
+            own = beginning.card.pixels if beginning else zoo.native_pixels(plan.model.architecture)
+            plan = plan.decoding(jpeg_scale.value, own)
         images = datasets.read(data, "train")
         if only:
             images = datasets.only(images, only)
@@ -79,7 +84,7 @@ def train(
             val=datasets.read(choosing, "val") if choosing else None,
             test=datasets.read(held_out, "test") if held_out else None,
             where=Where(accelerator.value, devices or "auto"),
-            start=bundle.load(start) if start else None,
+            start=beginning,
             tell=typer.echo,
         )
         following = f"harmonic export {shlex.quote(str(folder))} --repository models --name NAME"

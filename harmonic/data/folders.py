@@ -20,7 +20,7 @@ from harmonic.errors import DataError
 from harmonic.pixels import SUFFIXES
 
 Split = Literal["train", "val", "test"]
-_OTHER_PICTURES = {".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".svg", ".raw", ".dng", ".cr2", ".nef", ".arw"}
+_OTHER_PICTURES = {".heic", ".heif", ".jxl", ".jp2", ".psd", ".svg", ".raw", ".dng", ".cr2", ".nef", ".arw"}
 _SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
     "training": "train",

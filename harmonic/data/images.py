@@ -31,6 +31,19 @@ class Digesting(Protocol):
         """A number of an image's content."""
 
 
+@runtime_checkable
+class Storing(Protocol):
+    """An opener of encoded images: it can give one as it is stored, so that it is decoded as a model wants it."""
+
+    def stored(self, index: int) -> bytes | None:
+        """The bytes of its file; None where this one is no file."""
+
+
+def stored(opener: Opener, index: int) -> bytes | None:
+    """An image as it is stored, encoded; None where it is kept as pixels."""
+    return opener.stored(index) if isinstance(opener, Storing) else None
+
+
 def content(opener: Opener, index: int) -> bytes:
     """A number of an image's content: equal for equal images that the same opener opens."""
     if isinstance(opener, Digesting):
@@ -62,6 +75,11 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def taken(self, index: int, spec: PixelSpec) -> Image.Image | bytes:
+        """An image as `prepare` takes it: encoded, where the spec has a say in how it is decoded; else upright RGB."""
+        encoded = stored(self.open, index) if spec.jpeg_scale != "full" else None
+        return self.open(index) if encoded is None else encoded
 
     def subset(self, indices: NDArray[np.int64]) -> "Images":
         """The images of these indices, in their order."""
@@ -182,6 +200,9 @@ class _Chosen:
     def digest(self, index: int) -> bytes:
         return content(self.open, int(self.indices[index]))
 
+    def stored(self, index: int) -> bytes | None:
+        return stored(self.open, int(self.indices[index]))
+
 
 @dataclass(frozen=True)
 class _Joined:
@@ -195,6 +216,10 @@ class _Joined:
     def digest(self, index: int) -> bytes:
         part, inner = self._place(index)
         return content(self.openers[part], inner)
+
+    def stored(self, index: int) -> bytes | None:
+        part, inner = self._place(index)
+        return stored(self.openers[part], inner)
 
     def _place(self, index: int) -> tuple[int, int]:
         part = int(np.searchsorted(self.starts, index, side="right")) - 1
@@ -216,7 +241,7 @@ def _decoded(images: Images, spec: PixelSpec, title: str) -> Iterator[tuple[int,
 
 def _prepare_into(batch: NDArray[Any], row: int, images: Images, spec: PixelSpec, index: int) -> str | None:
     try:
-        batch[row] = prepare(images.open(index), spec)
+        batch[row] = prepare(images.taken(index, spec), spec)
     except Exception as error:  # Decoders raise whatever a broken file makes them; it is told by name.
         return f"{images.names[index]} ({str(error) or type(error).__name__})"
     return None

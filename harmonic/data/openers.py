@@ -32,12 +32,12 @@ class _FileOpener:
     members: tuple[str, ...]
 
     def __call__(self, index: int) -> Image.Image:
-        return decoded(self._bytes(index)).whole()
+        return decoded(self.stored(index)).whole()
 
     def digest(self, index: int) -> bytes:
-        return blake2b(self._bytes(index), digest_size=16).digest()
+        return blake2b(self.stored(index), digest_size=16).digest()
 
-    def _bytes(self, index: int) -> bytes:
+    def stored(self, index: int) -> bytes:
         return (self.folder / self.members[index]).read_bytes()
 
 
@@ -53,7 +53,10 @@ class _ZipOpener:
     _reader: tuple[int, zipfile.ZipFile] | None = field(default=None, repr=False, compare=False)
 
     def __call__(self, index: int) -> Image.Image:
-        return decoded(self._archive().read(self.members[index])).whole()
+        return decoded(self.stored(index)).whole()
+
+    def stored(self, index: int) -> bytes:
+        return self._archive().read(self.members[index])
 
     def digest(self, index: int) -> bytes:
         """From the zip's own list, where the checksum of every file stands."""

@@ -3,39 +3,37 @@
 The same for training, evaluation and serving. Knows numpy and Pillow; no torch, no files, no HTTP.
 """
 
-from harmonic.pixels.formats import FORMATS, READ, STARTS, SUFFIXES, Format, decoded
+from harmonic.pixels.formats import FORMATS, READ, SUFFIXES, Format, decoded, recognised, upright_size
 from harmonic.pixels.hair import HairRemoval, remove_hair
-from harmonic.pixels.prepare import (
-    PixelSpec,
-    Upright,
-    check_range,
-    prepare,
-    resampling,
-    upright_rgb,
-    with_own_size,
-)
+from harmonic.pixels.prepare import prepare, resampling, with_own_size
+from harmonic.pixels.reduction import reduce
 from harmonic.pixels.resampling import Resampler, low_pass, resampler, shift
-from harmonic.pixels.upright import resized
+from harmonic.pixels.spec import JpegScale, PixelSpec
+from harmonic.pixels.upright import Reduction, Upright, check_range, resized, upright_rgb
 
 __all__ = [
     "FORMATS",
     "READ",
-    "STARTS",
     "SUFFIXES",
     "Format",
     "HairRemoval",
+    "JpegScale",
     "PixelSpec",
+    "Reduction",
     "Resampler",
     "Upright",
     "check_range",
     "decoded",
     "low_pass",
     "prepare",
+    "recognised",
+    "reduce",
     "remove_hair",
     "resampler",
     "resampling",
     "resized",
     "shift",
     "upright_rgb",
+    "upright_size",
     "with_own_size",
 ]

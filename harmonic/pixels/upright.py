@@ -7,6 +7,7 @@ more than the pixels asked for and a few megabytes.
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -33,6 +34,7 @@ _REACH = {  # of Pillow's filters, in pixels of the smaller of the two images
     Image.Resampling.BICUBIC: 2,
     Image.Resampling.LANCZOS: 3,
 }
+Size = tuple[int, int]
 Box = tuple[float, float, float, float]
 
 
@@ -43,20 +45,31 @@ def check_range(mode: str) -> None:
         raise PixelError(f"the image has {kind} pixels of unknown range. Send 8 or 16 bits a channel.")
 
 
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """An image that is decoded smaller than it is stored. size: width and height of what is stored; step: by how much
+    they are divided; what does not fill a last pixel has one all the same."""
+
+    size: Size
+    step: int
+
+
 class Upright:
     """An image as its EXIF orientation says, in 8-bit RGB: alpha on white, 16-bit grey scaled down.
 
     Of an animation it is the frame that the image stands at. PixelError for pixels of unknown range. size, width and
-    height are those of the upright image.
+    height are those of the upright image as it is stored; own is the size in which it was decoded.
     """
 
     mode = "RGB"
 
-    def __init__(self, image: Image.Image) -> None:
+    def __init__(self, image: Image.Image, reduction: Reduction | None = None) -> None:
         check_range(image.mode)
         self._image = image
         self._orientation = _orientation(image)
-        self.size = image.size[::-1] if self._orientation in _LYING else image.size
+        self._step = reduction.step if reduction else 1
+        self.own = self._turned(image.size)
+        self.size = self._turned(reduction.size) if reduction else self.own
         self.width, self.height = self.size
 
     @property
@@ -65,11 +78,25 @@ class Upright:
         return self._image.mode == "RGB" and self._orientation not in _TURNS and not self._image.has_transparency_data
 
     def whole(self) -> Image.Image:
-        """All of it; the image itself where that is upright RGB already."""
-        return self._image if self.plain else self.crop((0, 0, *self.size))
+        """All of it, in its own size; the image itself where that is upright RGB already."""
+        return self._image if self.plain else self.crop((0, 0, *self.own))
+
+    def in_own_pixels(self, box: Box) -> Box:
+        """A part of the stored image in pixels of the decoded one."""
+        if self._step == 1:
+            return box
+        # A last pixel that is not filled was the last one before the turn.
+        lying = self._orientation in _LYING
+        mirrored = (_FROM_BOTTOM, _FROM_RIGHT) if lying else (_FROM_RIGHT, _FROM_BOTTOM)
+        x, y = (
+            own - side / self._step if self._orientation in orientations else 0.0
+            for own, side, orientations in zip(self.own, self.size, mirrored, strict=True)
+        )
+        left, top, right, bottom = (edge / self._step for edge in box)
+        return left + x, top + y, right + x, bottom + y
 
     def crop(self, box: tuple[int, int, int, int]) -> Image.Image:
-        """A part that lies inside of it, as an RGB image."""
+        """A part that lies inside of it, in its own pixels, as an RGB image."""
         if self.plain:
             return self._image.crop(box)
         left, top, right, bottom = box
@@ -84,6 +111,9 @@ class Upright:
         part = _rgb(self._image.crop(self._stored(box)))
         turn = _TURNS.get(self._orientation)
         return part if turn is None else part.transpose(turn)
+
+    def _turned(self, size: Size) -> Size:
+        return size[::-1] if self._orientation in _LYING else size
 
     def _stored(self, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
         """Where a part of the upright image lies in the stored one."""
@@ -108,20 +138,23 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     return Upright(image).whole()
 
 
-def resized(
-    picture: Image.Image | Upright, size: tuple[int, int], way: Image.Resampling, box: Box | None = None
-) -> Image.Image:
+def resized(picture: Image.Image | Upright, size: Size, way: Image.Resampling, box: Box | None = None) -> Image.Image:
     """Resample a picture, or a box of it, to `size`: along its rows first and then along its columns.
+
+    box: in pixels of the picture as it is stored, also where it was decoded smaller.
 
     Pillow's own resize picks the order by what is faster, which differs from version to version and moves a value by
     one; here it is always the same, so that the pixels are, too. Only a strip of an `Upright` is made at a time. The
     exception: what is widened, and so long that the rows between the passes would take much memory, goes along its
     columns first.
     """
-    left, top, right, bottom = map(_single, box or (0, 0, *picture.size))
-    first, last = _reached(top, bottom, picture.height, size[1], _REACH[way])
-    if size[0] > picture.width and size[0] * (last - first) > _BETWEEN:
-        short = whole(picture).resize((picture.width, size[1]), way, box=(0, top, picture.width, bottom))
+    box = box or (0, 0, *picture.size)
+    if isinstance(picture, Upright):
+        box = picture.in_own_pixels(box)
+    (width, height), (left, top, right, bottom) = _own_size(picture), map(_single, box)
+    first, last = _reached(top, bottom, height, size[1], _REACH[way])
+    if size[0] > width and size[0] * (last - first) > _BETWEEN:
+        short = whole(picture).resize((width, size[1]), way, box=(0, top, width, bottom))
         return short.resize(size, way, box=(left, 0, right, size[1]))
     narrow = _narrowed(picture, first, last, size[0], way, (left, right))
     return narrow.resize(size, way, box=(0, top - first, size[0], bottom - first))
@@ -131,17 +164,23 @@ def _narrowed(
     picture: Image.Image | Upright, first: int, last: int, width: int, way: Image.Resampling, sides: tuple[float, float]
 ) -> Image.Image:
     """Rows first .. last, each resampled to `width` pixels."""
-    step = max(1, _TILE // picture.width)
+    across, down = _own_size(picture)
+    step = max(1, _TILE // across)
     if not isinstance(picture, Upright) or picture.plain or last - first <= step:
-        strip = picture.crop((0, first, picture.width, last)) if (first, last) != (0, picture.height) else picture
+        strip = picture.crop((0, first, across, last)) if (first, last) != (0, down) else picture
         return whole(strip).resize((width, last - first), way, box=(sides[0], 0, sides[1], last - first))
     narrow = Image.new("RGB", (width, last - first))
     for start in range(first, last, step):
         end = min(start + step, last)
-        strip = picture.crop((0, start, picture.width, end))
+        strip = picture.crop((0, start, across, end))
         strip = strip.resize((width, end - start), way, box=(sides[0], 0, sides[1], end - start))
         narrow.paste(strip, (0, start - first))
     return narrow
+
+
+def _own_size(picture: Image.Image | Upright) -> Size:
+    """Width and height of the pixels that there are of a picture."""
+    return picture.own if isinstance(picture, Upright) else picture.size
 
 
 def _single(value: float) -> float:

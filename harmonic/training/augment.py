@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from harmonic.pixels import PixelSpec, remove_hair, resampling, resized
+from harmonic.pixels import PixelSpec, decoded, remove_hair, resampling, resized, upright_size
 from harmonic.training.recipe import AugmentSection
 
 Pixels = NDArray[np.uint8]
@@ -36,43 +36,49 @@ def augment(pixels: Pixels, section: AugmentSection, rng: np.random.Generator) -
 
 
 def random_resized_crop(
-    image: Image.Image, spec: PixelSpec, section: AugmentSection, rng: np.random.Generator
+    image: Image.Image | bytes, spec: PixelSpec, section: AugmentSection, rng: np.random.Generator
 ) -> Pixels:
     """Cut a random box of at least a share of the area, aspect 3/4 to 4/3, and scale it to the model's size
     (Szegedy 2015).
 
-    What is cut is what the model is served: hair is gone first, the aspect is that which an object would have in the
-    model's input (where that squashes the image, so do the boxes), and the filter is the input's own.
+    image: upright RGB, or encoded. What is cut is what the model is served: hair is gone first, the aspect is that
+    which an object would have in the model's input (where that squashes the image, so do the boxes), the filter is the
+    input's own, and an encoded image is decoded at the scale that the spec has for what is as large as the box.
     """
     if spec.hair is not None:
-        image = remove_hair(image, spec.hair)
-    box = _random_box(image, _square(image, spec), section.random_resized_crop, rng)
+        image = remove_hair(decoded(image, spec) if isinstance(image, bytes) else image, spec.hair)
+    size = upright_size(image) if isinstance(image, bytes) else image.size
+    box = _random_box(size, _square(size, spec), section.random_resized_crop, rng)
     way = resampling(spec)
     if section.interpolation == "random":
         way = Image.Resampling.BICUBIC if rng.random() < 0.5 else Image.Resampling.BILINEAR
-    cut = resized(image, (spec.width, spec.height), way, box).convert(spec.mode)
-    return np.asarray(cut, dtype=np.uint8).reshape(spec.shape)
+    left, top, right, bottom = box
+    picture = decoded(image, spec, (right - left, bottom - top)) if isinstance(image, bytes) else image
+    cut = resized(picture, (spec.width, spec.height), way, box)
+    return np.asarray(cut.convert(spec.mode), dtype=np.uint8).reshape(spec.shape)
 
 
-def _random_box(image: Image.Image, square: float, least: float, rng: np.random.Generator) -> tuple[int, int, int, int]:
+def _random_box(
+    size: tuple[int, int], square: float, least: float, rng: np.random.Generator
+) -> tuple[int, int, int, int]:
     """Left, top, right, bottom. square: width over height of a box that distorts nothing. least: share of the area."""
     for _ in range(10):
-        area = image.width * image.height * rng.uniform(least, 1)
+        area = size[0] * size[1] * rng.uniform(least, 1)
         aspect = square * math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
         width, height = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-        if 0 < width <= image.width and 0 < height <= image.height:
-            left, top = int(rng.integers(image.width - width + 1)), int(rng.integers(image.height - height + 1))
+        if 0 < width <= size[0] and 0 < height <= size[1]:
+            left, top = int(rng.integers(size[0] - width + 1)), int(rng.integers(size[1] - height + 1))
             return left, top, left + width, top + height
     # An image that no such box fits: take the largest one in the middle that distorts nothing.
-    width = max(1, min(image.width, round(image.height * square)))
-    height = max(1, min(image.height, round(width / square)))
-    left, top = (image.width - width) // 2, (image.height - height) // 2
+    width = max(1, min(size[0], round(size[1] * square)))
+    height = max(1, min(size[1], round(width / square)))
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
     return left, top, left + width, top + height
 
 
-def _square(image: Image.Image, spec: PixelSpec) -> float:
+def _square(size: tuple[int, int], spec: PixelSpec) -> float:
     """Width over height of the box that fills the model's input with objects of the same shape as when served."""
-    return image.width / image.height if spec.fit == "squash" else spec.width / spec.height
+    return size[0] / size[1] if spec.fit == "squash" else spec.width / spec.height
 
 
 def circular_shift(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:

@@ -136,7 +136,8 @@ class _Prepared(Dataset[tuple[NDArray[Any], int]]):
         if self.prepared is not None:
             kept: NDArray[Any] = self.prepared[index]
             return kept
-        return prepare(self.images.open(index), self.spec).copy()  # Pillow's memory is read-only, a tensor's is not.
+        # A copy: Pillow's memory is read-only, a tensor's is not.
+        return prepare(self.images.taken(index, self.spec), self.spec).copy()
 
 
 class _Views(Dataset[tuple[NDArray[Any], int]]):
@@ -155,7 +156,7 @@ class _Views(Dataset[tuple[NDArray[Any], int]]):
         if section.random_resized_crop == 1:
             pixels = self.plain.pixels(index)
         else:
-            pixels = random_resized_crop(self.images.open(index), self.spec, section, rng)
+            pixels = random_resized_crop(self.images.taken(index, self.spec), self.spec, section, rng)
         return augment(pixels, section, rng), int(self.images.labels[index])
 
 

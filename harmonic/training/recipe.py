@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat,
 
 from harmonic.errors import RecipeError, sentences
 from harmonic.near import near
-from harmonic.pixels import PixelSpec
+from harmonic.pixels import JpegScale, PixelSpec
 
 _Share = Annotated[float, Field(ge=0, lt=1)]
 _Positive = Annotated[FiniteFloat, Field(gt=0)]
@@ -157,6 +157,10 @@ class Recipe(_Section):
     pixels: PixelSpec | None = None
     license: str | None = None
     notice: str | None = None
+
+    def decoding(self, scale: JpegScale, otherwise: PixelSpec) -> Self:
+        """The recipe with its JPEGs decoded at that scale. otherwise: the input, where the recipe names none."""
+        return self.model_copy(update={"pixels": (self.pixels or otherwise).decoding(scale)})
 
 
 def read_recipe(name_or_path: str) -> Recipe:

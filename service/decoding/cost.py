@@ -5,16 +5,20 @@ Pillow does in Python, and between the blocks that it feeds to a decoder, is tim
 """
 
 import io
+import math
 import time
 
 from PIL import Image, TiffImagePlugin
 
+from harmonic.pixels import Reduction
+from service.decoding.avif import coded
 from service.errors import ImageTooCostly
 
 _SCAN = b"\xff\xda"  # in JPEG's coded data FF is always followed by 00, so this marks a scan
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF tags
 _BITS, _ROWS = 258, 278
 _SMALL_TILE = 2**20  # pixels that a tile may have, however small its image is
+_CODED = 8  # times the image's pixels that an AVIF may code: with alpha, thumbnails, frames in sizes of their own
 _SCANS = 16  # over an image of the most pixels; a usual progressive JPEG has 10
 _STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # Pillow's bytes a pixel; else 4
 _TILE = 2**20  # pixels that are converted and turned at once, in harmonic.pixels.upright
@@ -39,18 +43,22 @@ def check_cost(image: Image.Image, data: bytes, most_pixels: int) -> None:
     """Refuse, before any pixel is decoded, what C code would spend minutes or gigabytes on. Raises ImageTooCostly.
 
     A progressive JPEG is walked once a scan, and an empty scan of a large image costs a few bytes. A TIFF tile is
-    unpacked whole, however little of it lies inside the image.
+    unpacked whole, however little of it lies inside the image. An AVIF is decoded as it is coded, then scaled to the
+    size that it declares.
     """
     pixels = image.width * image.height
     if image.format in {"JPEG", "MPO"} and (scans := data.count(_SCAN)) * pixels > _SCANS * most_pixels:
         raise ImageTooCostly(f"the JPEG has {scans} scans of {pixels:,} pixels each. Save it again, not progressive.")
     if isinstance(image, TiffImagePlugin.TiffImageFile) and _tile_pixels(image) > max(_SMALL_TILE, 4 * pixels):
         raise ImageTooCostly("the TIFF's tiles are far larger than its image. Save it again in strips.")
+    if image.format == "AVIF" and coded(data).pixels > max(_SMALL_TILE, _CODED * pixels):
+        raise ImageTooCostly("the AVIF's coded pictures are far larger than its image. Save it again, plainly.")
 
 
-def memory(image: Image.Image, data: bytes) -> int:
+def memory(image: Image.Image, data: bytes, reduction: Reduction | None = None) -> int:
     """Bytes that decoding an opened image and bringing it into a model's shape take at most, beside `data` themselves.
 
+    reduction: of an image that is decoded at a smaller scale than it is stored.
     By format, from what Pillow and the libraries under it allocate: measured by tests/service/decoding/test_memory.py.
     """
     pixels = image.width * image.height
@@ -58,13 +66,16 @@ def memory(image: Image.Image, data: bytes) -> int:
     turned = 20 * min(pixels, _TILE)  # a tile of the picture at each step from its mode to upright RGB
     if pixels > _TILE:
         turned += 4 * pixels if max(image.size) > _TILE else _NARROW  # whole rows, and the rows between two resizes
-    return stored + turned + _beside(image, data, pixels, stored) + len(data)
+    all_pixels = math.prod(reduction.size) if reduction else pixels
+    return stored + turned + _beside(image, data, all_pixels, stored) + len(data)
 
 
 def _beside(image: Image.Image, data: bytes, pixels: int, stored: int) -> int:
-    """What the decoder holds beside the decoded pixels."""
+    """What the decoder holds beside the decoded pixels. pixels: of the image as it is stored, whatever its scale."""
     if image.format == "WEBP":
         return 3 * 4 * pixels  # two canvases of its library, and the frame as bytes
+    if image.format == "AVIF":
+        return coded(data).bytes + 2 * 4 * pixels  # as it is coded, as pixels of its library, and these as bytes
     if image.format in {"JPEG", "MPO"}:
         progressive = "progressive" in image.info or data.count(_SCAN) > 1
         return 2 * len(image.getbands()) * pixels if progressive else 0  # coefficients of 16 bits

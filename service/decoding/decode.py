@@ -11,7 +11,7 @@ from typing import TypeVar
 from PIL import Image, UnidentifiedImageError
 
 from harmonic.errors import PixelError
-from harmonic.pixels import FORMATS, STARTS, Upright, check_range
+from harmonic.pixels import FORMATS, PixelSpec, Upright, check_range, recognised, reduce
 from service.config import Limits
 from service.decoding.cost import Metered, check_cost, memory
 from service.errors import DecodeError, ImageFormatError, ImageTooCostly, ImageTooLarge, OutOfMemory
@@ -30,12 +30,13 @@ class NeedsRoom(Exception):  # noqa: N818 - no error: the image is to be decoded
 
 def decode(data: bytes, limits: Limits) -> Image.Image:
     """Decode an encoded image: mode RGB, upright by its EXIF orientation, alpha laid on white, first frame."""
-    return read(data, limits, Upright.whole, limits.decoded_bytes)
+    return read(data, limits, Upright.whole, limits.decoded_bytes, None)
 
 
-def read(data: bytes, limits: Limits, make: Callable[[Upright], T], room: int) -> T:
+def read(data: bytes, limits: Limits, make: Callable[[Upright], T], room: int, spec: PixelSpec | None) -> T:
     """Decode an encoded image and make something of its first frame.
 
+    spec: what it is made for, which may have it decoded at a smaller scale; None decodes all of it.
     room: bytes that decoding may take, as its header lets expect; NeedsRoom if it would take more.
     Raises ImageFormatError for a format or a pixel type that is not taken, ImageTooLarge beyond `limits.pixels`,
     ImageTooCostly for what would take too long or too much memory, DecodeError for damaged data, OutOfMemory, and what
@@ -46,10 +47,11 @@ def read(data: bytes, limits: Limits, make: Callable[[Upright], T], room: int) -
             _check_size(image, limits)
             _check_mode(image)
             check_cost(image, data, limits.pixels)
-            _check_memory(memory(image, data), room, limits)
+            reduction = reduce(image, spec) if spec is not None else None
+            _check_memory(memory(image, data, reduction), room, limits)
             image.load()
             _check_size(image, limits)  # a GIF's first frame may be larger than its screen
-            return make(Upright(image))
+            return make(Upright(image, reduction))
     except (DecodeError, PixelError, NeedsRoom):
         raise
     except MemoryError:
@@ -98,7 +100,7 @@ def _no_memory() -> OutOfMemory:
 def _unidentified(data: bytes) -> DecodeError:
     if not data:
         return DecodeError("the image is empty")
-    if data.startswith(STARTS):
+    if recognised(data):
         return DecodeError("the image is damaged or cut short: its header cannot be read")
     return ImageFormatError(f"these {len(data)} bytes are no image that is taken; send {', '.join(FORMATS)}")
 

@@ -165,7 +165,7 @@ class Job:
 
     def _make(self, index: int, image: bytes, room: int) -> None:
         try:
-            self._rows[index] = read(image, self._way.limits, self._way.prepared, room or SMALL_BYTES)
+            self._rows[index] = read(image, self._way.limits, self._way.prepared, room or SMALL_BYTES, self._way.spec)
         except NeedsRoom as need:
             self._send(index, len(image), need.bytes)
         except ServiceError as error:

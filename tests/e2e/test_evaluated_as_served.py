@@ -16,6 +16,7 @@ from harmonic.bundles import bundle
 from harmonic.evaluation.evaluate import evaluate, open_predictor
 from harmonic.pixels import HairRemoval, PixelSpec
 from harmonic.zoo.fourier import MNIST
+from tests.support.images import encoded, oriented, smooth
 from tests.support.laws import randomised
 from tests.support.process import serving
 
@@ -23,6 +24,7 @@ CLASSES = ("first", "second", "third")
 MODELS: dict[str, tuple[str, dict[str, object], PixelSpec]] = {
     "crop": ("harm_lesion", {"width": 4}, PixelSpec(height=16, width=20, crop_fraction=0.875)),
     "squash": ("harm_lesion", {"width": 4}, PixelSpec(height=16, width=12, fit="squash", interpolation="lanczos")),
+    "reduced": ("harm_lesion", {"width": 4}, PixelSpec(height=16, width=16, jpeg_scale="reduced")),
     "hair": ("harm_lesion", {"width": 4}, PixelSpec(height=24, width=24, fit="squash", hair=HairRemoval(length=0.2))),
     "spectral": ("fourier_mnist", {"widths": [3], "hidden": 8}, MNIST),
     "spectral-plain": ("scale_cnn", {"widths": [2, 3, 4, 4]}, MNIST),
@@ -32,7 +34,7 @@ FORMS = ("bundle", "version", "service")
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every size from 8 to 28 and some beyond, square and not."""
+    """Every size from 8 to 28 and some beyond, square and not; and JPEGs, of which some are much larger than needed."""
     root = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(0)
     sizes = [(side, side) for side in range(8, 29)] + [(9, 14), (31, 20), (60, 45), (100, 100)]
@@ -41,6 +43,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
         place.mkdir(exist_ok=True)
         pixels = rng.integers(0, 256, (rows, columns, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(place / f"{number:02}.png")
+    for number, size in enumerate([(20, 30), (150, 200), (400, 130)]):
+        (root / CLASSES[number] / "large.jpg").write_bytes(encoded(smooth(*size), "JPEG", exif=oriented(6)))
     return root
 
 
@@ -72,7 +76,7 @@ def test_evaluation_gives_the_answers_that_callers_get(name, form, targets, pict
     measured = evaluate(open_predictor(targets[name, form]), data.read([pictures], "test"))
 
     address = f"{targets[name, 'service']}/classify"
-    for file, found in zip(sorted(pictures.rglob("*.png")), measured.probabilities, strict=True):
+    for file, found in zip(sorted(pictures.glob("*/*")), measured.probabilities, strict=True):
         answer = httpx.post(address, content=file.read_bytes(), params={"top": 3}, timeout=60)
         served = {c["label"]: c["probability"] for c in answer.json()["predictions"][0]["classes"]}
         assert found.tolist() == pytest.approx([served[label] for label in CLASSES], abs=1e-4), file.name
@@ -80,7 +84,7 @@ def test_evaluation_gives_the_answers_that_callers_get(name, form, targets, pict
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_bundle_in_python_predicts_what_callers_get(name, targets, pictures):
-    files = sorted(pictures.rglob("*.png"))
+    files = sorted(pictures.glob("*/*"))
     address = f"{targets[name, 'service']}/classify"
     for file, found in zip(files, harmonic.load(targets[name, "bundle"]).predict(files), strict=True):
         answer = httpx.post(address, content=file.read_bytes(), params={"top": 3}, timeout=60)

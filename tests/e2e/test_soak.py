@@ -43,7 +43,9 @@ async def classify(client: httpx.AsyncClient, rng: random.Random) -> None:
 
 
 async def several(client: httpx.AsyncClient, rng: random.Random) -> None:
-    files = [("image", encoded(noise(rng.randint(8, 200)), rng.choice(("JPEG", "PNG", "WEBP")))) for _ in range(5)]
+    files = [
+        ("image", encoded(noise(rng.randint(8, 200)), rng.choice(("JPEG", "PNG", "WEBP", "AVIF")))) for _ in range(5)
+    ]
     assert len((await client.post("/v1/classify", files=files)).json()["predictions"]) == 5
 
 

@@ -63,6 +63,8 @@ def _sound_images() -> list[bytes]:
         (picture, "GIF", {"save_all": True, "append_images": [noise(24, 1)]}),
         (picture, "WEBP", {"lossless": True}),
         (picture, "WEBP", {"save_all": True, "append_images": [noise(24, 1)], "exif": _exif()}),
+        (picture, "AVIF", {"exif": _exif()}),
+        (picture.convert("RGBA"), "AVIF", {"save_all": True, "append_images": [noise(24, 1)]}),
         (picture, "BMP", {}),
         (picture.convert("P"), "BMP", {}),
         *(

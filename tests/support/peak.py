@@ -12,7 +12,8 @@ import warnings; warnings.simplefilter("ignore")
 from harmonic.pixels import PixelSpec, prepare, Upright
 from service.decoding.decode import Limits, decode, read
 from PIL import Image, features
-Image.init(); Image.core, features.check("webp")
+from service.decoding import quiet_pillow
+Image.init(); Image.core, features.check("webp"), features.check("avif"); quiet_pillow()
 def status(name):
     return int(re.search(rf"^{{name}}:\\s+(\\d+) kB", Path("/proc/self/status").read_text(), re.M)[1]) * 1024
 def reset():

@@ -1,5 +1,6 @@
 """`harmonic import` and the door of `harmonic pull`: checkpoints of the original code become bundles, strictly."""
 
+import json
 from functools import partial
 
 import pytest
@@ -95,3 +96,16 @@ def test_pull_tells_that_a_place_is_taken_before_it_downloads(tmp_path, monkeypa
     monkeypatch.setenv("HARMONIC_CACHE", str(tmp_path / "cache"))
     assert "exists already" in refused("pull", "harm_resnet50", "--out", tmp_path)
     assert not (tmp_path / "cache").exists()
+
+
+def test_the_scale_of_jpegs_stays_with_the_network_from_one_command_to_the_next(checkpoint, tmp_path):
+    """`import` chooses it, `convert` keeps it, `export` may publish another."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    options = ["--architecture", "harm_wrn10_1", "--argument", "level=full,3,2", "--jpeg-scale", "reduced"]
+    done("import", checkpoint[0], *options, "--out", first)
+    done("convert", first, "--out", second)
+    served = ["--repository", tmp_path / "models", "--max-batch", "2", "--name", "changed"]
+    done("export", second, *served, "--jpeg-scale", "full")
+    manifest = json.loads((tmp_path / "models/changed/1/manifest.json").read_text())
+    assert [bundle.read_card(folder).pixels.jpeg_scale for folder in (first, second)] == ["reduced", "reduced"]
+    assert manifest["pixels"]["jpeg_scale"] == "full"

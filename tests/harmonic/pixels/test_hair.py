@@ -6,7 +6,8 @@ from PIL import Image, ImageDraw
 from pydantic import ValidationError
 
 from harmonic.pixels.hair import HairRemoval, remove_hair
-from harmonic.pixels.prepare import PixelSpec, prepare
+from harmonic.pixels.prepare import prepare
+from harmonic.pixels.spec import PixelSpec
 
 SKIN = (200, 150, 140)
 

@@ -9,7 +9,9 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tv
 
 from harmonic.errors import PixelError
-from harmonic.pixels.prepare import PixelSpec, prepare, upright_rgb
+from harmonic.pixels.prepare import prepare
+from harmonic.pixels.spec import PixelSpec
+from harmonic.pixels.upright import upright_rgb
 
 SIZES = [(500, 375), (375, 500), (224, 224), (256, 256), (32, 32), (33, 31), (1, 1), (1, 300), (300, 1), (1024, 67)]
 
@@ -165,40 +167,3 @@ def test_sixteen_bit_grey_is_scaled_not_clipped(kind):
 def test_floating_point_pixels_are_refused():
     with pytest.raises(PixelError, match="floating-point"):
         upright_rgb(Image.new("F", (3, 3)))
-
-
-# --- the spec ---
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"height": 0},
-        {"width": 5000},
-        {"mode": "RGBA"},
-        {"fit": "stretch"},
-        {"crop_fraction": 0},
-        {"crop_fraction": 1.5},
-        {"interpolation": "nearest"},
-        {"mean": (0.5,)},
-        {"std": (1, 1, 0)},
-        {"std": (1, 1, -1)},
-        {"std": (1, 1, float("nan"))},
-        {"mean": (float("inf"), 0, 0)},
-        {"mode": "L"},
-        {"colour": "RGB"},
-    ],
-)
-def test_an_impossible_spec_is_refused(fields):
-    with pytest.raises(ValueError, match="PixelSpec"):
-        PixelSpec(**{"height": 32, "width": 32, **fields})
-
-
-def test_a_spec_survives_json():
-    spec = PixelSpec(height=28, width=20, mode="L", fit="squash", mean=(0.1307,), std=(0.3081,))
-    assert PixelSpec.model_validate_json(spec.model_dump_json()) == spec
-
-
-def test_a_spec_is_frozen():
-    with pytest.raises(ValueError, match="frozen"):
-        PixelSpec(height=3, width=3).height = 4

@@ -5,8 +5,9 @@ import pytest
 from PIL import Image
 
 from harmonic.errors import PixelError, SpectrumError
-from harmonic.pixels.prepare import PixelSpec, prepare
+from harmonic.pixels.prepare import prepare
 from harmonic.pixels.resampling import low_pass, resampler, to_largest
+from harmonic.pixels.spec import PixelSpec
 from harmonic.zoo.fourier import MNIST
 
 

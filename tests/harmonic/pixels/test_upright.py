@@ -11,7 +11,8 @@ from PIL import Image
 
 from harmonic.errors import PixelError
 from harmonic.pixels.hair import HairRemoval
-from harmonic.pixels.prepare import PixelSpec, prepare
+from harmonic.pixels.prepare import prepare
+from harmonic.pixels.spec import PixelSpec
 from harmonic.pixels.upright import Upright, upright_rgb
 
 SEVERAL_TILES = (1511, 1103)

@@ -4,9 +4,10 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
-from harmonic.pixels import HairRemoval, PixelSpec, prepare
+from harmonic.pixels import HairRemoval, PixelSpec, decoded, prepare
 from harmonic.training.augment import augment, generator, random_resized_crop
 from harmonic.training.recipe import AugmentSection
+from tests.support.images import encoded, oriented, smooth
 
 CROP_8, CROP_25 = AugmentSection(random_resized_crop=0.08), AugmentSection(random_resized_crop=0.25)
 
@@ -196,3 +197,29 @@ def test_a_crop_of_everything_is_the_image_as_it_is_served(size, interpolation):
     # Where no other box of the full area fits, which is often, it is the whole image.
     views = [random_resized_crop(image, spec, whole, generator(1, 1, index)) for index in range(20)]
     assert any(np.array_equal(view, served) for view in views)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_crop_of_everything_of_a_large_jpeg_is_the_image_as_it_is_served(orientation):
+    spec = PixelSpec(height=32, width=32, fit="squash", jpeg_scale="reduced")
+    stored = encoded(smooth(640, 160), "JPEG", exif=oriented(orientation))
+    whole = AugmentSection(random_resized_crop=1.0)
+    served = prepare(stored, spec)
+    assert not np.array_equal(served, prepare(stored, spec.decoding("full")))
+    views = [random_resized_crop(stored, spec, whole, generator(1, 1, index)) for index in range(20)]
+    assert any(np.array_equal(view, served) for view in views)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_crop_shows_the_same_part_of_a_jpeg_at_every_scale(orientation):
+    """Small boxes are cut from the whole picture, large ones from a smaller one; all from the place that was drawn."""
+    spec, section = PixelSpec(height=20, width=20, jpeg_scale="reduced"), AugmentSection(random_resized_crop=0.02)
+    stored = encoded(smooth(330, 250), "JPEG", quality=95, exif=oriented(orientation))
+    upright = decoded(stored).whole()
+    small = 0
+    for index in range(30):
+        full = random_resized_crop(upright, spec, section, generator(1, 1, index)).astype(int)
+        found = random_resized_crop(stored, spec, section, generator(1, 1, index)).astype(int)
+        assert np.abs(found - full).mean() < 2
+        small += np.array_equal(found, full)
+    assert 0 < small < 30

@@ -10,7 +10,7 @@ from harmonic.pixels import HairRemoval, PixelSpec, prepare
 from service.config import Limits
 from service.decoding.quick import Quick, is_quick
 from service.errors import DecodeError, ServiceError
-from tests.support.images import encoded, noise, plain
+from tests.support.images import encoded, noise, plain, smooth
 
 SPEC = PixelSpec(height=8, width=8)
 
@@ -35,6 +35,15 @@ def test_a_small_image_of_a_plain_format_is_quick_and_prepared_as_ever(kind):
     rows = np.zeros((1, *SPEC.shape), np.uint8)
     Quick([data], SPEC, Limits(), None).make(rows)
     np.testing.assert_array_equal(rows[0], prepare(Image.open(io.BytesIO(data)).convert("RGB"), SPEC))
+
+
+def test_a_small_jpeg_is_decoded_at_the_scale_that_its_model_wants():
+    data, spec = encoded(smooth(128, 120), "JPEG"), SPEC.decoding("reduced")
+    assert is_quick([data], spec)
+    rows = np.zeros((1, *SPEC.shape), np.uint8)
+    Quick([data], spec, Limits(), None).make(rows)
+    np.testing.assert_array_equal(rows[0], prepare(data, spec))
+    assert not np.array_equal(rows[0], prepare(data, SPEC))
 
 
 @pytest.mark.parametrize(
