@@ -142,7 +142,8 @@ class Batcher:
     def leave(self, ticket: Ticket) -> None:
         """Take back whatever a ticket still holds; on the loop only."""
         self._cancelled += ticket.unanswered
-        self._seats.release(ticket)
+        if ticket.waits:  # it never will again, once an instance has taken it
+            self._seats.release(ticket)
         ticket.close()
         self._open.discard(ticket)
         if not self._open:

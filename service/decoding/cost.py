@@ -32,9 +32,10 @@ class Metered(io.BytesIO):
         super().__init__(data)
         self._seconds = seconds
         self._end = time.thread_time() + seconds
+        self._first_look = time.monotonic() + seconds  # no thread computes for longer than time goes by
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if time.thread_time() > self._end:
+        if time.monotonic() > self._first_look and time.thread_time() > self._end:
             raise ImageTooCostly(f"the image takes more than {self._seconds:g} s to decode. Save it again, plainly.")
         return super().read(size)
 

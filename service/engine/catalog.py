@@ -4,7 +4,7 @@ Knows no session and no folder, so that any engine can say it of itself, whereve
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from export.manifest import Manifest
 from service.batching import BatchPolicy
@@ -52,6 +52,7 @@ class Unloaded:
 
 
 Entry = VersionFacts | BrokenVersion
+_Asked = tuple[str | None, int | None]  # a model and a version, as requests name them
 
 
 def trouble(entry: Entry) -> str:
@@ -67,6 +68,18 @@ class Catalog:
     broken: tuple[BrokenVersion, ...]
     default: str | None  # the setting, or the only name
     advice: str = "put one into the repository with `harmonic export`"  # where there is no model at all
+    _answering: dict[_Asked, VersionFacts] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        newest: dict[str, VersionFacts] = {}
+        for facts in self.ready:
+            self._answering[facts.name, facts.version] = facts
+            if facts.name not in newest or facts.version > newest[facts.name].version:
+                newest[facts.name] = facts
+        for name, facts in newest.items():
+            self._answering[name, None] = facts
+            if name == self.default:
+                self._answering[None, None] = facts
 
     def names(self) -> list[str]:
         """Names of the models, sorted."""
@@ -81,6 +94,8 @@ class Catalog:
 
         Raises ModelNotFound for what is not there, NotReady for what is there and broken.
         """
+        if (found := self._answering.get((name, version))) is not None:
+            return found
         if name is None:
             name = self.default or self._no_default()
         entries = self.versions(name)

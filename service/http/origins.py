@@ -78,7 +78,7 @@ class Origins:
 def _local(scope: Scope) -> bool:
     """True if the request arrived at an address that only this machine reaches."""
     host, _ = scope.get("server") or ("", None)
-    return _is_address(host) and ipaddress.ip_address(host).is_loopback
+    return _is_loopback(host)
 
 
 def _foreign(headers: dict[bytes, bytes], host: bytes | None) -> bool:
@@ -101,6 +101,11 @@ def _name(host: bytes) -> str:
     if text.startswith("["):
         return text[1:].partition("]")[0]
     return text.partition(":")[0].rstrip(".")
+
+
+@lru_cache(256)  # this machine has a few
+def _is_loopback(host: str) -> bool:
+    return _is_address(host) and ipaddress.ip_address(host).is_loopback
 
 
 @lru_cache(256)  # callers come to a few names

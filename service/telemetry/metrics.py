@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from service.telemetry.exchange import Answered
 from service.telemetry.families import Families, Family, add_up, read_families
+from service.telemetry.histograms import Buckets, LoopHistogram
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -24,9 +25,9 @@ class VersionMetrics:
 
     batch_size: Histogram
     inference: Histogram
-    decode: Histogram
-    queue: Histogram
-    total: Histogram
+    decode: Buckets
+    queue: Buckets
+    total: Buckets
 
     def observe_batch(self, images: int, seconds: float) -> None:
         """Note one model call."""
@@ -56,17 +57,17 @@ class Metrics:
             "harmonic_batch_size", "Images in one model call.", LABELS, buckets=_SIZES, registry=registry
         )
         self._inference = self._seconds("harmonic_inference_seconds", "Seconds of one model call.")
-        self._decode = self._seconds(
+        self._decode = self._of_requests(
             "harmonic_decode_seconds", "Seconds from admission until a request's images were decoded and prepared."
         )
-        self._queue = self._seconds(
+        self._queue = self._of_requests(
             "harmonic_queue_seconds", "Seconds that a prepared request waited for its model call."
         )
-        self._total = self._seconds(_TOTAL, "Seconds from a request's head to its answer.")
+        self._total = self._of_requests(_TOTAL, "Seconds from a request's head to its answer.")
         self._refusals = Counter(
             "harmonic_refusals", "Requests refused before any route saw them.", ("code",), registry=registry
         )
-        self._statuses: dict[tuple[str, str], set[str]] = {}
+        self._counts: dict[tuple[str, str, int], Counter] = {}
         self._changes = Counter(
             "harmonic_model_changes",
             "Versions that were loaded, refused for not being sound, or retired.",
@@ -78,13 +79,20 @@ class Metrics:
     def version(self, model: str, version: int) -> VersionMetrics:
         """The children of one version."""
         labels = (model, str(version))
-        histograms = (self._batch_size, self._inference, self._decode, self._queue, self._total)
-        return VersionMetrics(*(histogram.labels(*labels) for histogram in histograms))
+        return VersionMetrics(
+            self._batch_size.labels(*labels),
+            self._inference.labels(*labels),
+            self._decode.labels(*labels),
+            self._queue.labels(*labels),
+            self._total.labels(*labels),
+        )
 
     def count(self, model: str, version: str, status: int) -> None:
         """Count a classify request; model and version are empty where the request named none that exists."""
-        self._statuses.setdefault((model, version), set()).add(str(status))
-        self._requests.labels(model, version, str(status)).inc()
+        counter = self._counts.get((model, version, status))
+        if counter is None:
+            counter = self._counts[model, version, status] = self._requests.labels(model, version, str(status))
+        counter.inc()
 
     def refused(self, code: str) -> None:
         """Count a request that a key, or the lack of one, its origin or its Host kept out."""
@@ -95,8 +103,9 @@ class Metrics:
         labels = (model, str(version))
         for histogram in (self._batch_size, self._inference, self._decode, self._queue, self._total):
             histogram.remove(*labels)
-        for status in self._statuses.pop(labels, ()):
-            self._requests.remove(*labels, status)
+        for key in [key for key in self._counts if key[:2] == labels]:
+            del self._counts[key]
+            self._requests.remove(*labels, str(key[2]))
 
     def latencies(self) -> dict[tuple[str, str], list[tuple[float, int]]]:
         """By model and version: bounds in seconds, infinity last, and how many answered requests took no longer."""
@@ -136,6 +145,10 @@ class Metrics:
         if self._elsewhere is None:
             return generate_latest(self._registry)
         return generate_latest(Families(self.everywhere()))
+
+    def _of_requests(self, name: str, text: str) -> LoopHistogram:
+        """Observed once a request, on the loop."""
+        return LoopHistogram(name, text, LABELS, _SECONDS, self._registry)
 
     def _seconds(self, name: str, text: str) -> Histogram:
         return Histogram(name, text, LABELS, buckets=_SECONDS, registry=self._registry)

@@ -5,7 +5,7 @@ Requests are noted on the event loop, model calls in the instances' threads.
 
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from service.telemetry.exchange import Answered
 
@@ -43,31 +43,36 @@ class Figures:
     batches: dict[int, Total] = field(default_factory=dict)
 
 
+_OF_SUCCESS = ("success", "queue", "compute_input", "compute_infer", "compute_output")
+
+
 class Tally:
     """The running totals of one version."""
 
     def __init__(self) -> None:
-        self._figures = Figures()
+        self._sums = dict.fromkeys(_OF_SUCCESS, 0.0)  # seconds
+        self._succeeded = self._failed = self._images = self._last_ms = 0
+        self._failed_s = 0.0
         self._batches: dict[int, Total] = {}
         self._lock = threading.Lock()
 
     def succeeded(self, answered: Answered) -> None:
         """Note a request that was answered."""
-        old = self._figures
-        self._figures = replace(
-            old,
-            success=old.success.plus(answered.total_s),
-            queue=old.queue.plus(answered.queue_s),
-            compute_input=old.compute_input.plus(answered.decode_s),
-            compute_infer=old.compute_infer.plus(answered.inference_s),
-            compute_output=old.compute_output.plus(answered.output_s),
-            images=old.images + answered.images,
-            last_ms=_now_ms(),
-        )
+        sums = self._sums
+        sums["success"] += answered.total_s
+        sums["queue"] += answered.queue_s
+        sums["compute_input"] += answered.decode_s
+        sums["compute_infer"] += answered.inference_s
+        sums["compute_output"] += answered.output_s
+        self._succeeded += 1
+        self._images += answered.images
+        self._last_ms = _now_ms()
 
     def failed(self, total_s: float) -> None:
         """Note a request that got an error, or whose caller left."""
-        self._figures = replace(self._figures, fail=self._figures.fail.plus(total_s), last_ms=_now_ms())
+        self._failed += 1
+        self._failed_s += total_s
+        self._last_ms = _now_ms()
 
     def ran(self, images: int, seconds: float) -> None:
         """Note a model call; from any thread."""
@@ -78,7 +83,13 @@ class Tally:
         """The totals now."""
         with self._lock:
             batches = dict(sorted(self._batches.items()))
-        return replace(self._figures, batches=batches)
+        return Figures(
+            **{name: Total(self._succeeded, round(seconds * 1e9)) for name, seconds in self._sums.items()},
+            fail=Total(self._failed, round(self._failed_s * 1e9)),
+            images=self._images,
+            last_ms=self._last_ms,
+            batches=batches,
+        )
 
 
 def _now_ms() -> int:

@@ -91,7 +91,6 @@ COVERED_BY: dict[str, str] = {
     "service.runtime.choice": "service/runtime/test_native.py",
     "service.runtime.open": "service/runtime/test_backend.py",
     "service.runtime.placement": "service/runtime/test_session.py",
-    "service.telemetry.exchange": "service/http/test_exchange_layer.py",
     "service.telemetry.families": "service/processes/test_reports.py",
     "service.telemetry.logs": "service/http/test_exchange_layer.py",
     "service.telemetry.metrics": "service/http/routes/test_admin.py",
