@@ -84,7 +84,7 @@ class Crew:
         self._departed = departed
         self._keepers: list[asyncio.Task[None]] = []
         self._complete = False  # every worker of the first start has joined
-        self._ending = False
+        self._leaving = self._ending = False
         self.workers: dict[int, Worker] = {}
         self.replaced = 0
         self.listening = asyncio.Event()  # all of them, once
@@ -116,7 +116,7 @@ class Crew:
     def hear(self, worker: Worker, facts: Facts) -> None:
         """Note what a worker says of itself."""
         worker.facts = facts
-        if not facts["alive"]:
+        if not facts["alive"] and not self._leaving:
             log.error("worker %d is beyond help and is replaced; /v1/models said why", worker.number)
             worker.kill()
         self._tell_all()
@@ -136,7 +136,16 @@ class Crew:
             self.joined.set()
         self._tell_all()
 
-    async def ask_all(self, what: str, limit_s: float) -> None:
+    async def leave(self, limit_s: float) -> None:
+        """Have every worker be ready no more. From now on each ends in its own time, whatever it is at."""
+        self._leaving = True
+        await self._ask_all("leave", limit_s)
+
+    async def close_door(self, limit_s: float) -> None:
+        """Have every worker let nobody in any more."""
+        await self._ask_all("close", limit_s)
+
+    async def _ask_all(self, what: str, limit_s: float) -> None:
         """Ask every worker that serves, and wait for those that answer in time."""
         asked = (worker.ask(what, limit_s) for worker in self.members())
         for found in await asyncio.gather(*asked, return_exceptions=True):

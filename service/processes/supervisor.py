@@ -120,11 +120,11 @@ class _Supervisor:
     async def _shut_down(self, more_s: float) -> None:
         grace_s = self._settings.grace_seconds
         self._commands.end()
-        await self._crew.ask_all("leave", _MOMENT)
+        await self._crew.leave(_MOMENT)
         log.info("shutting down: not ready from now on, and for %g s more requests are served", more_s)
         await asyncio.sleep(more_s)
         self._reception.close()
-        await self._crew.ask_all("close", _MOMENT)
+        await self._crew.close_door(_MOMENT)
         log.info("requests are refused now; those in flight have %g s", grace_s)
         await self._crew.end(grace_s + 3 * LAST_SECONDS, grace_s=grace_s)
 

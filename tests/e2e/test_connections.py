@@ -232,7 +232,7 @@ def test_a_kept_connection_is_closed_by_agreement_when_the_service_shuts_down(re
         assert process.wait(PATIENCE_S) == 0
 
 
-def test_tls_is_spoken_and_nothing_else_on_its_port(repository, tmp_path):
+def test_tls_is_spoken_and_nothing_else_on_its_port(repository, tmp_path, workers):
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
     certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
@@ -240,7 +240,7 @@ def test_tls_is_spoken_and_nothing_else_on_its_port(repository, tmp_path):
     context = ssl.create_default_context()
     authority.configure_trust(context)
     flags = ("--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem"))
-    with serving(repository, *flags) as (url, _):
+    with serving(repository, *workers, *flags) as (url, _):
         assert url.startswith("https://")
         answer = httpx.post(f"{url}/v1/classify", content=plain("red"), verify=context)
         assert answer.json()["predictions"][0]["classes"][0]["label"] == "red"

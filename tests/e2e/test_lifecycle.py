@@ -64,7 +64,7 @@ def said(process: "subprocess.Popen[str]", words: str) -> None:
     assert any(words in line for line in process.stderr or ())
 
 
-async def test_a_steady_client_behind_a_balancer_loses_nothing_at_sigterm(repository, workers):
+async def test_a_steady_client_behind_a_balancer_loses_nothing_at_sigterm(repository):
     """The balancer asks for readiness, and looks elsewhere once it fails; until then everything is answered."""
 
     async def story(url: str, process: "subprocess.Popen[str]") -> None:
@@ -96,8 +96,11 @@ async def test_a_steady_client_behind_a_balancer_loses_nothing_at_sigterm(reposi
         assert seen[-1][2] == "close"
         assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0
 
-    with serving(repository, *workers, drain_seconds="20") as (url, process):
-        await story(url, process)
+    with (
+        serving(repository, drain_seconds="20") as one,
+        serving(repository, "--workers", "2", drain_seconds="20") as several,
+    ):
+        await asyncio.gather(story(*one), story(*several))
 
 
 async def test_after_the_lame_duck_what_was_accepted_is_answered_and_nothing_else(repository, workers):

@@ -7,15 +7,17 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.support.colours import publish_colours
+from tests.support.faults import FOR_EVER, hangs_on_red
 from tests.support.images import plain
 from tests.support.process import PATIENCE_S, run, serving, starting
+from tests.support.sockets import GET, connect, refused, told
 from tests.support.waiting import metrics_with, until
 
 TWO = ("--workers", "2")
@@ -144,6 +146,20 @@ def _count(text: str) -> float:
     return float(found[1]) if found else 0.0
 
 
+def test_a_worker_whose_call_never_returns_is_replaced(tmp_path):
+    publish_colours(tmp_path / "models", graph=hangs_on_red(FOR_EVER))
+    settings = {"deadline_ms": "3600000", "call_seconds": "0.1"}
+    with serving(tmp_path / "models", *TWO, **settings) as (url, process), connections(url, 2) as clients:
+        before = children(process)
+        with pytest.raises(httpx.TransportError):
+            clients[0].post("/v1/classify", content=plain("red"))
+        metrics_with(url, "harmonic_worker_restarts_total 1.0")
+        metrics_with(url, "harmonic_workers 2.0")
+        until(lambda: httpx.get(f"{url}/readyz", timeout=PATIENCE_S).status_code == 200)
+        assert len(set(children(process)) & set(before)) == 1
+        assert answered(clients[1], "blue") == 1
+
+
 def test_with_the_supervisor_the_port_and_every_worker_are_gone(repository):
     with serving(repository, *TWO) as (url, process), connections(url, 4):
         workers = children(process)
@@ -185,6 +201,15 @@ def test_the_limit_of_a_key_is_that_of_all_workers_together(repository, tmp_path
         with connections(url) as clients:
             statuses = [client.get("/v1/models", headers=headers).status_code for client in clients]
         assert sorted(statuses) == [200] * 5 + [429] * 3
+
+
+def test_connections_are_bounded_over_all_workers_together(repository):
+    with serving(repository, *TWO, connections="4") as (url, _), ExitStack() as held:
+        for _ in range(4):
+            connection = held.enter_context(connect(url))
+            connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc")
+        until(lambda: told(url, GET).startswith(b"HTTP/1.1 503 "))
+        refused(told(url, GET), 503, "too_many_connections")
 
 
 def test_a_worker_that_cannot_start_ends_the_start_with_its_reason(repository):
