@@ -16,7 +16,7 @@ import pytest
 from tests.support.colours import publish_colours
 from tests.support.faults import FOR_EVER, hangs_on_red
 from tests.support.images import plain
-from tests.support.process import PATIENCE_S, run, serving, starting
+from tests.support.process import HARMONIC, PATIENCE_S, address, environment, free_port, run, serving, starting
 from tests.support.sockets import GET, connect, refused, told
 from tests.support.waiting import metrics_with, until
 
@@ -204,12 +204,31 @@ def test_the_limit_of_a_key_is_that_of_all_workers_together(repository, tmp_path
 
 
 def test_connections_are_bounded_over_all_workers_together(repository):
-    with serving(repository, *TWO, connections="4") as (url, _), ExitStack() as held:
+    port = free_port()
+    flags = (*TWO, "--admin-port", str(port))
+    with serving(repository, *flags, connections="4") as (url, _), ExitStack() as held:
         for _ in range(4):
             connection = held.enter_context(connect(url))
             connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc")
-        until(lambda: told(url, GET).startswith(b"HTTP/1.1 503 "))
+        metrics_with(f"http://127.0.0.1:{port}", "harmonic_requests_in_flight 4.0")
         refused(told(url, GET), 503, "too_many_connections")
+
+
+def test_as_the_first_process_of_a_container_it_ends_at_sigterm_and_leaves_nobody(repository):
+    own_processes = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    if subprocess.run([*own_processes, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("processes of one's own can be had by root alone")
+    command = [*own_processes, HARMONIC, "serve", "--repository", str(repository), "--port", "0", *TWO]
+    with subprocess.Popen(command, env=environment(drain_seconds="0"), stderr=subprocess.PIPE, text=True) as process:
+        url = address(process)
+        (first,) = children(process)
+        workers = [int(pid) for pid in Path(f"/proc/{first}/task/{first}/children").read_text().split()]
+        assert len(workers) == 2
+        os.kill(workers[0], signal.SIGKILL)
+        metrics_with(url, "harmonic_worker_restarts_total 1.0")
+        os.kill(first, signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+        assert all(map(gone, workers))
 
 
 def test_a_worker_that_cannot_start_ends_the_start_with_its_reason(repository):
