@@ -20,7 +20,8 @@ def test_an_example_runs(heading: str, tmp_path: Path) -> None:
         with_format(line, tmp_path)
     source = pages.code(SECTIONS[heading])
     assert len(pages.promised(source)) >= 2
-    assert pages.run(source, tmp_path) == pages.promised(source)
+    run = pages.run_afresh if (tmp_path / "harmonic").exists() else pages.run
+    assert run(source, tmp_path) == pages.promised(source)
 
 
 def test_without_its_line_the_format_is_refused(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from harmonic.bundles import bundle
 from harmonic.evaluation.evaluate import evaluate, open_predictor
 from harmonic.pixels import HairRemoval, PixelSpec
 from harmonic.zoo.fourier import MNIST
-from tests.support.images import encoded, oriented, smooth
+from harmonic.zoo.wrn import CIFAR10
+from tests.support.images import encoded, noise, oriented, smooth
 from tests.support.laws import randomised
 from tests.support.process import serving
 
@@ -26,6 +27,7 @@ MODELS: dict[str, tuple[str, dict[str, object], PixelSpec]] = {
     "squash": ("harm_lesion", {"width": 4}, PixelSpec(height=16, width=12, fit="squash", interpolation="lanczos")),
     "reduced": ("harm_lesion", {"width": 4}, PixelSpec(height=16, width=16, jpeg_scale="reduced")),
     "hair": ("harm_lesion", {"width": 4}, PixelSpec(height=24, width=24, fit="squash", hair=HairRemoval(length=0.2))),
+    "hamming": ("hamming_resnet18", {"kernel": 5, "width": 0.0625, "factorised": True}, CIFAR10),
     "spectral": ("fourier_mnist", {"widths": [3], "hidden": 8}, MNIST),
     "spectral-plain": ("scale_cnn", {"widths": [2, 3, 4, 4]}, MNIST),
 }
@@ -55,7 +57,8 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str
     for name, (architecture, arguments, pixels) in MODELS.items():
         torch.manual_seed(0)
         network = randomised(zoo.create(architecture, len(CLASSES), **arguments)).eval()
-        card = bundle.Card(architecture=architecture, arguments=arguments, classes=CLASSES, pixels=pixels)
+        said = {"license": "CC-BY-NC-4.0", "notice": "Research, not a medical device."} if name == "crop" else {}
+        card = bundle.Card(architecture=architecture, arguments=arguments, classes=CLASSES, pixels=pixels, **said)
         bundle.save(bundle.Bundle(card, network), root / "bundles" / name)
         export(Order(bundle.load(root / "bundles" / name), root / "served", name, max_batch=16))
     with serving(root / "served") as (address, _):
@@ -90,3 +93,15 @@ def test_a_bundle_in_python_predicts_what_callers_get(name, targets, pictures):
         answer = httpx.post(address, content=file.read_bytes(), params={"top": 3}, timeout=60)
         served = [(c["label"], c["probability"]) for c in answer.json()["predictions"][0]["classes"]]
         assert dict(found.top()) == pytest.approx(dict(served), abs=1e-4), file.name
+
+
+def test_an_image_below_a_models_smallest_size_is_refused_with_the_reason(targets):
+    answer = httpx.post(f"{targets['spectral', 'service']}/classify", content=encoded(noise(7)), timeout=60)
+    assert answer.status_code == 422
+    assert "reads from 8" in answer.text
+
+
+def test_licence_and_notice_reach_the_models_metadata(targets):
+    said = httpx.get(targets["crop", "service"], timeout=60).text
+    assert "CC-BY-NC-4.0" in said
+    assert "not a medical device" in said

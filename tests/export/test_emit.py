@@ -21,7 +21,13 @@ from tests.support.laws import randomised, small_pixels, stand_in, stand_in_name
 SMALL = PixelSpec(height=8, width=6)
 
 
-@pytest.mark.parametrize("name", stand_in_names())
+# The same graph as that of `fourier_mnist`, from the same code.
+ALIKE = {"fourier_small"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in ALIKE else []) for name in stand_in_names()]
+)
 def test_onnx_runtime_gives_pytorchs_answers_at_every_batch(name: str, tmp_path: Path) -> None:
     model, spec = randomised(stand_in(name)).eval(), small_pixels(name)
     emit(fold(model), spec, tmp_path / "model.onnx")

@@ -115,13 +115,22 @@ def room(module: str) -> str:
     return ".".join(module.split(".")[:2])
 
 
-def imports(module: str, source: str) -> Iterator[Import]:
+@cache
+def parsed(source: str) -> ast.Module:
+    """A module's source as a tree; rules are tried on the whole house again and again."""
+    return ast.parse(source)
+
+
+@cache
+def imports(module: str, source: str) -> tuple[Import, ...]:
     """Every import of a module, wherever in it."""
-    for node in ast.walk(ast.parse(source)):
+    found: list[Import] = []
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Import):
-            yield from (Import(module, name.name, "", node.lineno) for name in node.names)
+            found += [Import(module, name.name, "", node.lineno) for name in node.names]
         elif isinstance(node, ast.ImportFrom):
-            yield from (Import(module, node.module or ".", name.name, node.lineno) for name in node.names)
+            found += [Import(module, node.module or ".", name.name, node.lineno) for name in node.names]
+    return tuple(found)
 
 
 def every_import(house: House) -> Iterator[Import]:
@@ -143,7 +152,7 @@ def listed(house: House, name: str) -> set[str] | None:
     """The `__all__` of a room; None for a module that is no room."""
     if not any(other.startswith(name + ".") for other in house):
         return None
-    for node in ast.parse(house[name]).body:
+    for node in parsed(house[name]).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
             return set(ast.literal_eval(node.value))
     return set()
@@ -175,7 +184,7 @@ def _floors_of(package: str, house: House) -> Iterator[str]:
 
 
 def _line(name: str, house: House) -> str:
-    what = (ast.get_docstring(ast.parse(house[name])) or "").partition("\n\n")[0].replace("\n", " ")
+    what = (ast.get_docstring(parsed(house[name])) or "").partition("\n\n")[0].replace("\n", " ")
     inner = (module for module in house if module.startswith(name + ".") and is_module(module, house))
     within = sorted(module.removeprefix(name + ".") for module in inner)
     label = name.partition(".")[2] + ("/" if within else "")

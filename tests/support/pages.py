@@ -5,9 +5,13 @@ A line `print(...)  # text` promises that the text is what is printed.
 
 import os
 import re
+import runpy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+
+from tests.support.forks import complaints, ended, forked
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -38,11 +42,19 @@ def code(text: str) -> str:
 
 def run(source: str, folder: Path) -> list[str]:
     """Run code in a folder, in a process of its own; the lines that it prints. An error fails the test."""
-    script = folder / "page.py"
+    script, said = folder / "page.py", folder / "page.out"
     script.write_text(source, encoding="utf-8")
+    code = ended(forked(said, _run, script))
+    assert code == 0, complaints(said).read_text(encoding="utf-8")
+    return said.read_text(encoding="utf-8").splitlines()
+
+
+def run_afresh(source: str, folder: Path) -> list[str]:
+    """The same in a process that has loaded nothing: a package in the folder is found before the installed one."""
+    (folder / "page.py").write_text(source, encoding="utf-8")
     settings = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(DOCS.parent), "PYTHONWARNINGS": "error::DeprecationWarning"}
     done = subprocess.run(
-        [sys.executable, script.name],
+        [sys.executable, "page.py"],
         cwd=folder,
         env=os.environ | settings,
         capture_output=True,
@@ -52,6 +64,14 @@ def run(source: str, folder: Path) -> list[str]:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
+
+
+def _run(script: Path) -> None:
+    """As `python page.py` does it."""
+    os.chdir(script.parent)
+    sys.path[0:0] = [str(script.parent), str(DOCS.parent)]
+    warnings.simplefilter("error", DeprecationWarning)
+    runpy.run_path(str(script), run_name="__main__")
 
 
 def promised(source: str) -> list[str]:

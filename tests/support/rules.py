@@ -17,6 +17,7 @@ from tests.support.house import (
     imports,
     is_module,
     listed,
+    parsed,
     room,
 )
 
@@ -81,7 +82,7 @@ def others_come_through_the_door(house: House) -> list[str]:
 
 def every_room_has_a_door(house: House) -> list[str]:
     """A room says in its first line what it is for, and lists what others may use; a module says what it is for."""
-    mute = [f"{module}: no docstring" for module, source in house.items() if not ast.get_docstring(ast.parse(source))]
+    mute = [f"{module}: no docstring" for module, source in house.items() if not ast.get_docstring(parsed(source))]
     rooms = {room(module) for module in house if module.count(".") > 1}
     return mute + [f"{name}: no __all__" for name in sorted(rooms) if not listed(house, name)]
 
@@ -139,7 +140,7 @@ def no_public_name_twice(house: House) -> list[str]:
     for module, source in house.items():
         if room(module) == "harmonic.commands" or module.endswith(".cli") or ".routes." in module:
             continue
-        for node in ast.parse(source).body:
+        for node in parsed(source).body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name[0] != "_":
                 homes.setdefault((module.split(".")[0], node.name), []).append(module)
     return [f"{name}: in {', '.join(where)}" for (_, name), where in homes.items() if len(where) > 1]

@@ -1,8 +1,5 @@
 """What `bundle.save` writes `bundle.load` can build: other networks are refused, and new architectures have a door."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -11,6 +8,7 @@ from harmonic.bundles import bundle
 from harmonic.errors import BundleError
 from harmonic.layers import HarmonicConv2d
 from harmonic.pixels import PixelSpec
+from tests.support import pages
 
 
 @pytest.fixture
@@ -68,7 +66,6 @@ def test_saving_draws_no_random_number(made, tmp_path):
 
 
 OUTSIDE = """
-import sys
 from pathlib import Path
 import torch
 from harmonic import zoo
@@ -85,18 +82,15 @@ def mine(depth, classes):
 
 card = bundle.Card(architecture="mine2", classes=("a", "b"), pixels=pixels)
 network = zoo.create("mine2", 2)
-bundle.save(bundle.Bundle(card, network), Path(sys.argv[1]))
+bundle.save(bundle.Bundle(card, network), Path("FOLDER"))
 x = torch.randn(1, 3, 4, 4)
-print(torch.equal(bundle.load(Path(sys.argv[1])).model(x), network(x)))
+print(torch.equal(bundle.load(Path("FOLDER")).model(x), network(x)))
 """
 
 
 def test_an_architecture_from_outside_is_saved_and_loaded(tmp_path):
     """In a process of its own, since a name is taken for good."""
-    found = subprocess.run(
-        [sys.executable, "-c", OUTSIDE, tmp_path / "new"], capture_output=True, text=True, timeout=600, check=False
-    )
-    assert found.stdout.strip() == "True", found.stderr
+    assert pages.run(OUTSIDE.replace("FOLDER", str(tmp_path / "new")), tmp_path) == ["True"]
     with pytest.raises(BundleError, match="no architecture 'mine2'"):
         bundle.load(tmp_path / "new")
 

@@ -14,6 +14,7 @@ from harmonic.layers.fourier import FourierConv2d
 from harmonic.layers.hamming import FactorisedConv2d, HammingConv2d
 from harmonic.layers.shells import ShellActivation
 from harmonic.layers.spectral import BandNormConv2d, HarmonicConv2d
+from tests.support.forks import ended, forked
 from tests.support.laws import assert_close, randomised
 from tests.support.shapes import unchecked
 
@@ -258,13 +259,8 @@ def test_a_layer_made_in_double_precision_answers_in_it(name):
 
 def test_two_processes_train_one_network(tmp_path):
     """Distributed data parallel with a half of the batch each: the step of the whole batch, twice."""
-    context = torch.multiprocessing.get_context("spawn")
-    workers = [context.Process(target=train_in_parallel, args=(rank, tmp_path)) for rank in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(timeout=120)
-    assert [worker.exitcode for worker in workers] == [0, 0]
+    workers = [forked(tmp_path / f"{rank}.said", train_in_parallel, rank, tmp_path) for rank in range(2)]
+    assert [ended(worker) for worker in workers] == [0, 0]
     alone = network()
     train(alone, alone, images(4))
     for rank in range(2):

@@ -1,8 +1,6 @@
 """Laws of spectral layers, to which a new kind is held by registering; and one from outside that works everywhere."""
 
 import copy
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -24,8 +22,8 @@ from harmonic.layers.protocol import (
     stand_in,
     whole_layers,
 )
+from tests.support import pages
 from tests.support.haar import HaarConv2d, haar_net
-from tests.support.house import ROOT
 from tests.support.laws import assert_close, randomised
 
 every_kind = pytest.mark.parametrize("kind", spectral_kinds(), ids=lambda kind: kind.__name__)
@@ -150,7 +148,6 @@ def test_a_kind_that_nobody_registered_is_not_folded_in_silence():
 
 
 STORY = """
-import sys
 from pathlib import Path
 import numpy as np
 import torch
@@ -159,19 +156,20 @@ from export.predictor import version_predictor
 from harmonic import zoo
 from harmonic.bundles import bundle
 from harmonic.evaluation import NetworkPredictor
+from tests.support import pages
 from tests.support.haar import PIXELS, HaarConv2d, register_haar_net
 from tests.support.laws import randomised
 
 register_haar_net()
 card = bundle.Card(architecture="haar_net", classes=("a", "b", "c"), pixels=PIXELS)
 network = randomised(zoo.create("haar_net", 3)).eval()
-bundle.save(bundle.Bundle(card, network), Path(sys.argv[1]) / "bundle")
-loaded = bundle.load(Path(sys.argv[1]) / "bundle")
+bundle.save(bundle.Bundle(card, network), Path("FOLDER") / "bundle")
+loaded = bundle.load(Path("FOLDER") / "bundle")
 assert isinstance(loaded.model[0], HaarConv2d)
 pixels = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
 wanted = NetworkPredictor(network, card.classes, PIXELS)(pixels)
 assert np.array_equal(NetworkPredictor(loaded.model, card.classes, PIXELS)(pixels), wanted)
-published = export(Order(loaded, Path(sys.argv[1]), "haar", max_batch=4))
+published = export(Order(loaded, Path("FOLDER"), "haar", max_batch=4))
 np.testing.assert_allclose(version_predictor(str(published.folder))(pixels), wanted, atol=1e-5)
 print('"haar"' in (published.folder / "spectrum.json").read_text())
 """
@@ -179,7 +177,4 @@ print('"haar"' in (published.folder / "spectrum.json").read_text())
 
 def test_another_kind_is_bundled_and_exported(tmp_path):
     """In a process of its own, since the name of an architecture is taken for good."""
-    found = subprocess.run(
-        [sys.executable, "-c", STORY, tmp_path], capture_output=True, text=True, timeout=600, check=False, cwd=ROOT
-    )
-    assert found.stdout.strip() == "True", found.stderr
+    assert pages.run(STORY.replace("FOLDER", str(tmp_path)), tmp_path) == ["True"]
