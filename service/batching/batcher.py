@@ -210,7 +210,8 @@ class Batcher:
         """Count a model call."""
         with self._lock:
             self._calls += 1
-            self._images += images
+            # The tickets of a call that failed are run again, each alone.
+            self._images += 0 if failed else images
             self._failed += failed
             self._seconds_per_image += 0.1 * (seconds / images - self._seconds_per_image)
 

@@ -16,9 +16,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.config import ConnectionLimits
 from service.http.cycle import Cycle
+from service.http.linger import Patience
 
 _PIPELINED = 16  # requests that one connection may queue behind the one that is being answered
 _OTHER_FILES = 128  # descriptors for everything but connections
+_LEAVING = 64  # connections that are refused and may still read why
+_PATIENCE = Patience()
 
 
 class Crowd:
@@ -32,6 +35,7 @@ class Crowd:
         self._lost = lost
         self._all: set[Connection] = set()
         self._idle: dict[Connection, None] = {}
+        self._leaving: set[Connection] = set()
 
     def protocol(self, **wiring: Any) -> "Connection":
         """A connection's protocol, as uvicorn asks for it."""
@@ -59,10 +63,19 @@ class Crowd:
         if connection in self._all:
             self._idle[connection] = None
 
+    def see_off(self, connection: "Connection") -> bool:
+        """It is refused and takes up no room any more; False where too many do so to be waited for."""
+        self.leave(connection)
+        if len(self._leaving) >= _LEAVING:
+            return False
+        self._leaving.add(connection)
+        return True
+
     def leave(self, connection: "Connection") -> None:
         """It is closed, or about to be."""
         self._all.discard(connection)
         self._idle.pop(connection, None)
+        self._leaving.discard(connection)
 
     def end(self, connection: "Connection") -> None:
         """It has ended."""
@@ -90,6 +103,9 @@ class Connection(HttpToolsProtocol):
         self._header_bytes = 0  # of its headers, as parsed
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        self._leave_by: float | None = None  # refused, and open until then for the answer to be read
+        self._leave_timer: asyncio.TimerHandle | None = None
+        self._let_pass = 0  # bytes that came after the refusal
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -107,6 +123,9 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
+            return
+        if self._leave_by is not None:
+            self._pass_over(len(data))
             return
         self._unset_keepalive_if_required()
         parts = self._parts
@@ -212,7 +231,33 @@ class Connection(HttpToolsProtocol):
             body = to_json({"error": {"code": code, "message": message}})
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n" % len(body)
             self.transport.write(STATUS_LINE[status] + head + header + b"\r\n" + body)
-        self.transport.close()
+            self._leave()
+        else:
+            self.transport.close()
+
+    def _leave(self) -> None:
+        """Close once the caller has, or is silent: closed over unread bytes, it would be reset, and the answer lost."""
+        self._stop_head_timer()
+        self._unset_keepalive_if_required()
+        if not self._crowd.see_off(self):
+            self.transport.close()
+            return
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._leave_by = self.loop.time() + _PATIENCE.seconds
+        self.flow.resume_reading()
+        self._pass_over(0)
+
+    def _pass_over(self, count: int) -> None:
+        """What a refused caller still sends: it is not read, for a while and up to a limit."""
+        self._let_pass += count
+        if self._leave_timer is not None:
+            self._leave_timer.cancel()
+        left = min((self._leave_by or 0) - self.loop.time(), _PATIENCE.silence_seconds)
+        if left <= 0 or self._let_pass > _PATIENCE.bytes:
+            self.transport.close()
+        else:
+            self._leave_timer = self.loop.call_later(left, self.transport.close)
 
     def _cycle(self) -> Cycle:
         """The request whose head has just ended, and its answer to come."""
@@ -239,6 +284,8 @@ class Connection(HttpToolsProtocol):
 
     def _stop_timers(self) -> None:
         self._stop_head_timer()
+        if self._leave_timer is not None:
+            self._leave_timer.cancel()
         if self._write_timer is not None:
             self._write_timer.cancel()
 

@@ -30,7 +30,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(repository: Path) -> Iterator[str]:
-    with serving(repository, body_bytes="100000") as (url, _):
+    with serving(repository, body_bytes="100000", head_bytes="2048", connections="8") as (url, _):
         yield url
 
 
@@ -66,6 +66,27 @@ def refused(answer: bytes, status: int, code: str) -> None:
 def test_a_refusal_of_a_large_body_is_read_after_the_body_was_sent(url, headers, status, code):
     with connect(url) as connection:
         refused(sent_then_read(connection, HEAD % (b"/v1/classify", headers), bytes(LARGE)), status, code)
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "code"),
+    [(b"no request\r\n\r\n", 400, "bad_request"), (b"GET /" + b"x" * 4000, 431, "head_too_large")],
+)
+def test_a_refusal_by_the_connection_itself_is_read_by_whoever_sends_on(url, head, status, code):
+    with connect(url) as connection:
+        refused(sent_then_read(connection, head, bytes(LARGE)), status, code)
+
+
+def test_a_full_service_says_so_to_whoever_sends_first_and_reads_then(url):
+    """All places are taken by callers in the middle of a body."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            one = stack.enter_context(connect(url))
+            one.sendall(HEAD % (b"/v1/classify", b"Content-Length: 10\r\nExpect: 100-continue\r\n"))
+            assert one.recv(100).startswith(b"HTTP/1.1 100 ")
+        for _ in range(5):
+            with connect(url) as late:
+                refused(sent_then_read(late, HEAD % (b"/livez", LENGTH), bytes(LARGE)), 503, "too_many_connections")
 
 
 def test_a_chunked_body_that_grows_too_large_is_refused_readably(url):

@@ -45,10 +45,10 @@ async def metric(client: Client, name: str) -> float:
 
 
 @pytest.mark.parametrize(
-    ("fault", "failed_calls", "word"),
-    [(raises_on_red, 2, "indices element out of data bounds"), (gives_no_number_on_red, 0, "1 of 4 images")],
+    ("fault", "failed_calls", "images", "word"),
+    [(raises_on_red, 2, 3, "indices element out of data bounds"), (gives_no_number_on_red, 0, 4, "1 of 4 images")],
 )
-async def test_an_image_that_a_model_cannot_bear_fails_alone(root, fault, failed_calls, word, caplog):
+async def test_an_image_that_a_model_cannot_bear_fails_alone(root, fault, failed_calls, images, word, caplog):
     publish_colours(root, graph=fault())
 
     async with serving(root, max_batch=4, window_ms=60_000) as (client, _):
@@ -57,6 +57,7 @@ async def test_an_image_that_a_model_cannot_bear_fails_alone(root, fault, failed
         refused(responses.pop(1), 500, "model_failed")
         assert [top(response) for response in responses] == [["green"], ["blue"], ["green"]]
         assert await metric(client, "harmonic_failed_calls_total{") == failed_calls
+        assert await metric(client, "harmonic_images_total{") == images
         assert (await client.get("/readyz")).status_code == 200
     assert word in caplog.text
 
