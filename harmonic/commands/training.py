@@ -75,13 +75,13 @@ def train(
         images = datasets.read(data, "train")
         if only:
             images = datasets.only(images, only)
-        choosing = val or [path for path in data if datasets.has_split(path, "val")]
+        validation = val or [path for path in data if datasets.has_split(path, "val")]
         held_out = test or [path for path in data if datasets.has_split(path, "test")]
         folder = run(
             plan,
             images,
             out or Path("runs") / Path(recipe).stem,
-            val=datasets.read(choosing, "val") if choosing else None,
+            validation=datasets.read(validation, "val") if validation else None,
             test=datasets.read(held_out, "test") if held_out else None,
             where=Where(accelerator.value, devices or "auto"),
             start=beginning,

@@ -52,18 +52,18 @@ def read_ham10000(path: Path, split: Split) -> Images:
         raise DataError(f"{path}: {len(missing)} images of the table are not there: {some(missing)}. Unpack all parts.")
     labels = np.array([CLASSES.index(row["dx"]) for row in rows], dtype=np.int64)
     lesions = np.unique([row["lesion_id"] for row in rows], return_inverse=True)[1].astype(np.int64)
-    learning, testing = split_by_group(labels, lesions, _TEST_SHARE, _TEST_SEED)
-    chosen = learning if split == "train" else testing
-    names = [rows[i]["image_id"] for i in chosen]
+    training, test = split_by_group(labels, lesions, _TEST_SHARE, _TEST_SEED)
+    part = training if split == "train" else test
+    names = [rows[i]["image_id"] for i in part]
     opened = opener(path, [pictures[name] for name in names])
     unnamed = len(pictures) - len(rows)
     return Images(
         f"{path.name} {split}",
         CLASSES,
-        labels[chosen],
+        labels[part],
         names,
         opened,
-        groups=lesions[chosen],
+        groups=lesions[part],
         left_out={"images that the table does not name": unnamed} if unnamed else {},
     )
 

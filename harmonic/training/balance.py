@@ -26,9 +26,9 @@ class Balance:
     hits: Tensor | None = None
 
     @classmethod
-    def of(cls, recipe: Recipe, learning: Images, choosing: Images) -> "Balance":
+    def of(cls, recipe: Recipe, training: Images, validation: Images) -> "Balance":
         """What the recipe asks for."""
         if recipe.data.balance == "none":
             return cls()
-        loss = torch.from_numpy(class_weights(learning)).float() if recipe.data.balance == "loss" else None
-        return cls(loss, torch.from_numpy(class_weights(choosing)).float())
+        loss = torch.from_numpy(class_weights(training)).float() if recipe.data.balance == "loss" else None
+        return cls(loss, torch.from_numpy(class_weights(validation)).float())

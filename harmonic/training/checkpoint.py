@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from harmonic.disk import renewed
 from harmonic.errors import RunError, first_line
-from harmonic.training.choosing import Choice
+from harmonic.training.best_epoch import BestEpoch
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -36,13 +36,13 @@ class WholeFiles(TorchCheckpointIO):
 class Checkpoints(Callback):
     """Keeps what a resumed run needs: the last finished epoch, and the weights of the best epoch so far.
 
-    choice: how the best is found. every: epochs from one checkpoint to the next.
+    rule: how the best is found. every: epochs from one checkpoint to the next.
     Files are written beside their place and renamed, the best before the last: a kill in between repeats an epoch, no
     more. The trainer needs `WholeFiles`.
     """
 
-    def __init__(self, network: nn.Module, folder: Path, choice: Choice, *, every: int = 1) -> None:
-        self.network, self.folder, self.choice, self.every = network, folder, choice, every
+    def __init__(self, network: nn.Module, folder: Path, rule: BestEpoch, *, every: int = 1) -> None:
+        self.network, self.folder, self.rule, self.every = network, folder, rule, every
         self.epoch, self.figures = -1, dict[str, float]()
         self.history: list[dict[str, float]] = []
 
@@ -97,7 +97,7 @@ class Checkpoints(Callback):
             return
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.history.append({"epoch": trainer.current_epoch + 1, **figures})
-        if self.epoch < 0 or self.choice.better(figures, self.figures):
+        if self.epoch < 0 or self.rule.better(figures, self.figures):
             self.epoch, self.figures = trainer.current_epoch, figures
             if trainer.is_global_zero:
                 self._save_best()

@@ -13,8 +13,8 @@ from harmonic.data import Images
 from harmonic.disk import renewed
 from harmonic.errors import DeviceError
 from harmonic.training.balance import Balance
+from harmonic.training.best_epoch import BestEpoch
 from harmonic.training.checkpoint import Checkpoints, WholeFiles
-from harmonic.training.choosing import Choice
 from harmonic.training.display import EpochBar
 from harmonic.training.hardware import Machine, Where, lightning_precision, on_gpu
 from harmonic.training.loaders import loaders
@@ -27,9 +27,9 @@ from harmonic.training.trainee import Trainee
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What the epochs left. chosen: the chosen epoch, its figures and weights. device: where the run trained."""
+    """What the epochs left. checkpoints: the best epoch, its figures and weights. device: where the run trained."""
 
-    chosen: Checkpoints
+    checkpoints: Checkpoints
     device: torch.device
 
 
@@ -38,26 +38,26 @@ def fitted(run: Run, where: Where) -> Fitted:
 
     DeviceError if the hardware is not there, DataError for unreadable images, RunError for a damaged checkpoint.
     """
-    module = Trainee(run.recipe, run.network, run.spec, Balance.of(run.recipe, run.learning, run.choosing))
-    choice = Choice.of(run.recipe, run.choosing)
-    chosen = Checkpoints(module.judged.network, run.out, choice, every=run.recipe.train.validate_every)
+    module = Trainee(run.recipe, run.network, run.spec, Balance.of(run.recipe, run.training, run.validation))
+    rule = BestEpoch.of(run.recipe, run.validation)
+    checkpoints = Checkpoints(module.judged.network, run.out, rule, every=run.recipe.train.validate_every)
     machine = Machine.found()
     with quiet_lightning():
-        trainer = _trainer(run, chosen, where, machine)
+        trainer = _trainer(run, checkpoints, where, machine)
         busy = on_gpu(where, machine)
         with sharing(run.out, trainer.global_rank, trainer.world_size, busy=busy) as share:
-            learning, choosing = loaders(run.recipe, run.learning, run.choosing, run.spec, share)
+            training, validation = loaders(run.recipe, run.training, run.validation, run.spec, share)
             if share.rank == 0:
                 claim(run.recipe, run.given, run.out)
-                _store_split(run.out / "split.json", run.learning, run.choosing, run.test)
-            trainer.fit(module, learning, choosing, ckpt_path=chosen.resumable(), weights_only=True)
+                _store_split(run.out / "split.json", run.training, run.validation, run.test)
+            trainer.fit(module, training, validation, ckpt_path=checkpoints.resumable(), weights_only=True)
     if not trainer.is_global_zero:
         raise SystemExit  # A helper process of a distributed run: the first one does the rest.
-    chosen.write_log()  # A run that was killed after its last checkpoint has no epoch left that would write it.
-    return Fitted(chosen, trainer.strategy.root_device)
+    checkpoints.write_log()  # A run that was killed after its last checkpoint has no epoch left that would write it.
+    return Fitted(checkpoints, trainer.strategy.root_device)
 
 
-def _trainer(run: Run, chosen: Checkpoints, where: Where, machine: Machine) -> L.Trainer:
+def _trainer(run: Run, checkpoints: Checkpoints, where: Where, machine: Machine) -> L.Trainer:
     plan = run.recipe.train
     try:
         return L.Trainer(
@@ -66,7 +66,7 @@ def _trainer(run: Run, chosen: Checkpoints, where: Where, machine: Machine) -> L
             max_epochs=plan.epochs,
             precision=lightning_precision(plan.precision, where, machine),
             logger=TensorBoardLogger(str(run.out), name="", version="tensorboard"),
-            callbacks=[chosen, EpochBar(chosen)],
+            callbacks=[checkpoints, EpochBar(checkpoints)],
             plugins=[WholeFiles()],
             sync_batchnorm=on_gpu(where, machine),  # Several GPUs share a batch; PyTorch cannot do so on CPUs.
             enable_checkpointing=False,
@@ -83,11 +83,11 @@ def _trainer(run: Run, chosen: Checkpoints, where: Where, machine: Machine) -> L
         ) from error
 
 
-def _store_split(path: Path, learning: Images, choosing: Images, test: Images | None) -> None:
+def _store_split(path: Path, training: Images, validation: Images, test: Images | None) -> None:
     """Which image taught, which chose and which measured, by name, where images belong to groups."""
-    if learning.groups is None:
+    if training.groups is None:
         return
-    parts = {"train": learning, "validation": choosing, "test": test}
+    parts = {"train": training, "validation": validation, "test": test}
     names = {name: list(images.names) for name, images in parts.items() if images}
     with renewed(path) as part:
         part.write_text(json.dumps(names, indent=1) + "\n")

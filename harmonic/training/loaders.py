@@ -22,24 +22,22 @@ from harmonic.training.size_batches import SizeBatches, assigned_sizes, scaled_l
 _CACHED_BYTES = 4 << 30  # Prepared images up to this size are kept in memory.
 
 
-def split(recipe: Recipe, images: Images, val: Images | None = None) -> tuple[Images, Images]:
-    """The images that teach and those that choose the epoch: `val`, or by the recipe's share; no group is in both."""
+def split(recipe: Recipe, images: Images, validation: Images | None = None) -> tuple[Images, Images]:
+    """Training and validation images: `validation`, or the recipe's share of the images; no group is in both."""
     images = _limited(recipe, images if recipe.data.fold is None else images.fold(recipe.data.fold))
-    if val is None:
-        learning, choosing = split_by_group(
-            images.labels, images.own_groups(), recipe.data.validation, recipe.train.seed
-        )
-        images, val = images.subset(learning), images.subset(choosing)
+    if validation is None:
+        kept, held_out = split_by_group(images.labels, images.own_groups(), recipe.data.validation, recipe.train.seed)
+        images, validation = images.subset(kept), images.subset(held_out)
     if len(images) < recipe.train.batch:
         raise DataError(
             f"{len(images)} training images do not fill one batch of {recipe.train.batch}. "
             "Lower train.batch or add images."
         )
-    return images, val
+    return images, validation
 
 
 def loaders(
-    recipe: Recipe, learning: Images, choosing: Images, spec: PixelSpec, share: Share = ALONE
+    recipe: Recipe, training: Images, validation: Images, spec: PixelSpec, share: Share = ALONE
 ) -> tuple[DataLoader[Any], DataLoader[Any] | None]:
     """Loaders of the training images and, where there are any, of the validation images.
 
@@ -53,9 +51,9 @@ def loaders(
     if recipe.data.sizes is not None:
         if share.world > 1:
             raise DeviceError("batches of one size are made by a single process. Train on one device.")
-        return scaled_loaders(recipe, learning, choosing, spec, recipe.data.sizes, workers=_workers(True, share))
-    training = _training_loader(recipe, learning, spec, share)
-    return training, _choosing_loader(choosing, spec, share) if len(choosing) else None
+        return scaled_loaders(recipe, training, validation, spec, recipe.data.sizes, workers=_workers(True, share))
+    held_out = _validation_loader(validation, spec, share) if len(validation) else None
+    return _training_loader(recipe, training, spec, share), held_out
 
 
 def steps(recipe: Recipe, images: int) -> int:
@@ -81,7 +79,7 @@ def _training_loader(recipe: Recipe, images: Images, spec: PixelSpec, share: Sha
     return _loader(dataset, recipe.train.batch // share.world, sampler, workers, drop_last=True)
 
 
-def _choosing_loader(images: Images, spec: PixelSpec, share: Share) -> DataLoader[Any]:
+def _validation_loader(images: Images, spec: PixelSpec, share: Share) -> DataLoader[Any]:
     dataset = _Prepared(images, spec, _kept(images, spec, share, True, "validation"))
     # A process without images would have no figures to add to those of the others, who would wait for them.
     mine = range(share.rank, len(images), share.world) if len(images) >= share.world else range(len(images))

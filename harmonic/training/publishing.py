@@ -21,28 +21,30 @@ def published(run: Run, fitted: Fitted) -> tuple[Path, Evaluation | None]:
     network answers at all. It runs on the device that trained. RunError if the chosen weights cannot be read,
     BundleError if the bundle cannot be written.
     """
-    chosen = fitted.chosen
+    checkpoints = fitted.checkpoints
     draw_curves(
-        chosen.log_file, run.out / "curves.png", title=f"{run.recipe.model.architecture}, {run.given.images.source}"
+        checkpoints.log_file,
+        run.out / "curves.png",
+        title=f"{run.recipe.model.architecture}, {run.given.images.source}",
     )
-    run.network.load_state_dict(chosen.weights())
+    run.network.load_state_dict(checkpoints.weights())
     shares = run.shares()
     if run.balanced:
         correct_prior(run.network, run.spec, torch.from_numpy(shares))
     measured = _measured(run, fitted.device)
-    figures = {**_chosen_by(run, chosen), **_class_shares(run, shares), **_tested(run, shares, measured)}
+    figures = {**_validated(run, checkpoints), **_class_shares(run, shares), **_tested(run, shares, measured)}
     bundle.save(bundle.Bundle(_card(run, figures), run.network), run.out / "bundle")
     return run.out / "bundle", measured
 
 
 def _measured(run: Run, device: torch.device) -> Evaluation | None:
-    images = run.test or run.choosing
+    images = run.test or run.validation
     return evaluate(NetworkPredictor(run.network.to(device), run.classes, run.spec), images) if len(images) else None
 
 
-def _chosen_by(run: Run, chosen: Checkpoints) -> dict[str, Any]:
-    figures = {**chosen.figures, **chosen.choice.uncertainty(chosen.figures)}
-    return {"trained_on": run.given.images.source, "epoch": chosen.epoch + 1, "validation": figures}
+def _validated(run: Run, checkpoints: Checkpoints) -> dict[str, Any]:
+    figures = {**checkpoints.figures, **checkpoints.rule.uncertainty(checkpoints.figures)}
+    return {"trained_on": run.given.images.source, "epoch": checkpoints.epoch + 1, "validation": figures}
 
 
 def _class_shares(run: Run, shares: Shares) -> dict[str, Any]:

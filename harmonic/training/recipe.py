@@ -37,7 +37,7 @@ class ModelSection(_Section):
 
 
 class DataSection(_Section):
-    """Which images teach.
+    """Which images are for training.
 
     validation: share of the training images, per class, that chooses the best epoch; 0 takes the last epoch. Images of
     one group (a lesion) stay together.

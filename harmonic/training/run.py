@@ -30,14 +30,14 @@ Shares = Float[np.ndarray, " classes"]
 class Run:
     """What a run needs, from its opening to its bundle.
 
-    given: all that the run was given; of it `learning` teach, `choosing` (none, maybe) choose the epoch, and `test` is
-    measured once, at the end. network: trained in place.
+    given: all that the run was given; of it, `training` is learned, `validation` (which may be empty) finds the best
+    epoch, and `test` is measured once, at the end. network: trained in place.
     """
 
     recipe: Recipe
     given: Given
-    learning: Images
-    choosing: Images
+    training: Images
+    validation: Images
     test: Images | None
     spec: PixelSpec
     network: nn.Module
@@ -54,8 +54,8 @@ class Run:
         return self.recipe.data.balance != "none"
 
     def shares(self) -> Shares:
-        """Of every class among the images that teach; one without any counts as half an image: no share is 0."""
-        counts = np.maximum(np.bincount(self.learning.labels, minlength=len(self.classes)), 0.5)
+        """Of every class among the training images; one without any counts as half an image: no share is 0."""
+        counts = np.maximum(np.bincount(self.training.labels, minlength=len(self.classes)), 0.5)
         return np.asarray(counts / counts.sum())
 
 
@@ -78,13 +78,13 @@ def opened(recipe: Recipe, given: Given, out: Path, start: bundle.Bundle | None)
     RecipeError, ZooError or DataError for what cannot be trained, tested or corrected as the recipe asks.
     """
     spec, images = _pixels(recipe), given.images
-    val, test = (part.labelled_as(images.classes) if part else None for part in (given.val, given.test))
+    held_out, test = (part.labelled_as(images.classes) if part else None for part in (given.validation, given.test))
     network = _network(recipe, images.classes, start)
     _refuse_balance(recipe, network, spec, len(images.classes))
     if test:
         _check(test, spec)
-    learning, choosing = split(recipe, images, val)
-    return Run(recipe, given, learning, choosing, test, spec, network, out)
+    training, validation = split(recipe, images, held_out)
+    return Run(recipe, given, training, validation, test, spec, network, out)
 
 
 @rank_zero_only

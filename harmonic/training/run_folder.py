@@ -18,10 +18,10 @@ _REMEDY = "Give another --out, or remove the folder."
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The images that a run was given: to learn from, to choose the epoch by, and to be tested on."""
+    """The images that a run was given: for training, for validation and for the test."""
 
     images: Images
-    val: Images | None = None
+    validation: Images | None = None
     test: Images | None = None
 
 
@@ -80,4 +80,7 @@ def _shape(given: Given) -> dict[str, Any]:
 
 
 def _contents(given: Given) -> dict[str, str | None]:
-    return {"contents": fingerprint(given.images), "validation": fingerprint(given.val) if given.val else None}
+    return {
+        "contents": fingerprint(given.images),
+        "validation": fingerprint(given.validation) if given.validation else None,
+    }

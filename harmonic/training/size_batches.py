@@ -21,7 +21,7 @@ Key = tuple[int, int]
 
 
 def scaled_loaders(
-    recipe: Recipe, learning: Images, choosing: Images, spec: PixelSpec, sizes: tuple[int, int], *, workers: int = 0
+    recipe: Recipe, training: Images, validation: Images, spec: PixelSpec, sizes: tuple[int, int], *, workers: int = 0
 ) -> tuple[DataLoader[Any], DataLoader[Any] | None]:
     """Loaders of the training and the validation images, at sizes from the first to the last of `sizes`.
 
@@ -29,14 +29,14 @@ def scaled_loaders(
     """
     kept: dict[str, Any] = {"num_workers": workers, "persistent_workers": workers > 0}
     batch, seed = recipe.train.batch, recipe.train.seed
-    teaching = ScaledImages(learning, spec, sizes, seed, shift=recipe.augment.circular_shift)
-    draw = class_weights(learning)[learning.labels] if recipe.data.balance == "sampling" else None
-    batches = SizeBatches(teaching.sizes, batch, seed, shuffled=True, draw=draw)
-    train = DataLoader(teaching, batch_sampler=batches, **kept)
-    if not len(choosing):
+    views = ScaledImages(training, spec, sizes, seed, shift=recipe.augment.circular_shift)
+    draw = class_weights(training)[training.labels] if recipe.data.balance == "sampling" else None
+    batches = SizeBatches(views.sizes, batch, seed, shuffled=True, draw=draw)
+    train = DataLoader(views, batch_sampler=batches, **kept)
+    if not len(validation):
         return train, None
-    checking = ScaledImages(choosing, spec, sizes, seed, shift=0.0)
-    return train, DataLoader(checking, batch_sampler=SizeBatches(checking.sizes, batch, seed, shuffled=False), **kept)
+    fixed = ScaledImages(validation, spec, sizes, seed, shift=0.0)
+    return train, DataLoader(fixed, batch_sampler=SizeBatches(fixed.sizes, batch, seed, shuffled=False), **kept)
 
 
 def assigned_sizes(count: int, sizes: tuple[int, int], seed: int) -> NDArray[np.int64]:

@@ -16,9 +16,9 @@ from harmonic.training.fitting import fitted
 from harmonic.training.hardware import Where
 from harmonic.training.publishing import published
 from harmonic.training.recipe import Recipe
+from harmonic.training.report import found, reached
 from harmonic.training.run import continued, opened
 from harmonic.training.run_folder import Given, refuse_another_run
-from harmonic.training.telling import found, reached
 
 __all__ = ["Where", "train"]
 
@@ -35,7 +35,7 @@ def train(
     images: Images,
     out: Path,
     *,
-    val: Images | None = None,
+    validation: Images | None = None,
     test: Images | None = None,
     where: Where = _ANYWHERE,
     start: Bundle | None = None,
@@ -43,7 +43,7 @@ def train(
 ) -> Path:
     """Train a classifier and return its bundle's folder, `out/bundle`.
 
-    val: images that choose the best epoch; without them the recipe's share of the training images does.
+    validation: images that find the best epoch; without them, the recipe's share of `images`.
     test: measured once, with the chosen epoch's weights.
     start: fine-tune its network, which replaces the recipe's, as does its input where the recipe names none.
     tell: hears, a line at a time, what the run found before its first epoch and what it reached in the end.
@@ -52,7 +52,7 @@ def train(
     disk is full; DeviceError if the hardware that `where` asks for is not there.
     """
     recipe, images = continued(recipe, images, start)
-    given, tell = Given(images, val, test), rank_zero_only(tell)
+    given, tell = Given(images, validation, test), rank_zero_only(tell)
     rank_zero_only(refuse_another_run)(recipe, given, out)  # It reads every image; helpers begin after that.
     if (out / "bundle").exists():
         tell(f"{out} holds this run already, finished: nothing was trained.")
@@ -63,6 +63,6 @@ def train(
     with full_disk_told(out):
         done = fitted(run, where)
         folder, judged = published(run, done)
-    for line in reached(run, done.chosen, judged):
+    for line in reached(run, done.checkpoints, judged):
         tell(line)
     return folder

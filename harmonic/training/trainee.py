@@ -91,6 +91,6 @@ class Trainee(L.LightningModule):
             groups = network.parameter_groups(section.weight_decay)
         else:
             groups = parameter_groups(self.model, section.weight_decay, section.decay_norms)
-        chosen = optimiser(section, groups)
-        rates = schedule(section, chosen, int(self.trainer.estimated_stepping_batches))
-        return [chosen], [{"scheduler": rates, "interval": "step"}]
+        steps = optimiser(section, groups)
+        rates = schedule(section, steps, int(self.trainer.estimated_stepping_batches))
+        return [steps], [{"scheduler": rates, "interval": "step"}]

@@ -61,11 +61,11 @@ def subset_zip(folder: Path, table: list[dict[str, str]]) -> Path:
 def test_both_layouts_are_read_whole(layout, tmp_path):
     path = layout(tmp_path, rows())
 
-    learning, testing = data.read([path], "train"), data.read([path], "test")
+    training, test = data.read([path], "train"), data.read([path], "test")
 
-    assert len(learning) + len(testing) == len(rows())
-    assert learning.classes == ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
-    assert learning.open(0).size == (12, 9)
+    assert len(training) + len(test) == len(rows())
+    assert training.classes == ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
+    assert training.open(0).size == (12, 9)
     assert data.has_split(path, "test")
 
 
@@ -73,30 +73,30 @@ def test_no_lesion_is_on_both_sides_and_every_class_is_divided_alike(tmp_path):
     path = full_layout(tmp_path, rows())
     lesion = {row["image_id"]: row["lesion_id"] for row in rows()}
 
-    learning, testing = data.read([path], "train"), data.read([path], "test")
+    training, test = data.read([path], "train"), data.read([path], "test")
 
-    sides = [{lesion[name] for name in side.names} for side in (learning, testing)]
+    sides = [{lesion[name] for name in side.names} for side in (training, test)]
     assert not sides[0] & sides[1]
     assert [len(side) for side in sides] == [56, 14]
-    assert set(testing.labels.tolist()) == set(range(7))
-    assert data.read([path], "test").names == testing.names
+    assert set(test.labels.tolist()) == set(range(7))
+    assert data.read([path], "test").names == test.names
 
 
 def test_a_validation_split_keeps_lesions_together(tmp_path):
-    learning = data.read([full_layout(tmp_path, rows())], "train")
+    training = data.read([full_layout(tmp_path, rows())], "train")
 
-    first, second = data.split_by_group(learning.labels, learning.own_groups(), 0.25, seed=3)
+    first, second = data.split_by_group(training.labels, training.own_groups(), 0.25, seed=3)
 
-    assert not set(learning.groups[first]) & set(learning.groups[second])
-    assert sorted(np.concatenate([first, second])) == list(range(len(learning)))
+    assert not set(training.groups[first]) & set(training.groups[second])
+    assert sorted(np.concatenate([first, second])) == list(range(len(training)))
 
 
 def test_labels_follow_the_names_and_not_the_order_of_the_table(tmp_path):
     table = rows()
-    learning = data.read([full_layout(tmp_path, table[::-1])], "train")
+    training = data.read([full_layout(tmp_path, table[::-1])], "train")
     dx = {row["image_id"]: row["dx"] for row in table}
 
-    assert [learning.classes[label] for label in learning.labels] == [dx[name] for name in learning.names]
+    assert [training.classes[label] for label in training.labels] == [dx[name] for name in training.names]
 
 
 def changed(**values: str) -> list[dict[str, str]]:

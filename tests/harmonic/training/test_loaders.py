@@ -66,14 +66,14 @@ def test_processes_share_an_epoch_without_overlap():
 def test_large_data_sets_are_read_again_and_seen_the_same(monkeypatch, cached):
     """Too large for memory and without random crops: every view is still the one that evaluation prepares."""
     monkeypatch.setattr(module, "_CACHED_BYTES", (4 << 30) if cached else 0)
-    learning, choosing = split(recipe(), images())
-    training, validation = loaders(recipe(), learning, choosing, SPEC)
-    wanted = {(prepare(learning.open(i), SPEC).tobytes(), int(learning.labels[i])) for i in range(len(learning))}
+    kept, held_out = split(recipe(), images())
+    training, validation = loaders(recipe(), kept, held_out, SPEC)
+    wanted = {(prepare(kept.open(i), SPEC).tobytes(), int(kept.labels[i])) for i in range(len(kept))}
     found = views(training)
     assert found <= wanted
-    assert len(found) == len(learning) // 8 * 8
+    assert len(found) == len(kept) // 8 * 8
     assert views(validation) == {
-        (prepare(choosing.open(i), SPEC).tobytes(), int(choosing.labels[i])) for i in range(len(choosing))
+        (prepare(held_out.open(i), SPEC).tobytes(), int(held_out.labels[i])) for i in range(len(held_out))
     }
 
 
@@ -87,15 +87,15 @@ def test_workers_and_memory_draw_the_same_views(monkeypatch):
 
 
 def test_a_split_by_share_and_images_of_their_own():
-    learning, choosing = split(recipe(), images())
-    assert (len(learning), len(choosing)) == (30, 10)
-    learning, choosing = split(recipe(), images(), images(6))
-    assert (len(learning), len(choosing)) == (40, 6)
+    kept, held_out = split(recipe(), images())
+    assert (len(kept), len(held_out)) == (30, 10)
+    kept, held_out = split(recipe(), images(), images(6))
+    assert (len(kept), len(held_out)) == (40, 6)
 
 
 def test_without_validation_images_there_is_no_second_loader():
-    learning, choosing = split(recipe(validation=0.0), images())
-    assert loaders(recipe(), learning, choosing, SPEC)[1] is None
+    kept, held_out = split(recipe(validation=0.0), images())
+    assert loaders(recipe(), kept, held_out, SPEC)[1] is None
 
 
 def test_too_few_images_are_refused():
@@ -124,15 +124,15 @@ def test_every_image_is_decoded_once_whatever_the_number_of_processes(tmp_path):
     """And the processes' shares together are what one process has."""
     pictures = Counting()
     plan, counted = recipe(), replace(images(), open=pictures)
-    learning, choosing = split(plan, counted)
+    kept, held_out = split(plan, counted)
     found = ([], [])
     for rank in range(2):
         place = tmp_path / "handed"
         place.mkdir(exist_ok=True)
-        for views_of, loader in zip(found, loaders(plan, learning, choosing, SPEC, Share(rank, 2, place)), strict=True):
+        for views_of, loader in zip(found, loaders(plan, kept, held_out, SPEC, Share(rank, 2, place)), strict=True):
             views_of.append(views(loader))
     assert sorted(pictures.opened) == list(range(40))
-    training, validation = loaders(plan, learning, choosing, SPEC)
+    training, validation = loaders(plan, kept, held_out, SPEC)
     assert found[0][0] | found[0][1] == views(training)
     assert not found[0][0] & found[0][1]
     assert found[1][0] | found[1][1] == views(validation)
@@ -156,8 +156,8 @@ def test_what_is_handed_over_is_gone_in_the_end_and_so_is_what_a_killed_run_left
 def test_a_process_that_something_else_started_reads_for_itself(tmp_path):
     with sharing(tmp_path, 1, 2, busy=False) as share:
         assert not share.helps
-        learning, _ = loaders(recipe(), images(), images(4), SPEC, share)
-        assert len(views(learning)) == 20
+        training, _ = loaders(recipe(), images(), images(4), SPEC, share)
+        assert len(views(training)) == 20
 
 
 @pytest.mark.parametrize("limit", [4 << 30, 0])

@@ -15,7 +15,7 @@ from tests.support.runs import CPU, Textures, images, log, recipe
 
 def test_validation_images_of_their_own_choose_and_all_others_teach(tmp_path):
     out = tmp_path / "run"
-    train(recipe(epochs=1, validation=0.5), images(60), out, val=images(30, seed=3), where=CPU)
+    train(recipe(epochs=1, validation=0.5), images(60), out, validation=images(30, seed=3), where=CPU)
     checkpoint = torch.load(out / "last.ckpt", weights_only=True)
     assert checkpoint["global_step"] == 60 // 16
     assert "val_accuracy" in log(out)[0]
@@ -55,7 +55,7 @@ def test_a_run_that_cannot_be_is_refused_and_claims_nothing(tmp_path, plan, erro
     assert not (tmp_path / "run" / "recipe.json").exists()
 
 
-@pytest.mark.parametrize("part", ["val", "test"])
+@pytest.mark.parametrize("part", ["validation", "test"])
 def test_classes_that_differ_are_told_before_training(tmp_path, part):
     with pytest.raises(DataError, match="does not answer: z"):
         train(recipe(), images(), tmp_path / "run", where=CPU, **{part: images(9, classes=("a", "b", "z"))})
@@ -67,10 +67,10 @@ class Broken(Textures):
         raise OSError(f"truncated at {index}")
 
 
-@pytest.mark.parametrize("part", ["images", "val", "test"])
+@pytest.mark.parametrize("part", ["images", "validation", "test"])
 @pytest.mark.parametrize("augment", [{"flip": True}, {"random_resized_crop": 0.5}])
 def test_unreadable_images_are_told_before_training(tmp_path, part, augment):
-    parts = {"images": images(), "val": images(9, seed=1), "test": images(9, seed=2)}
+    parts = {"images": images(), "validation": images(9, seed=1), "test": images(9, seed=2)}
     parts[part] = Images("broken", ("a", "b", "c"), np.arange(48) % 3, [f"t{i}" for i in range(48)], Broken(0))
     with pytest.raises(DataError, match=r"48 of 48 images cannot be read: t0 \(truncated at 0\)"):
         train(recipe(augment=augment), parts.pop("images"), tmp_path / "run", where=CPU, **parts)

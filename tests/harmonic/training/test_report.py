@@ -10,7 +10,7 @@ from harmonic.data import Images
 from harmonic.errors import DataError
 from harmonic.evaluation import Evaluation
 from harmonic.training.curves import draw_curves
-from harmonic.training.telling import warnings
+from harmonic.training.report import warnings
 from harmonic.training.train import train
 from tests.support.commands import done
 from tests.support.runs import CPU, Textures, images, recipe
@@ -34,7 +34,7 @@ def finished(tmp_path_factory):
 def test_first_it_says_what_it_found(finished):
     assert finished[1][:4] == [
         "textures 0: 60 images in 3 classes (20 each): a, b, c.",
-        "Of the images 48 teach, 12 choose the epoch, 30 test it at the end.",
+        "Of the images 48 are for training, 12 for validation, 30 for the test.",
         "3 steps an epoch, 2 epochs.",
         "Left out of textures 0: 12 .heic files, 1 files without a suffix.",
     ]
@@ -52,7 +52,7 @@ def test_images_that_a_recipe_leaves_aside_are_counted(tmp_path):
     plan = recipe(epochs=1, validation=0.0)
     plan = plan.model_copy(update={"data": plan.data.model_copy(update={"limit": 30})})
     lines = told(plan, images(), tmp_path / "run")
-    assert lines[1] == "Of the images 30 teach, none test it, 30 are left out by the recipe."
+    assert lines[1] == "Of the images 30 are for training, none for a test, 30 are left out by the recipe."
     assert "training accuracy" in lines[3]
 
 
@@ -163,11 +163,11 @@ def test_corrected_labels_are_no_longer_the_same_run(tmp_path, state):
 
 def test_other_validation_images_are_no_longer_the_same_run(tmp_path):
     out, plan = tmp_path / "run", recipe(epochs=1)
-    train(plan, images(), out, val=images(30, seed=3), where=CPU)
-    train(plan, images(), out, val=images(30, seed=3), where=CPU)
-    for val in (None, images(30, seed=4), corrected(images(30, seed=3))):
+    train(plan, images(), out, validation=images(30, seed=3), where=CPU)
+    train(plan, images(), out, validation=images(30, seed=3), where=CPU)
+    for validation in (None, images(30, seed=4), corrected(images(30, seed=3))):
         with pytest.raises(DataError, match="other images or other labels"):
-            train(plan, images(), out, val=val, where=CPU)
+            train(plan, images(), out, validation=validation, where=CPU)
 
 
 def test_a_finished_run_does_not_pretend_to_have_been_tested_on_other_images(finished):

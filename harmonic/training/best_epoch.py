@@ -13,19 +13,19 @@ FEW = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """How the epoch is chosen.
+class BestEpoch:
+    """How the best epoch is found.
 
-    images: how many choose; with none the last epoch is kept. balanced: by balanced accuracy, however few there are.
+    images: validation images; with none the last epoch is kept. balanced: by balanced accuracy, however few there are.
     """
 
     images: int
     balanced: bool = False
 
     @classmethod
-    def of(cls, recipe: Recipe, choosing: Images) -> "Choice":
+    def of(cls, recipe: Recipe, validation: Images) -> "BestEpoch":
         """What the recipe and its validation images allow."""
-        return cls(len(choosing), recipe.data.balance != "none")
+        return cls(len(validation), recipe.data.balance != "none")
 
     def better(self, figures: Mapping[str, float], best: Mapping[str, float]) -> bool:
         """Whether an epoch is to be kept instead of the best before it: the more accurate, of equals the one with less
@@ -33,7 +33,8 @@ class Choice:
         return not self.images or self._rank(figures) > self._rank(best)
 
     def uncertainty(self, figures: Mapping[str, float]) -> dict[str, float]:
-        """How many images chose, and the standard error of their plain accuracy (balanced ones have another)."""
+        """How many images there were for validation, and the standard error of their plain accuracy (a balanced one has
+        another)."""
         if not self.images:
             return {}
         accuracy = figures["val_accuracy"]

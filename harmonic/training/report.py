@@ -17,23 +17,27 @@ def found(run: Run) -> Iterator[str]:
     given, plan = run.given.images, run.recipe.train
     classes = f"{len(run.classes)} classes ({_counts(given)}): {some(run.classes)}"
     yield f"{given.source}: {len(given):,} images in {classes}."
-    parts = [f"{len(run.learning):,} teach", f"{len(run.choosing):,} choose the epoch" if run.choosing else ""]
-    parts += [f"{len(run.test):,} test it at the end" if run.test else "none test it"]
-    unused = len(given) + (len(run.given.val) if run.given.val else 0) - len(run.learning) - len(run.choosing)
+    parts = [
+        f"{len(run.training):,} are for training",
+        f"{len(run.validation):,} for validation" if run.validation else "",
+    ]
+    parts += [f"{len(run.test):,} for the test" if run.test else "none for a test"]
+    offered = len(given) + (len(run.given.validation) if run.given.validation else 0)
+    unused = offered - len(run.training) - len(run.validation)
     parts += [f"{unused:,} are left out by the recipe" if unused else ""]
     yield f"Of the images {', '.join(part for part in parts if part)}."
-    yield f"{steps(run.recipe, len(run.learning)):,} steps an epoch, {plan.epochs:,} epochs."
-    for part in (run.given.images, run.given.val, run.given.test):
+    yield f"{steps(run.recipe, len(run.training)):,} steps an epoch, {plan.epochs:,} epochs."
+    for part in (run.given.images, run.given.validation, run.given.test):
         if part and part.left_out:
             yield f"Left out of {part.source}: {counted(part.left_out)}."
 
 
-def reached(run: Run, chosen: Checkpoints, judged: Evaluation | None) -> Iterator[str]:
+def reached(run: Run, checkpoints: Checkpoints, judged: Evaluation | None) -> Iterator[str]:
     """The chosen epoch and its figures, the test's, and a warning where the network has learned nothing."""
-    figures = chosen.figures
+    figures = checkpoints.figures
     by = "val_accuracy" if "val_accuracy" in figures else "train_accuracy"
-    which = f"{'balanced ' if run.balanced and run.choosing else ''}{'validation' if run.choosing else 'training'}"
-    yield f"Epoch {chosen.epoch + 1} of {run.recipe.train.epochs} was kept: {which} accuracy {figures[by]:.2%}."
+    which = f"{'balanced ' if run.balanced and run.validation else ''}{'validation' if run.validation else 'training'}"
+    yield f"Epoch {checkpoints.epoch + 1} of {run.recipe.train.epochs} was kept: {which} accuracy {figures[by]:.2%}."
     if run.test and judged:
         balanced = judged.figures()["balanced_accuracy"]
         yield (
