@@ -16,12 +16,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.config import ConnectionLimits
 from service.http.cycle import Cycle
-from service.http.linger import Patience
+from service.http.linger import Farewell
 
 _PIPELINED = 16  # requests that one connection may queue behind the one that is being answered
 _OTHER_FILES = 128  # descriptors for everything but connections
 _LEAVING = 64  # connections that are refused and may still read why
-_PATIENCE = Patience()
 
 
 class Crowd:
@@ -103,9 +102,7 @@ class Connection(HttpToolsProtocol):
         self._header_bytes = 0  # of its headers, as parsed
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
-        self._leave_by: float | None = None  # refused, and open until then for the answer to be read
-        self._leave_timer: asyncio.TimerHandle | None = None
-        self._let_pass = 0  # bytes that came after the refusal
+        self._farewell: Farewell | None = None  # refused, and open for the answer to be read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -124,8 +121,8 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        if self._leave_by is not None:
-            self._pass_over(len(data))
+        if self._farewell is not None:
+            self._farewell.pass_over(len(data))
             return
         self._unset_keepalive_if_required()
         parts = self._parts
@@ -239,25 +236,11 @@ class Connection(HttpToolsProtocol):
         """Close once the caller has, or is silent: closed over unread bytes, it would be reset, and the answer lost."""
         self._stop_head_timer()
         self._unset_keepalive_if_required()
-        if not self._crowd.see_off(self):
-            self.transport.close()
-            return
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self._leave_by = self.loop.time() + _PATIENCE.seconds
-        self.flow.resume_reading()
-        self._pass_over(0)
-
-    def _pass_over(self, count: int) -> None:
-        """What a refused caller still sends: it is not read, for a while and up to a limit."""
-        self._let_pass += count
-        if self._leave_timer is not None:
-            self._leave_timer.cancel()
-        left = min((self._leave_by or 0) - self.loop.time(), _PATIENCE.silence_seconds)
-        if left <= 0 or self._let_pass > _PATIENCE.bytes:
-            self.transport.close()
+        if self._crowd.see_off(self):
+            self.flow.resume_reading()
+            self._farewell = Farewell(self.transport, self.loop)
         else:
-            self._leave_timer = self.loop.call_later(left, self.transport.close)
+            self.transport.close()
 
     def _cycle(self) -> Cycle:
         """The request whose head has just ended, and its answer to come."""
@@ -284,8 +267,8 @@ class Connection(HttpToolsProtocol):
 
     def _stop_timers(self) -> None:
         self._stop_head_timer()
-        if self._leave_timer is not None:
-            self._leave_timer.cancel()
+        if self._farewell is not None:
+            self._farewell.end()
         if self._write_timer is not None:
             self._write_timer.cancel()
 

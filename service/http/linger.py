@@ -1,8 +1,9 @@
 """An answer that comes before the request was read: the rest is let pass, for a while, before the connection closes.
 
 A connection that is closed over unread bytes is reset, and a reset takes the answer with it out of the caller's hands:
-callers who send everything before they read, which most do, would see a broken pipe and never the 413 or the 401. Pure
-ASGI; knows nothing of what is refused.
+callers who send everything before they read, which most do, would see a broken pipe and never the 413 or the 401.
+`Linger` does so for the application, in pure ASGI, `Farewell` for what a connection refuses by itself. Knows nothing of
+what is refused.
 """
 
 import asyncio
@@ -20,10 +21,43 @@ class Patience:
     silence_seconds: float = 1.0  # between two pieces
 
 
+_PATIENCE = Patience()
+
+
+class Farewell:
+    """The last moments of a connection that has refused its caller: closed by the caller, or after a while."""
+
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, patience: Patience = _PATIENCE
+    ) -> None:
+        self._transport, self._loop, self._patience = transport, loop, patience
+        self._end = loop.time() + patience.seconds
+        self._bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        if transport.can_write_eof():
+            transport.write_eof()
+        self.pass_over(0)
+
+    def pass_over(self, count: int) -> None:
+        """So many bytes came, and are not looked at."""
+        self.end()
+        self._bytes += count
+        left = min(self._end - self._loop.time(), self._patience.silence_seconds)
+        if left <= 0 or self._bytes > self._patience.bytes:
+            self._transport.close()
+        else:
+            self._timer = self._loop.call_later(left, self._transport.close)
+
+    def end(self) -> None:
+        """Wait no longer for silence."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
 class Linger:
     """ASGI middleware, outside of everything that may answer early."""
 
-    def __init__(self, app: ASGIApp, patience: Patience = Patience()) -> None:
+    def __init__(self, app: ASGIApp, patience: Patience = _PATIENCE) -> None:
         self._app = app
         self._patience = patience
 

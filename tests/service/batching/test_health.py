@@ -1,18 +1,27 @@
 """What operators and callers see of a model that fails or hangs: probes, lists, metrics, log, the other versions."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.app import Client, refused, serving, top
+from service.batching import calls_linger
+from tests.support.app import PATIENCE_S, Client, refused, serving, top
 from tests.support.colours import publish_colours
 from tests.support.control import classified, control, index, ok
 from tests.support.faults import SECONDS, gives_no_number_on_red, hangs_on_red, raises_on_red
 from tests.support.images import plain
 
 HANG: dict[str, Any] = {"call_seconds": 0.1, "deadline_ms": 200}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_hangs_at_the_end() -> Iterator[None]:
+    """ONNX Runtime aborts the process when a call comes back to an interpreter that has ended."""
+    yield
+    assert not calls_linger(PATIENCE_S)
 
 
 @pytest.fixture
