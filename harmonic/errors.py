@@ -33,6 +33,10 @@ class PixelError(HarmonicError, ValueError):
     """An image that cannot be brought into a model's shape, or an impossible PixelSpec."""
 
 
+class MissingFormatError(PixelError):
+    """An image of a format whose reader is an extra that is not installed."""
+
+
 class ZooError(HarmonicError, ValueError):
     """An unknown architecture, or arguments that it does not take."""
 

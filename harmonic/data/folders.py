@@ -17,7 +17,7 @@ from harmonic.data.files import Files, files
 from harmonic.data.images import Images, counted, some
 from harmonic.data.openers import opener
 from harmonic.errors import DataError
-from harmonic.pixels import SUFFIXES
+from harmonic.pixels import HEIC, SUFFIXES
 
 Split = Literal["train", "val", "test"]
 _OTHER_PICTURES = {".heic", ".heif", ".jxl", ".jp2", ".psd", ".svg", ".raw", ".dng", ".cr2", ".nef", ".arw"}
@@ -162,4 +162,6 @@ def _text(name: str) -> str:
 
 
 def _kind(name: PurePosixPath) -> str:
+    if name.suffix.lower() in HEIC.suffixes:
+        return f"{name.suffix.lower()} files (read with the extra heic)"
     return f"{_text(name.suffix.lower())} files" if name.suffix else "files without a suffix"

@@ -3,7 +3,18 @@
 The same for training, evaluation and serving. Knows numpy and Pillow; no torch, no files, no HTTP.
 """
 
-from harmonic.pixels.formats import FORMATS, READ, SUFFIXES, Format, decoded, recognised, upright_size
+from harmonic.pixels.formats import (
+    FORMATS,
+    HEIC,
+    NO_HEIC,
+    READ,
+    SUFFIXES,
+    Format,
+    decoded,
+    open_listed,
+    recognised,
+    upright_size,
+)
 from harmonic.pixels.hair import HairRemoval, remove_hair
 from harmonic.pixels.prepare import prepare, resampling, with_own_size
 from harmonic.pixels.reduction import reduce
@@ -13,6 +24,8 @@ from harmonic.pixels.upright import Reduction, Upright, check_range, resized, up
 
 __all__ = [
     "FORMATS",
+    "HEIC",
+    "NO_HEIC",
     "READ",
     "SUFFIXES",
     "Format",
@@ -25,6 +38,7 @@ __all__ = [
     "check_range",
     "decoded",
     "low_pass",
+    "open_listed",
     "prepare",
     "recognised",
     "reduce",

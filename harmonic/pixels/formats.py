@@ -4,30 +4,44 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
-from harmonic.errors import PixelError
+from harmonic.errors import MissingFormatError, PixelError
 from harmonic.pixels.reduction import reduce
 from harmonic.pixels.spec import PixelSpec
 from harmonic.pixels.upright import Upright
 
+_MOST_BRANDS = 64  # bytes of the box that names them
+
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """name: Pillow's. suffixes: of its files. media_type: as HTTP calls it. starts: bytes of its files at `at`."""
+    """name: Pillow's. suffixes: of its files. media_type: as HTTP calls it. starts: first bytes of its files; or
+    brands: names in the first box of a container that many formats share, of which one is enough."""
 
     name: str
     suffixes: tuple[str, ...]
     media_type: str
-    starts: tuple[bytes, ...]
-    at: int = 0
+    starts: tuple[bytes, ...] = ()
+    brands: tuple[bytes, ...] = ()
 
     def begins(self, content: bytes) -> bool:
         """Whether the first bytes are those of this format."""
-        return content.startswith(self.starts, self.at)
+        if not self.brands:
+            return content.startswith(self.starts)
+        end = min(int.from_bytes(content[:4]), _MOST_BRANDS)
+        return content[4:8] == b"ftyp" and any(content[at : at + 4] in self.brands for at in (8, *range(16, end, 4)))
 
 
+AVIF = Format("AVIF", (".avif", ".avifs"), "image/avif", brands=(b"avif", b"avis"))
+HEIC = Format(
+    "HEIF", (".heic", ".heif", ".hif"), "image/heif", brands=(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
+)
+NO_HEIC = "HEIC pictures are read with the extra heic: pip install 'harmonic-inference[heic]'. Or save it as a JPEG."
 READ = (
     Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), "image/jpeg", (b"\xff\xd8\xff",)),
     Format("PNG", (".png",), "image/png", (b"\x89PNG\r\n\x1a\n",)),
@@ -35,15 +49,39 @@ READ = (
     Format("BMP", (".bmp",), "image/bmp", (b"BM",)),
     Format("GIF", (".gif",), "image/gif", (b"GIF8",)),
     Format("TIFF", (".tif", ".tiff"), "image/tiff", (b"II*\x00", b"MM\x00*")),
-    Format("AVIF", (".avif", ".avifs"), "image/avif", (b"ftypavif", b"ftypavis"), at=4),
+    AVIF,
+    *((HEIC,) if find_spec("pillow_heif") else ()),
 )
 FORMATS = tuple(kind.name for kind in READ)  # no other decoder is tried
 SUFFIXES = frozenset(suffix for kind in READ for suffix in kind.suffixes)
 
 
 def recognised(content: bytes) -> Format | None:
-    """The format whose first bytes these are."""
-    return next((kind for kind in READ if kind.begins(content)), None)
+    """The format whose first bytes these are, HEIC also where its extra is not installed."""
+    return next((kind for kind in (*READ, HEIC) if kind.begins(content)), None)
+
+
+def open_listed(stream: IO[bytes], content: bytes) -> Image.Image:
+    """An encoded image with its header read; formats that are not on the list are not tried.
+
+    stream: where its bytes are read from. content: the first of them.
+    MissingFormatError for HEIC without its extra, and whatever Pillow raises.
+    """
+    kind = recognised(content)
+    if kind == HEIC:
+        _have_heic_read()
+    names = [name for name in FORMATS if kind == HEIC or name != HEIC.name]  # HEIC's reader is there once it is needed
+    return Image.open(stream, formats=names)
+
+
+@cache
+def _have_heic_read() -> None:
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError as error:
+        raise MissingFormatError(NO_HEIC) from error
+    # One thread a picture: who reads many has threads for them.
+    register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 
 
 def decoded(content: bytes, spec: PixelSpec | None = None, box: tuple[float, float] | None = None) -> Upright:
@@ -67,7 +105,7 @@ def upright_size(content: bytes) -> tuple[int, int]:
 @contextmanager
 def _opened(content: bytes) -> Iterator[Image.Image]:
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with open_listed(io.BytesIO(content), content) as image:
             yield image
     except (PixelError, MemoryError):
         raise

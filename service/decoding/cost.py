@@ -21,6 +21,11 @@ _SMALL_TILE = 2**20  # pixels that a tile may have, however small its image is
 _CODED = 8  # times the image's pixels that an AVIF may code: with alpha, thumbnails, frames in sizes of their own
 _SCANS = 16  # over an image of the most pixels; a usual progressive JPEG has 10
 _STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # Pillow's bytes a pixel; else 4
+_PER_PIXEL = {  # bytes beside what is stored; a PNG's rows are nothing
+    "WEBP": 12,  # two canvases of its library, and the frame as bytes
+    "HEIF": 8,  # planes of its library, and pixels of these
+    "BMP": 3,  # run lengths are unpacked in Python
+}
 _TILE = 2**20  # pixels that are converted and turned at once, in harmonic.pixels.upright
 _NARROW = 16 * 2**20
 
@@ -73,8 +78,6 @@ def memory(image: Image.Image, data: bytes, reduction: Reduction | None = None) 
 
 def _beside(image: Image.Image, data: bytes, pixels: int, stored: int) -> int:
     """What the decoder holds beside the decoded pixels. pixels: of the image as it is stored, whatever its scale."""
-    if image.format == "WEBP":
-        return 3 * 4 * pixels  # two canvases of its library, and the frame as bytes
     if image.format == "AVIF":
         return coded(data).bytes + 2 * 4 * pixels  # as it is coded, as pixels of its library, and these as bytes
     if image.format in {"JPEG", "MPO"}:
@@ -82,9 +85,9 @@ def _beside(image: Image.Image, data: bytes, pixels: int, stored: int) -> int:
         return 2 * len(image.getbands()) * pixels if progressive else 0  # coefficients of 16 bits
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return stored + 2 * max(_tile_pixels(image), _strip_pixels(image)) * _pixel_bytes(image)  # turned as it is read
-    if image.format == "BMP":
-        return 3 * pixels  # run lengths are unpacked in Python
-    return stored if image.format == "GIF" else 0  # a frame and its screen; a PNG's rows are nothing
+    if image.format == "GIF":
+        return stored  # a frame and its screen
+    return _PER_PIXEL.get(str(image.format), 0) * pixels
 
 
 def _pixel_bytes(image: TiffImagePlugin.TiffImageFile) -> int:

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
-from harmonic.errors import PixelError
-from harmonic.pixels import FORMATS, PixelSpec, Upright, check_range, recognised, reduce
+from harmonic.errors import MissingFormatError, PixelError
+from harmonic.pixels import FORMATS, PixelSpec, Upright, check_range, open_listed, recognised, reduce
 from service.config import Limits
 from service.decoding.cost import Metered, check_cost, memory
 from service.errors import DecodeError, ImageFormatError, ImageTooCostly, ImageTooLarge, OutOfMemory
@@ -43,7 +43,7 @@ def read(data: bytes, limits: Limits, make: Callable[[Upright], T], room: int, s
     `make` raises of HarmonicError.
     """
     try:
-        with Image.open(Metered(data, limits.decode_seconds), formats=FORMATS) as image:
+        with open_listed(Metered(data, limits.decode_seconds), data) as image:
             _check_size(image, limits)
             _check_mode(image)
             check_cost(image, data, limits.pixels)
@@ -52,6 +52,8 @@ def read(data: bytes, limits: Limits, make: Callable[[Upright], T], room: int, s
             image.load()
             _check_size(image, limits)  # a GIF's first frame may be larger than its screen
             return make(Upright(image, reduction))
+    except MissingFormatError as error:
+        raise ImageFormatError(str(error)) from None
     except (DecodeError, PixelError, NeedsRoom):
         raise
     except MemoryError:

@@ -54,19 +54,19 @@ def test_a_pipe_is_no_image(tmp_path):
     assert len(prepare_all(read(tmp_path / "pets"), CELLS, title="")) == 2
 
 
-@pytest.mark.parametrize("lost", [{"eel/1.heic": b"x", "eel/2.HEIC": b"x"}, {"eel/notes.txt": b"x"}])
+@pytest.mark.parametrize("lost", [{"eel/1.jxl": b"x", "eel/2.JXL": b"x"}, {"eel/notes.txt": b"x"}])
 @pytest.mark.parametrize("above", ["", "pets/", "train/", "pets/train/"])
 def test_a_class_without_an_image_is_an_error_that_says_what_it_holds(source, lost, above):
     content = {**members("cat/1.png", "dog/1.png"), **lost}
     path = source({above + name: raw for name, raw in content.items()})
-    kind = "2 .heic files" if len(lost) == 2 else "1 .txt files"
+    kind = "2 .jxl files" if len(lost) == 2 else "1 .txt files"
     with pytest.raises(DataError, match=rf"1 class folders without an image .*eel \({kind}\).*Convert"):
         read(path)
 
 
 def test_a_class_beside_one_with_inner_folders_is_not_lost(source):
-    path = source({**members("cat/siamese/1.png", "cat/manx/1.png"), "dog/1.heic": b"x"})
-    with pytest.raises(DataError, match=r"dog \(1 \.heic files\)"):
+    path = source({**members("cat/siamese/1.png", "cat/manx/1.png"), "dog/1.jxl": b"x"})
+    with pytest.raises(DataError, match=r"dog \(1 \.jxl files\)"):
         read(path)
 
 
@@ -79,11 +79,11 @@ def test_an_empty_class_folder_is_an_error(tmp_path):
 
 
 def test_every_file_that_is_not_taken_is_counted(source):
-    junk = {"cat/2.heic": b"x", "dog/3.heic": b"x", "cat/notes.txt": b"x", "README": b"x", "5.png": dot()}
+    junk = {"cat/2.jxl": b"x", "dog/3.jxl": b"x", "cat/notes.txt": b"x", "README": b"x", "5.png": dot()}
     images = read(source({**members("cat/1.png", "dog/1.png"), **junk}))
     assert len(images) == 2
     assert images.left_out == {
-        ".heic files": 2,
+        ".jxl files": 2,
         ".txt files": 1,
         "files without a suffix": 1,
         "images outside class folders": 1,
@@ -94,18 +94,18 @@ def test_what_lies_beside_splits_is_counted_and_other_splits_are_not(source):
     content = members(
         "train/cat/1.png", "train/dog/1.png", "train/2.png", "test/cat/1.png", "test/dog/1.png", "more/cat/1.png"
     )
-    path = source({**content, "test/cat/3.heic": b"x", "train/cat/4.heic": b"x"})
+    path = source({**content, "test/cat/3.jxl": b"x", "train/cat/4.jxl": b"x"})
     images = read(path)
     assert len(images) == 2
-    assert images.left_out == {".heic files": 1, "images outside train/<class>/": 2}
-    assert read(path, split="test").left_out == {".heic files": 1, "images outside test/<class>/": 1}
+    assert images.left_out == {".jxl files": 1, "images outside train/<class>/": 2}
+    assert read(path, split="test").left_out == {".jxl files": 1, "images outside test/<class>/": 1}
 
 
 def test_joined_sources_add_their_counts(tmp_path):
     paths = [
-        write_zip(tmp_path / f"{name}.zip", {**members("cat/1.png", "dog/1.png"), "cat/2.heic": b"x"}) for name in "ab"
+        write_zip(tmp_path / f"{name}.zip", {**members("cat/1.png", "dog/1.png"), "cat/2.jxl": b"x"}) for name in "ab"
     ]
-    assert read(*paths).left_out == {".heic files": 2}
+    assert read(*paths).left_out == {".jxl files": 2}
 
 
 def test_a_class_called_train_with_inner_folders_is_a_class(source):
@@ -172,7 +172,7 @@ def test_an_accent_that_is_stored_apart_makes_no_second_class(tmp_path):
 # --- broken files ---
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00\x00\x00\x18ftypheic and more", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
+@pytest.mark.parametrize("content", [b"", b"\x00\x00\x00\x18ftypjxl  and more", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
 def test_a_broken_file_is_called_by_its_name_alone(source, content):
     images = read(source({**members("a/1.png", "b/1.png"), "b/odd.jpg": content}))
     with pytest.raises(DataError, match=r"1 of 3 images.*b/odd\.jpg") as caught:
@@ -194,13 +194,13 @@ def test_only_the_services_formats_are_decoded(source, kind):
 
 
 def test_evaluation_tells_of_what_it_left_out_too(source):
-    path = source({**members("cat/1.png", "dog/1.png"), "dog/2.heic": b"x"})
-    assert data.read([path], "test").left_out == {".heic files": 1}
+    path = source({**members("cat/1.png", "dog/1.png"), "dog/2.jxl": b"x"})
+    assert data.read([path], "test").left_out == {".jxl files": 1}
 
 
 def test_the_command_tells_what_evaluation_left_out(tmp_path):
     folder = saved(tmp_path / "bundle", "wrn10_0.5", None)
-    path = write_zip(tmp_path / "p.zip", {**members("a/1.png", "b/1.png"), "b/2.heic": b"x"})
+    path = write_zip(tmp_path / "p.zip", {**members("a/1.png", "b/1.png"), "b/2.jxl": b"x"})
     ended = harmonic("evaluate", folder, "--data", path, "--json")
     assert ended.exit_code == 0, ended.output
-    assert "Left out of p.zip: 1 .heic files." in ended.stderr
+    assert "Left out of p.zip: 1 .jxl files." in ended.stderr

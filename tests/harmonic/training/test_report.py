@@ -27,7 +27,7 @@ def told(plan, given, out, **more):
 def finished(tmp_path_factory):
     """A run with a test, and what it said."""
     out = tmp_path_factory.mktemp("told") / "run"
-    given = replace(images(), left_out={".heic files": 12, "files without a suffix": 1})
+    given = replace(images(), left_out={".jxl files": 12, "files without a suffix": 1})
     return out, told(recipe(epochs=2), given, out, test=images(30, seed=9))
 
 
@@ -36,7 +36,7 @@ def test_first_it_says_what_it_found(finished):
         "textures 0: 60 images in 3 classes (20 each): a, b, c.",
         "Of the images 48 are for training, 12 for validation, 30 for the test.",
         "3 steps an epoch, 2 epochs.",
-        "Left out of textures 0: 12 .heic files, 1 files without a suffix.",
+        "Left out of textures 0: 12 .jxl files, 1 files without a suffix.",
     ]
 
 
@@ -70,7 +70,7 @@ def test_the_curves_are_titled_by_what_was_trained_on_what(finished, tmp_path):
 
 def test_the_command_says_all_of_it(tmp_path):
     folder = write_textures(tmp_path / "pictures", classes=2, each=20, side=12)
-    (folder / "texture0" / "1.heic").write_bytes(b"x")
+    (folder / "texture0" / "1.jxl").write_bytes(b"x")
     (tmp_path / "tiny.toml").write_text(
         '[model]\narchitecture = "wrn10_0.5"\n[train]\nepochs = 1\nbatch = 8\nschedule = { kind = "cosine" }\n'
         "[pixels]\nheight = 12\nwidth = 12\n[data]\nvalidation = 0.2\n".replace("[model]", 'title = "t"\n[model]', 1)
@@ -78,7 +78,7 @@ def test_the_command_says_all_of_it(tmp_path):
     command = ("train", tmp_path / "tiny.toml", "--data", folder, "--out", tmp_path / "run", "--accelerator", "cpu")
     first, again = done(*command).splitlines(), done(*command).splitlines()
     assert first[0] == "pictures: 40 images in 2 classes (20 each): texture0, texture1."
-    assert "Left out of pictures: 1 .heic files." in first
+    assert "Left out of pictures: 1 .jxl files." in first
     assert any(line.startswith("Epoch 1 of 1 was kept: validation accuracy") for line in first)
     assert again[0].endswith("holds this run already, finished: nothing was trained.")
     assert again[-1].startswith("The bundle is")
