@@ -49,6 +49,7 @@ PAGES = {
     "import": "reference-checkpoints.md",
     "health": "settings.md",
     "key": "settings.md",
+    "load": "load.md",
     "models": "models.md",
     "pull": "reference-checkpoints.md",
     "serve": "settings.md",

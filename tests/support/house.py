@@ -32,7 +32,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "export": (("errors", "runtime"), ("manifest", "staging"), ("repository",), ("*",)),
     "service": (
-        ("errors", "ranking"),
+        ("credential", "errors", "ranking"),
         ("batching", "runtime"),
         ("config",),
         ("decoding", "telemetry"),
@@ -40,7 +40,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("protocol",),
         ("http",),
         ("processes",),
-        ("cli", "client", "credential", "flags", "predictor", "probe"),
+        ("load",),
+        ("cli", "client", "flags", "load_cli", "predictor", "probe"),
     ),
 }
 
@@ -61,20 +62,20 @@ LIBRARIES: dict[str, set[str]] = {
     "fastapi": {"service.http"},
     "starlette": {"service.http"},
     "uvicorn": {"service.http"},
-    "httptools": {"service.http"},
+    "httptools": {"service.http", "service.load"},
     "python_multipart": {"service.http"},
     "onnxruntime": {"export.runtime"},
     "onnx": {"export"},
     "pydantic_settings": {"service.config"},
     "lightning": {"harmonic.training"},
     "matplotlib": {"harmonic.picture", "harmonic.analysis", "harmonic.training.curves"},
-    "typer": {"harmonic.commands", "harmonic.cli", "export.cli", "service.cli", "service.flags"},
+    "typer": {"harmonic.commands", "harmonic.cli", "export.cli", "service.cli", "service.flags", "service.load_cli"},
 }
 # The same for a library inside one package.
 LIBRARIES_OF: dict[str, dict[str, set[str]]] = {
     "service": {
         "torch": {"service.runtime.native", "service.runtime.adaptive_norm"},
-        "PIL": {"service.decoding"},
+        "PIL": {"service.decoding", "service.load"},
     }
 }
 
