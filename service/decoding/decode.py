@@ -5,6 +5,7 @@ list are tried, only the first frame is decoded, and what it declares is checked
 are converted and turned stands in `harmonic.pixels.upright`, where training has it from, too.
 """
 
+import io
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -33,17 +34,21 @@ def decode(data: bytes, limits: Limits) -> Image.Image:
     return read(data, limits, Upright.whole, limits.decoded_bytes, None)
 
 
-def read(data: bytes, limits: Limits, make: Callable[[Upright], T], room: int, spec: PixelSpec | None) -> T:
+def read(
+    data: bytes, limits: Limits, make: Callable[[Upright], T], room: int, spec: PixelSpec | None, metered: bool = True
+) -> T:
     """Decode an encoded image and make something of its first frame.
 
     spec: what it is made for, which may have it decoded at a smaller scale; None decodes all of it.
-    room: bytes that decoding may take, as its header lets expect; NeedsRoom if it would take more.
+    room: bytes that decoding may take, as its header lets expect; NeedsRoom if it would take more. metered: False for
+    what is too small to take long, where even a look at the thread's clock counts.
     Raises ImageFormatError for a format or a pixel type that is not taken, ImageTooLarge beyond `limits.pixels`,
     ImageTooCostly for what would take too long or too much memory, DecodeError for damaged data, OutOfMemory, and what
     `make` raises of HarmonicError.
     """
     try:
-        with open_listed(Metered(data, limits.decode_seconds), data) as image:
+        stream = Metered(data, limits.decode_seconds) if metered else io.BytesIO(data)
+        with open_listed(stream, data) as image:
             _check_size(image, limits)
             _check_mode(image)
             check_cost(image, data, limits.pixels)

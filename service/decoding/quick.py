@@ -57,7 +57,7 @@ class Quick:
 
     def _made(self, index: int, image: bytes) -> NDArray[Any]:
         try:
-            return read(image, self._limits, self._prepared, _ROOM, self._spec)
+            return read(image, self._limits, self._prepared, _ROOM, self._spec, metered=False)
         except NeedsRoom:
             raise DecodeError(f"{self._where(index)}the image's header says two sizes") from None
         except ServiceError as error:
