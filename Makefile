@@ -32,8 +32,9 @@ types: $(VENV)/.dev ## Static types
 unit: $(VENV)/.dev ## Tests, all but the slow ones and those that need docker or a GPU
 	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not docker and not gpu"
 
-test-all: $(VENV)/.dev ## Every test that this machine can run
-	$(VENV)/bin/pytest
+test-all: $(VENV)/.dev ## Every test that this machine can run, and what of each room they run: no less than tests/support/floors.json says
+	$(VENV)/bin/pytest --cov --cov-report=json
+	$(VENV)/bin/python -m tests.support.floors coverage.json
 
 check: test ## What must be green at each commit
 
@@ -55,7 +56,7 @@ image: ## Build the CPU container
 	docker build --target cpu --tag harmonic:cpu .
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage coverage.json
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "harmonic needs Python 3.11 or newer; set PYTHON=")'

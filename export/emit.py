@@ -55,9 +55,8 @@ class _Planes(nn.Module):
 
 def _emit(network: nn.Module, example: Tensor, input_name: str, path: Path) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # The exporter warns about its own deprecations, which say nothing of this graph.
+        # The exporter warns about its own deprecations, which say nothing of this graph.
+        warnings.simplefilter("ignore")
         _quiet_exporter()
         try:
             program = torch.onnx.export(

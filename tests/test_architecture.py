@@ -12,7 +12,7 @@ from importlib.metadata import entry_points, packages_distributions
 import pytest
 from packaging.utils import canonicalize_name
 
-from tests.support import house, rules
+from tests.support import failing, house, rules
 from tests.support.coverage import COVERED_BY
 from tests.support.distributions import packages_of
 
@@ -111,6 +111,30 @@ def test_a_module_without_tests_is_caught(planted, covered_by, complaint):
 
 def test_no_test_file_is_long():
     assert rules.no_long_files(house.read_tests()) == []
+
+
+@pytest.mark.parametrize("rule", [failing.no_assertion_always_holds, failing.every_test_checks_something])
+def test_every_test_can_fail(rule):
+    assert rule(house.read_tests()) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "body"),
+    [
+        (failing.no_assertion_always_holds, "assert True"),
+        (failing.no_assertion_always_holds, "assert (found == 3, 'three')"),
+        (failing.no_assertion_always_holds, "assert found or True"),
+        (failing.no_assertion_always_holds, "assert found == found"),
+        (failing.no_assertion_always_holds, "assert f'{found} is 3'"),
+        (failing.no_assertion_always_holds, "assert (one == two for one, two in found)"),
+        (failing.every_test_checks_something, "found"),
+        (failing.every_test_checks_something, "print(found())"),
+    ],
+)
+def test_a_test_that_cannot_fail_is_caught(rule, body):
+    planted = f"def test_planted(found):\n    {body}"
+    (line,) = rule({**house.read_tests(), "e2e/test_planted.py": planted})
+    assert line.startswith("e2e/test_planted.py:")
 
 
 def test_tests_import_helpers_and_no_other_tests():

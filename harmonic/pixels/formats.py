@@ -20,12 +20,11 @@ _MOST_BRANDS = 64  # bytes of the box that names them
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """name: Pillow's. suffixes: of its files. media_type: as HTTP calls it. starts: first bytes of its files; or
-    brands: names in the first box of a container that many formats share, of which one is enough."""
+    """name: Pillow's. suffixes: of its files. starts: first bytes of its files; or brands: names in the first box of a
+    container that many formats share, of which one is enough."""
 
     name: str
     suffixes: tuple[str, ...]
-    media_type: str
     starts: tuple[bytes, ...] = ()
     brands: tuple[bytes, ...] = ()
 
@@ -37,18 +36,16 @@ class Format:
         return content[4:8] == b"ftyp" and any(content[at : at + 4] in self.brands for at in (8, *range(16, end, 4)))
 
 
-AVIF = Format("AVIF", (".avif", ".avifs"), "image/avif", brands=(b"avif", b"avis"))
-HEIC = Format(
-    "HEIF", (".heic", ".heif", ".hif"), "image/heif", brands=(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
-)
+AVIF = Format("AVIF", (".avif", ".avifs"), brands=(b"avif", b"avis"))
+HEIC = Format("HEIF", (".heic", ".heif", ".hif"), brands=(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"))
 NO_HEIC = "HEIC pictures are read with the extra heic: pip install 'harmonic-inference[heic]'. Or save it as a JPEG."
 READ = (
-    Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), "image/jpeg", (b"\xff\xd8\xff",)),
-    Format("PNG", (".png",), "image/png", (b"\x89PNG\r\n\x1a\n",)),
-    Format("WEBP", (".webp",), "image/webp", (b"RIFF",)),
-    Format("BMP", (".bmp",), "image/bmp", (b"BM",)),
-    Format("GIF", (".gif",), "image/gif", (b"GIF8",)),
-    Format("TIFF", (".tif", ".tiff"), "image/tiff", (b"II*\x00", b"MM\x00*")),
+    Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), (b"\xff\xd8\xff",)),
+    Format("PNG", (".png",), (b"\x89PNG\r\n\x1a\n",)),
+    Format("WEBP", (".webp",), (b"RIFF",)),
+    Format("BMP", (".bmp",), (b"BM",)),
+    Format("GIF", (".gif",), (b"GIF8",)),
+    Format("TIFF", (".tif", ".tiff"), (b"II*\x00", b"MM\x00*")),
     AVIF,
     *((HEIC,) if find_spec("pillow_heif") else ()),
 )

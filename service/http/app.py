@@ -179,9 +179,3 @@ def assemble(
     spans = Spans.to(settings.otlp_endpoint) if settings.otlp_endpoint else None
     admin_app = None if settings.admin_port is None else create_admin_app(engine, metrics)
     return Service(_app(settings, engine, metrics, spans, take), engine, admin_app, spans)
-
-
-def build(settings: Settings) -> tuple[FastAPI, Engine]:
-    """The app of a service and its engine."""
-    service = assemble(settings)
-    return service.app, service.engine

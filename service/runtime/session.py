@@ -158,9 +158,8 @@ def _options(placement: Placement) -> ort.SessionOptions:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3
     for pool in ("intra_op", "inter_op"):
-        options.add_session_config_entry(
-            f"session.{pool}.allow_spinning", "0"
-        )  # idle threads must leave the CPUs to the decoders
+        # Idle threads must leave the CPUs to the decoders.
+        options.add_session_config_entry(f"session.{pool}.allow_spinning", "0")
     return options
 
 

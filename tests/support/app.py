@@ -10,7 +10,7 @@ import httpx
 
 from service.config import Settings
 from service.engine import Engine
-from service.http.app import build
+from service.http.app import assemble
 
 Client = httpx.AsyncClient
 PATIENCE_S = 120
@@ -19,13 +19,15 @@ PATIENCE_S = 120
 @asynccontextmanager
 async def serving(repository: Path, **settings: Any) -> AsyncIterator[tuple[Client, Engine]]:
     """Who asks it, and its engine, from its start to its end: all of it within PATIENCE_S."""
-    app, engine = build(Settings(repository=repository, **settings))
+    service = assemble(Settings(repository=repository, **settings))
     async with (
-        app.router.lifespan_context(app),
+        service.app.router.lifespan_context(service.app),
         asyncio.timeout(PATIENCE_S),
-        Client(transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://service") as client,
+        Client(
+            transport=httpx.ASGITransport(service.app, raise_app_exceptions=False), base_url="http://service"
+        ) as client,
     ):
-        yield client, engine
+        yield client, service.engine
 
 
 async def posted(

@@ -1,9 +1,11 @@
 from textwrap import dedent
 
 import pytest
+import torch
 
 from harmonic import zoo
 from harmonic.errors import RecipeError
+from harmonic.graph import parameters
 from harmonic.training import recipe
 
 SMALL = """
@@ -41,7 +43,9 @@ def test_a_recipe_survives_json(tmp_path):
 @pytest.mark.parametrize("name", recipe.shipped())
 def test_every_shipped_recipe_names_an_architecture_that_exists(name):
     plan = recipe.read_recipe(name)
-    zoo.create(plan.model.architecture, 10, **plan.model.arguments)
+    with torch.device("meta"):
+        network = zoo.create(plan.model.architecture, 10, **plan.model.arguments)
+    assert parameters(network) > 0
 
 
 STEPS = {"kind": "step", "warmup": 0}

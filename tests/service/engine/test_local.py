@@ -10,7 +10,7 @@ from service.config import Settings
 from service.engine import Engine
 from service.engine.loading import Loaded
 from service.errors import ModelNotFound
-from service.http.app import build
+from service.http.app import assemble
 from service.runtime import Session
 from tests.support.app import serving, top
 from tests.support.colours import publish_colours
@@ -95,7 +95,7 @@ async def test_only_the_listed_versions_serve(root):
 
 async def test_a_model_to_load_that_is_not_there_ends_the_start(root):
     publish_colours(root)
-    _, engine = build(Settings(repository=root, load_models="colours,none", **EXPLICIT))
+    engine = assemble(Settings(repository=root, load_models="colours,none", **EXPLICIT)).engine
     with pytest.raises(ModelNotFound, match="none"):
         await engine.start()
 

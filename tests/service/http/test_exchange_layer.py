@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from service.config import Settings
 from service.errors import StartError
-from service.http.app import build
+from service.http.app import assemble
 from service.telemetry.logs import JsonFormatter, TextFormatter
 from tests.support.app import Client, posted, serving
 from tests.support.images import plain
@@ -104,7 +104,7 @@ async def test_an_error_has_an_id_and_a_time_too(repository, url):
 
 async def test_an_unforeseen_error_has_the_id_that_its_log_lines_have(repository, logged):
     async def story() -> httpx.Response:
-        app, _ = build(Settings(repository=repository))
+        app = assemble(Settings(repository=repository)).app
 
         @app.get("/fault")
         async def fault() -> None:
@@ -249,7 +249,7 @@ async def test_the_log_lines_of_a_traced_request_carry_its_own_span(repository, 
 def test_a_collector_without_the_extra_that_speaks_to_it_stops_the_start(repository, monkeypatch):
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     with pytest.raises(StartError, match=r"harmonic-inference\[otel\]"):
-        build(Settings(repository=repository, otlp_endpoint="http://127.0.0.1:4318/v1/traces"))
+        assemble(Settings(repository=repository, otlp_endpoint="http://127.0.0.1:4318/v1/traces"))
 
 
 @pytest.mark.parametrize("endpoint", ["", "collector:4318", "file:///etc/passwd", "http://a b"])

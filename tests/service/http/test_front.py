@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from service.config import Settings, make
-from service.http.app import App, build
+from service.http.app import App, assemble
 from tests.support.colours import publish_colours
 from tests.support.images import plain
 from tests.support.process import serving
@@ -112,12 +112,12 @@ def test_keys_and_limits_hold_either_way(tmp_path):
 
 
 async def test_only_requests_for_an_answer_whose_body_is_there_go_the_short_way(repository):
-    app = build(Settings(repository=repository))[0]
+    app = assemble(Settings(repository=repository)).app
     assert isinstance(app, App)
     front = app.front
     scope = {"type": "http", "method": "POST", "path": "/v1/models/some/classify", "headers": [], "root_path": ""}
     assert front is not None
-    listing = build(Settings(repository=repository, cors_origins=["https://a.example"]))[0]
+    listing = assemble(Settings(repository=repository, cors_origins=["https://a.example"])).app
     assert isinstance(listing, App) and listing.front is None  # the framework knows what such answers carry
     assert not front.takes(dict(scope))  # under a server that is not ours
     assert front.takes(scope | there(True)) and not front.takes(scope | there(False))

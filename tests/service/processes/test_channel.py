@@ -112,4 +112,5 @@ async def test_a_message_of_no_reasonable_size_ends_the_conversation() -> None:
         other.sendall(struct.pack(">I", 2**31))
         async with asyncio.timeout(10):
             await channel.closed.wait()
+        assert channel.closed.is_set()
         await channel.close()
