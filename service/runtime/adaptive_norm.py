@@ -38,11 +38,13 @@ class AdaptiveNorm:
         self._eps = eps
         self._ring = torch.empty((window, *self._trained.shape), dtype=torch.float64, device=mean.device)
         self._lock = threading.Lock()  # a reset comes from another thread
-        self._frozen = True
-        self.reset()
+        self._frozen = self._forget = True
+        self._next = 0
 
     def __call__(self, bands: Tensor) -> Tensor:
         with self._lock:
+            if self._forget:
+                self._begin_again()
             if not self._frozen:
                 self._note(bands)
             first, second = self._ring.mean(0)
@@ -55,10 +57,14 @@ class AdaptiveNorm:
             self._frozen = False
 
     def reset(self) -> None:
-        """Back to the statistics of training."""
+        """Back to the statistics of training, in the next call: its thread and stream are those that use the ring."""
         with self._lock:
-            self._ring.copy_(self._trained.expand_as(self._ring))
-            self._next = 0
+            self._forget = True
+
+    def _begin_again(self) -> None:
+        self._ring.copy_(self._trained.expand_as(self._ring))
+        self._next = 0
+        self._forget = False
 
     def _note(self, bands: Tensor) -> None:
         """Put this call's images in the place of the oldest ones."""

@@ -72,12 +72,13 @@ class NativeSession(Session):
         if variant.stem is None:
             raise SessionError(f"{folder}: variant {variant.name} has no stem. Export the version again.")
         if not hasattr(ort.OrtValue, "from_dlpack"):
-            raise SessionError(f"ONNX Runtime {ort.__version__} takes no tensors by DLPack. Install a newer one.")
+            raise SessionError(f"ONNX Runtime {ort.__version__} takes no tensors by DLPack. Install 1.26 or newer.")
         on_cuda = not placement.first.on_cpu
         self._device = torch.device("cuda", placement.first.number) if on_cuda else torch.device("cpu")
         self._stream = torch.cuda.Stream(self._device) if on_cuda else None  # type: ignore[no-untyped-call]
         _settle_arithmetic(placement)
-        self._stem = NativeStem(folder / variant.stem.file, variant.stem, self._device, window)
+        with self._on_stream():  # on the stream that uses them, or a call could come before its constants
+            self._stem = NativeStem(folder / variant.stem.file, variant.stem, self._device, window)
         path, address = folder / variant.file, self._stream.cuda_stream if self._stream else None
         self._session = open_graph(path, placement, address)
         self.provider = self._session.get_providers()[0]
