@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings
 
 from service.config.fields import Count, setting
+from service.config.sizes import told
 from service.runtime import (
     DEVICES,
     Arena,
@@ -21,6 +22,7 @@ from service.runtime import (
 )
 
 _MOST_WORKERS = 64  # that `auto` takes
+
 _GPU, _RUNNING = GpuOptions(), Running()
 
 
@@ -49,8 +51,12 @@ class Accelerators(BaseSettings):
     decode_threads: Count | None = setting(
         None, "Threads that decode images. There is one more, for small images alone.", unset="CPUs at hand"
     )
-    instances: Annotated[int, Field(ge=1, le=64)] = setting(
-        1, "Sessions of each version that run side by side, on each device.", flag=True
+    instances: Annotated[int, Field(ge=1, le=64)] | None = setting(
+        None,
+        "Sessions of each version that run side by side, on each device. Two on a GPU: one copies while the other "
+        "computes.",
+        flag=True,
+        unset=told("instances"),
     )
     stem: StemChoice = setting(
         _RUNNING.stem,
@@ -66,10 +72,15 @@ class Accelerators(BaseSettings):
     conv_search: ConvSearch = setting(
         _GPU.conv_search,
         "CUDA: how cuDNN's convolution algorithm is chosen: `heuristic`, `exhaustive`, `default`. "
-        "[GPUs](gpu.md#settings) says more of this and the next six.",
+        "[GPUs](gpu.md#settings) says more of this and the next seven.",
     )
     nhwc: bool = setting(_GPU.nhwc, "CUDA: convolutions with channels last.")
     tf32: bool = setting(_GPU.tf32, "CUDA: convolutions and matrix products with 10 bits of mantissa.")
+    pad_batches: bool = setting(
+        _GPU.padded,
+        "CUDA: pad calls to 1, 2, 4, ... images, each size with a session of its own; they cost memory, and save the "
+        "plans that cuDNN makes for every new size.",
+    )
     cuda_graphs: bool = setting(
         _GPU.graphs, "CUDA: record each batch size once and replay it; calls are padded to powers of two."
     )
@@ -101,6 +112,7 @@ class Accelerators(BaseSettings):
             conv_search=self.conv_search,
             nhwc=self.nhwc,
             tf32=self.tf32,
+            padded=self.pad_batches,
             graphs=self.cuda_graphs,
             arena=self.arena,
             memory_bytes=self.gpu_memory_bytes,

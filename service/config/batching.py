@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings
 from service.batching import BatchPolicy, CallLimits
 from service.config.fields import Count, Milliseconds, Seconds, setting
 from service.config.model_config import Level, ModelSettings
+from service.config.sizes import ON_CPU, Sizes, told
 
 _POLICY, _CALLS = BatchPolicy(), CallLimits()
 
@@ -15,17 +16,20 @@ _POLICY, _CALLS = BatchPolicy(), CallLimits()
 class Batching(BaseSettings):
     """Batching."""
 
-    max_batch: Count = setting(_POLICY.max_size, "Most images in one model call, and in one request.", flag=True)
+    max_batch: Count | None = setting(
+        None, "Most images in one model call, and in one request.", flag=True, unset=told("max_batch")
+    )
     window_ms: Milliseconds = setting(
         _POLICY.window_ms,
         "Longest wait for company while the model is idle, in milliseconds; it opens at the first request. 0 never "
         "waits: company gathers anyway while the model is busy.",
         flag=True,
     )
-    max_queue: Count = setting(
-        _POLICY.max_queue,
+    max_queue: Count | None = setting(
+        None,
         "Most images of a version that are admitted and not yet running; one more is refused with 429.",
         flag=True,
+        unset=told("max_queue"),
     )
     deadline_ms: Annotated[float, Field(gt=0, le=3_600_000)] = setting(
         _POLICY.deadline_ms, "Longest time from admission to answer, in milliseconds; then 504.", flag=True
@@ -56,12 +60,15 @@ class Batching(BaseSettings):
         "another instance is not ready.",
     )
 
-    def policy(self) -> BatchPolicy:
-        """How a model gathers company that has nothing of its own. Raises StartError for what contradicts itself."""
+    def policy(self, suited: Sizes = ON_CPU) -> BatchPolicy:
+        """How a model gathers company that has nothing of its own. Raises StartError for what contradicts itself.
+
+        suited: what is taken for what the operator left out.
+        """
         return BatchPolicy(
-            self.max_batch,
+            self.max_batch or suited.max_batch,
             self.window_ms,
-            self.max_queue,
+            self.max_queue or suited.max_queue,
             self.deadline_ms,
             self.priority_levels,
             self.default_priority,

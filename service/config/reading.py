@@ -11,6 +11,7 @@ from service.config.fields import PREFIX
 from service.config.kubernetes import injected
 from service.config.plans import plan
 from service.config.settings import Settings
+from service.config.sizes import ON_CPU, ON_CUDA
 from service.errors import StartError
 
 
@@ -40,9 +41,11 @@ def read_settings(flags: Mapping[str, Any] | None = None) -> Settings:
         raise StartError(f"setting {sentence(error)}{found} ({PREFIX}{name.upper()})") from None
     except ValueError as error:  # a JSON setting that is no JSON
         raise StartError(f"{error}. It wants JSON, as in docs/settings.md.") from None
-    settings.policy()
+    # Of `auto` nobody knows yet where it ends: what suits neither device is refused here.
+    on_cuda = settings.device.startswith("cuda")
+    settings.policy(ON_CUDA if on_cuda else ON_CPU)
     for model in settings.policies:
-        plan(settings, model)
+        plan(settings, model, on_cuda=on_cuda)
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise StartError("TLS wants both tls_cert and tls_key, or neither.")
     _check_control(settings)

@@ -77,7 +77,7 @@ def load_version(
         )
         for session in sessions:
             session.warm_up((1, policy.max_size))
-            sample = replay(folder, manifest, variant, session)
+            sample = replay(folder, manifest, variant, session, policy.max_size)
             session.follow_traffic()
     except StartError:
         raise
@@ -104,13 +104,14 @@ def load_version(
     return Loaded(facts, sessions, sample)
 
 
-def replay(folder: Path, manifest: Manifest, variant: Variant, session: Backend) -> NDArray[Any]:
+def replay(folder: Path, manifest: Manifest, variant: Variant, session: Backend, largest: int) -> NDArray[Any]:
     """Hold a session against the golden answers, alone and in company. Raises SessionError beyond the tolerance.
 
+    largest: images in one call; a device that is laid out for so many is not asked for more.
     Returns the first of the golden images, (1, height, width, channels).
     """
     images, wanted = _goldens(folder / variant.goldens, manifest)
-    size = min(len(images), manifest.max_batch, 32)
+    size = min(len(images), manifest.max_batch, largest, 32)
     for step in {1, size}:
         count = 1 if step == 1 else len(images)
         found = np.concatenate([session.run(images[start : start + step]) for start in range(0, count, step)])

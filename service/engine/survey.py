@@ -49,7 +49,7 @@ class Stock:
         """
         present = [version for version in versions(self._root, name) if self._counts(name, version)]
         try:
-            plan = read_plan(self._root, name, self._settings)
+            plan = read_plan(self._root, name, self._settings, not self._placement.first.on_cpu)
         except PlanError as error:
             return self._without_plan(name, known, present, error)
         found: dict[int, Item] = {}

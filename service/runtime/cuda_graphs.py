@@ -38,7 +38,7 @@ class GraphSession(Session):
     """
 
     def __init__(self, path: Path, manifest: Manifest, placement: Placement, largest: int) -> None:
-        super().__init__(path, manifest, placement)
+        super().__init__(path, manifest, placement, largest)
         self._lane = Lane("graphs")
         self._device = (placement.first.kind, placement.first.number)
         self._buckets = [self._bucket(number, size, manifest) for number, size in enumerate(buckets(largest), start=1)]

@@ -22,6 +22,7 @@ from export.runtime import ort
 from service.runtime.adaptive_norm import AdaptiveNorm, FrozenNorm
 from service.runtime.backend import SessionError
 from service.runtime.placement import Placement
+from service.runtime.providers import Profile
 from service.runtime.session import Session, check_ends, open_graph
 
 _TENSORS = {"scale", "shift", "bank", "mean", "var", "weight"}
@@ -66,9 +67,12 @@ class NativeSession(Session):
     """A stem and its body as one session. Calls from several threads wait for each other."""
 
     def __init__(
-        self, folder: Path, manifest: Manifest, variant: Variant, placement: Placement, window: int = 0
+        self, folder: Path, manifest: Manifest, variant: Variant, placement: Placement, largest: int, window: int = 0
     ) -> None:
-        """Open both halves. Raises SessionError, or StartError where CUDA is not in force."""
+        """Open both halves. largest: images in one call.
+
+        Raises SessionError, or StartError where CUDA is not in force.
+        """
         if variant.stem is None:
             raise SessionError(f"{folder}: variant {variant.name} has no stem. Export the version again.")
         if not hasattr(ort.OrtValue, "from_dlpack"):
@@ -80,7 +84,8 @@ class NativeSession(Session):
         with self._on_stream():  # on the stream that uses them, or a call could come before its constants
             self._stem = NativeStem(folder / variant.stem.file, variant.stem, self._device, window)
         path, address = folder / variant.file, self._stream.cuda_stream if self._stream else None
-        self._session = open_graph(path, placement, address)
+        profile = Profile(FEATURES, variant.stem.output, largest)
+        self._session = open_graph(path, placement, address, profile)
         self.provider = self._session.get_providers()[0]
         check_ends(self._session, path, (FEATURES, "tensor(float)", variant.stem.output), manifest.output)
         self._pixels = manifest.pixels

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from export.manifest import Manifest, Variant
 from service.runtime.backend import Backend, Opening, SessionError, backend, open_backend
+from service.runtime.buckets import BucketSession
 from service.runtime.choice import Running, adapts
 from service.runtime.cuda_graphs import GraphSession
 from service.runtime.placement import Placement
@@ -34,9 +35,25 @@ def _is_recorded(opening: Opening) -> bool:
     return opening.placement.gpu.graphs and not opening.placement.first.on_cpu
 
 
-@backend("onnxruntime", takes=lambda opening: _is_whole(opening) and not _is_recorded(opening))
+def _is_padded(opening: Opening) -> bool:
+    gpu = opening.placement.gpu
+    # TensorRT has one engine for all sizes.
+    return gpu.padded and not opening.placement.first.on_cpu and not gpu.graphs and gpu.tensorrt_cache is None
+
+
+def _is_plain(opening: Opening) -> bool:
+    return _is_whole(opening) and not _is_recorded(opening) and not _is_padded(opening)
+
+
+@backend("onnxruntime", takes=_is_plain)
 def _open_whole(opening: Opening) -> Backend:
-    return Session(opening.folder / opening.variant.file, opening.manifest, opening.placement)
+    return Session(opening.folder / opening.variant.file, opening.manifest, opening.placement, opening.largest)
+
+
+@backend("onnxruntime in padded batches", takes=lambda opening: _is_whole(opening) and _is_padded(opening))
+def _open_padded(opening: Opening) -> Backend:
+    path = opening.folder / opening.variant.file
+    return BucketSession(path, opening.manifest, opening.placement, opening.largest)
 
 
 @backend("onnxruntime with CUDA graphs", takes=lambda opening: _is_whole(opening) and _is_recorded(opening))
@@ -59,4 +76,4 @@ def _open_native(opening: Opening) -> Backend:
     window = opening.running.adapt_images if adapts(opening.variant, opening.running) else 0
     placement = opening.placement
     plain = replace(placement, gpu=replace(placement.gpu, graphs=False))  # a recording would fix the stem's addresses
-    return NativeSession(opening.folder, opening.manifest, opening.variant, plain, window)
+    return NativeSession(opening.folder, opening.manifest, opening.variant, plain, opening.largest, window)

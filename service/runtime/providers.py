@@ -23,22 +23,40 @@ class GpuOptions:
 
     conv_search: how cuDNN's algorithm is chosen; "exhaustive" measures all of them for each new batch size.
     nhwc: convolutions with channels last. tf32: 10 bits of mantissa in convolutions and matrix products.
-    graphs: record the calls of each batch size once and replay them. arena, memory_bytes: how memory grows, and up to
+    padded: pad calls to a few batch sizes, each with a session of its own. graphs: record the calls of each batch size
+    once and replay them. arena, memory_bytes: how memory grows, and up to
     where, for each session. tensorrt_cache: folder for TensorRT's engines; None leaves TensorRT out.
     """
 
     conv_search: ConvSearch = "heuristic"
     nhwc: bool = False
     tf32: bool = False
+    padded: bool = True
     graphs: bool = False
     arena: Arena = "power-of-two"
     memory_bytes: int | None = None
     tensorrt_cache: Path | None = None
 
 
-def providers(device: Device, gpu: GpuOptions, stream: int | None = None) -> list[Provider]:
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Which batches a graph will get: its input's name, the shape of one image, and the most images of a call."""
+
+    input: str
+    shape: tuple[int, ...]
+    largest: int
+
+    def of(self, images: int) -> str:
+        """The shape of so many images, as TensorRT's options say it."""
+        return f"{self.input}:{'x'.join(map(str, (images, *self.shape)))}"
+
+
+def providers(
+    device: Device, gpu: GpuOptions, stream: int | None = None, profile: Profile | None = None
+) -> list[Provider]:
     """Providers in order of preference for one device.
 
+    profile: what TensorRT builds its engine for; without one it builds again whenever a larger batch comes.
     stream: address of a CUDA stream that the calls go to, in place of one of ONNX Runtime's own.
     The CPU stands last beside CUDA too: ONNX Runtime keeps arithmetic on shapes there.
     """
@@ -48,7 +66,8 @@ def providers(device: Device, gpu: GpuOptions, stream: int | None = None) -> lis
     cuda = (CUDA, _cuda(ordinal, gpu) | _stream(stream))
     if gpu.tensorrt_cache is None:
         return [cuda, (CPU, {})]
-    return [(TENSORRT, _tensorrt(ordinal, gpu, gpu.tensorrt_cache) | _stream(stream)), cuda, (CPU, {})]
+    tensorrt = _tensorrt(ordinal, gpu, gpu.tensorrt_cache) | _stream(stream) | _shapes(profile)
+    return [(TENSORRT, tensorrt), cuda, (CPU, {})]
 
 
 def wanted(device: Device, gpu: GpuOptions) -> str:
@@ -85,6 +104,13 @@ def _tensorrt(ordinal: str, gpu: GpuOptions, cache: Path) -> dict[str, str]:
         "trt_timing_cache_path": str(cache),
         "trt_cuda_graph_enable": str(gpu.graphs),
     }
+
+
+def _shapes(profile: Profile | None) -> dict[str, str]:
+    if profile is None:
+        return {}
+    sizes = {"min": 1, "opt": profile.largest, "max": profile.largest}
+    return {f"trt_profile_{which}_shapes": profile.of(images) for which, images in sizes.items()}
 
 
 def _stream(address: int | None) -> dict[str, str]:

@@ -20,7 +20,7 @@ from service.runtime.device import CPU, Devices
 from service.runtime.device_loss import is_device_lost
 from service.runtime.diagnosis import Runtime, lacking, why_no_cuda
 from service.runtime.placement import Placement
-from service.runtime.providers import CUDA, TENSORRT, GpuOptions, providers
+from service.runtime.providers import CUDA, TENSORRT, GpuOptions, Profile, providers
 
 _NO_OPTIONS = GpuOptions()
 _WHEELS = ("onnxruntime", "onnxruntime-gpu")
@@ -29,9 +29,13 @@ _WHEELS = ("onnxruntime", "onnxruntime-gpu")
 class Session:
     """An open graph. `run` blocks, computes without the interpreter lock, and may be called from any thread."""
 
-    def __init__(self, path: Path, manifest: Manifest, placement: Placement) -> None:
-        """Open `path`, hold it against its manifest. Raises SessionError, or StartError where CUDA is not in force."""
-        self._session = open_graph(path, placement)
+    def __init__(self, path: Path, manifest: Manifest, placement: Placement, largest: int | None = None) -> None:
+        """Open `path`, hold it against its manifest. Raises SessionError, or StartError where CUDA is not in force.
+
+        largest: images in one call; None where nobody knows.
+        """
+        profile = None if largest is None else Profile(manifest.input, manifest.pixels.shape, largest)
+        self._session = open_graph(path, placement, profile=profile)
         self.provider: str = self._session.get_providers()[0]
         self._input, self._outputs = manifest.input, [manifest.output]
         self._pixels = manifest.pixels
@@ -66,14 +70,17 @@ class Session:
         """Forget what was adapted."""
 
 
-def open_graph(path: Path, placement: Placement, stream: int | None = None) -> ort.InferenceSession:
+def open_graph(
+    path: Path, placement: Placement, stream: int | None = None, profile: Profile | None = None
+) -> ort.InferenceSession:
     """Open a graph on one device. stream: address of the CUDA stream that it shall use, None for its own.
 
+    profile: which batches it will get.
     Raises SessionError, or StartError where the provider that was asked for is not in force.
     """
     try:
         session = ort.InferenceSession(
-            path, _options(placement), providers=providers(placement.first, placement.gpu, stream)
+            path, _options(placement), providers=providers(placement.first, placement.gpu, stream, profile)
         )
     except Exception as error:  # ONNX Runtime raises a family of its own, without a common base
         if not placement.first.on_cpu and lacking(placement.devices, _runtime()):

@@ -13,7 +13,8 @@ def trained(tmp_path_factory):
     for seed, (part, each) in enumerate({"train": 16, "val": 4, "test": 6}.items()):
         write_textures(base / "images" / part, classes=3, each=each, seed=seed, side=12)
     (base / "brief.toml").write_text(RECIPE)
-    ended = harmonic("train", base / "brief.toml", "--data", base / "images", "--out", base / "run")
+    options = ["--data", base / "images", "--out", base / "run", "--jpeg-scale", "reduced"]
+    ended = harmonic("train", base / "brief.toml", *options)
     return base, ended
 
 
@@ -21,6 +22,11 @@ def test_training_says_where_the_bundle_is_and_what_comes_next(trained):
     base, ended = trained
     assert ended.exit_code == 0, ended.output
     assert f"The bundle is {base / 'run' / 'bundle'}. Next: harmonic export" in ended.stdout
+
+
+def test_the_scale_of_jpegs_goes_from_training_into_the_bundle(trained):
+    card = json.loads((trained[0] / "run" / "bundle" / "bundle.json").read_text())
+    assert card["pixels"]["jpeg_scale"] == card["recipe"]["pixels"]["jpeg_scale"] == "reduced"
 
 
 def test_val_chooses_and_test_measures(trained):

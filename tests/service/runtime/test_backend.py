@@ -22,6 +22,7 @@ from service.runtime import (
     forget_backend,
     open_session,
 )
+from service.runtime.buckets import BucketSession
 from service.runtime.cuda_graphs import GraphSession
 from service.runtime.native import NativeSession
 from service.runtime.session import Session
@@ -44,7 +45,7 @@ def opened(folder: Path, running: Running = AS_EXPORTED) -> tuple[Backend, Manif
     return open_session(folder, manifest, choose(manifest, running), ON_CPU, LARGEST, running), manifest
 
 
-@pytest.fixture(params=["onnxruntime", "graphs", "native", "numpy"])
+@pytest.fixture(params=["onnxruntime", "buckets", "graphs", "native", "numpy"])
 def opening(request, publish, toy) -> tuple[Backend, Manifest]:
     """Each backend with a version open, and the version's manifest."""
     if request.param == "native":
@@ -52,9 +53,10 @@ def opening(request, publish, toy) -> tuple[Backend, Manifest]:
     folder = publish()
     if request.param == "numpy":
         return opened(toy_backend.as_weights(folder))
-    if request.param == "graphs":  # on the CPU nothing is recorded; its buffers and its thread are the same
+    if request.param in {"buckets", "graphs"}:  # on the CPU nothing is recorded; buffers and thread are the same
         manifest = read_manifest(folder)
-        return GraphSession(folder / "model.onnx", manifest, ON_CPU, LARGEST), manifest
+        kind = BucketSession if request.param == "buckets" else GraphSession
+        return kind(folder / "model.onnx", manifest, ON_CPU, LARGEST), manifest
     return opened(folder)
 
 

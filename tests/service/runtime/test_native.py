@@ -203,4 +203,4 @@ def test_an_unreadable_variant_is_no_stem(root: Path) -> None:
     folder = root / "pets" / "1"
     manifest = read_manifest(folder)
     with pytest.raises(SessionError, match="no stem"):
-        NativeSession(folder, manifest, manifest.variant(), CPU)
+        NativeSession(folder, manifest, manifest.variant(), CPU, 8)

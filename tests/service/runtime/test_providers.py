@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from service.runtime.device import Device
-from service.runtime.providers import CPU, CUDA, TENSORRT, GpuOptions, buckets, providers, wanted
+from service.runtime.providers import CPU, CUDA, TENSORRT, GpuOptions, Profile, buckets, providers, wanted
 
 
 def test_the_cpu_takes_no_options():
@@ -61,3 +61,12 @@ def test_a_stream_is_handed_over_by_its_address():
 )
 def test_buckets_are_powers_of_two_up_to_the_largest_batch(largest, sizes):
     assert buckets(largest) == sizes
+
+
+def test_tensorrt_is_told_which_batches_will_come():
+    gpu, profile = GpuOptions(tensorrt_cache=Path("/tmp")), Profile("images", (224, 192, 3), 48)
+    options = dict(providers(Device("cuda"), gpu, profile=profile))
+    assert options[TENSORRT]["trt_profile_min_shapes"] == "images:1x224x192x3"
+    assert options[TENSORRT]["trt_profile_opt_shapes"] == options[TENSORRT]["trt_profile_max_shapes"]
+    assert options[TENSORRT]["trt_profile_max_shapes"] == "images:48x224x192x3"
+    assert not any(name.startswith("trt_") for name in options[CUDA])
