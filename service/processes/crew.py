@@ -1,7 +1,8 @@
 """The workers of a service: started, watched, replaced when they die, told to end. Serves no request.
 
 A worker that dies loses its own requests; another takes its place, later each time it dies young. One that cannot start
-ends the service: with the first start at once, later after some tries.
+ends the service: with the first start at once, later after some tries. One that is killed while it starts is no such
+one, as long as others serve.
 """
 
 import asyncio
@@ -69,6 +70,31 @@ class Worker:
             self.process.kill()
             status = await asyncio.to_thread(self.process.wait)
         return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+
+
+class History:
+    """What became of the workers of one number, one after the other."""
+
+    def __init__(self) -> None:
+        self._young = self._failed = self._helpless = 0
+
+    def note(self, joined: bool, lived_s: float, helpless: bool) -> None:
+        """Note an end. joined: it had served. helpless: it said why it could not start, or nobody else serves."""
+        if joined:
+            self._failed = self._helpless = 0
+            self._young = self._young + 1 if lived_s < _YOUNG_SECONDS else 0
+        else:
+            self._failed += 1
+            self._helpless += helpless
+
+    @property
+    def hopeless(self) -> bool:
+        """True once another try would be one of a loop."""
+        return self._helpless >= _TRIES
+
+    def wait_s(self) -> float:
+        """Seconds until the next is started."""
+        return float(min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2 ** min(self._young + self._failed, 20)))
 
 
 class Crew:
@@ -177,7 +203,7 @@ class Crew:
 
     async def _keep(self, number: int) -> None:
         """Have a worker of that number, one after the other."""
-        young = failed = 0
+        history = History()
         while not self._ending:
             worker = await self._spawn(number)
             how = await worker.end()
@@ -186,17 +212,14 @@ class Crew:
             self._tell_all()
             if self._ending:
                 return
-            if worker.joined:
-                failed, self.replaced = 0, self.replaced + 1
-                young = young + 1 if time.monotonic() - worker.started < _YOUNG_SECONDS else 0
-            else:
-                failed += 1
-                if not self._complete or failed >= _TRIES:
-                    self._break(number, worker.reason or f"it {how}")
-                    return
-            wait = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2 ** (young + failed))
-            log.error("worker %d %s: %s; another is started in %.1f s", number, how, _loss(worker), wait)
-            await asyncio.sleep(wait)
+            self.replaced += worker.joined
+            history.note(worker.joined, time.monotonic() - worker.started, bool(worker.reason or not self.members()))
+            if history.hopeless or not (worker.joined or self._complete):
+                self._break(number, worker.reason or f"it {how}")
+                return
+            wait_s = history.wait_s()
+            log.error("worker %d %s: %s; another is started in %.1f s", number, how, _loss(worker), wait_s)
+            await asyncio.sleep(wait_s)
 
     async def _spawn(self, number: int) -> Worker:
         talk, its_talk = socket.socketpair()

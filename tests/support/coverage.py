@@ -88,7 +88,6 @@ COVERED_BY: dict[str, str] = {
     "service.load.samples": "service/load/test_figures.py",
     "service.load.target": "service/load/test_bodies.py",
     "service.load.trial": "service/test_load_cli.py",
-    "service.processes.crew": "e2e/test_workers.py",
     "service.processes.orders": "service/processes/test_shared.py",
     "service.processes.supervisor": "e2e/test_workers.py",
     "service.processes.worker": "e2e/test_workers.py",
