@@ -35,6 +35,11 @@ class Models(BaseSettings):
         flag=True,
     )
     poll_seconds: Seconds = setting(5.0, "Time between two looks at the repository, in seconds.", flag=True)
+    load_seconds: Seconds = setting(
+        600.0,
+        "Longest wait for a model to be loaded and tried, in seconds. Then it is left out, others go on, and it serves "
+        "as soon as it is loaded.",
+    )
     load_models: Annotated[str, Field(max_length=10_000)] | None = setting(
         None,
         "Under `explicit` control: models to load at the start, with commas between; `*` for every one.",

@@ -13,6 +13,7 @@ from export.errors import ExportError
 from export.repository import model_names
 from service.batching import InstanceHealth
 from service.config import Settings, check_names, default_model
+from service.engine.bounded import BoundedSurveys
 from service.engine.catalog import BrokenVersion, Catalog, Entry, Unloaded, gather, trouble
 from service.engine.loading import Loaded, Trial, facts_of, trouble_of
 from service.engine.survey import Item, Stock
@@ -32,6 +33,7 @@ class Control:
     def __init__(self, settings: Settings, stock: Stock, metrics: Metrics) -> None:
         self._settings = settings
         self._stock = stock
+        self._surveys = BoundedSurveys(stock, settings.load_seconds, self._take_late)
         self._metrics = metrics
         self._items: dict[str, dict[int, Item]] = {}
         self._one_at_a_time = asyncio.Lock()
@@ -175,15 +177,25 @@ class Control:
         async with self._one_at_a_time:
             for name in names:
                 known = self._items.get(name, {})
-                found = await asyncio.to_thread(self._stock.survey, name, self._as_they_are(known, again), again)
+                found = await self._surveys.survey(name, known, self._as_they_are(known, again), again)
                 if agree:
                     await agree()
                 if self._stopped:
                     raise Draining("the service is shutting down")
-                if found != known or name not in self._items:
-                    self._note(name, known, found)
-                    gone = not found and self._settings.model_control == "poll"
-                    self._swap({**self._items, name: found} if not gone else _without(self._items, name))
+                self._serve(name, found)
+
+    async def _take_late(self, name: str, found: dict[int, Item]) -> None:
+        """Let serve what was loaded late, unless its model was unloaded meanwhile."""
+        async with self._one_at_a_time:
+            if name in self._items and not self._stopped:
+                self._serve(name, found)
+
+    def _serve(self, name: str, found: dict[int, Item]) -> None:
+        known = self._items.get(name, {})
+        if found != known or name not in self._items:
+            self._note(name, known, found)
+            gone = not found and self._settings.model_control == "poll"
+            self._swap({**self._items, name: found} if not gone else _without(self._items, name))
 
     def _swap(self, items: dict[str, dict[int, Item]]) -> list[asyncio.Task[None]]:
         """Serve these from now on. Returns the tasks that see out what is served no longer."""

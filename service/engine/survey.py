@@ -61,6 +61,11 @@ class Stock:
             sound += isinstance(found[version].trial, Loaded)
         return found if sound or not present else _kept(known, found)
 
+    def unfinished(self, name: str, known: Items, reason: str) -> dict[int, Item]:
+        """A model's versions while a survey of it has not ended: what serves, serves, and the others wait for it."""
+        present = {version for version in versions(self._root, name) if self._counts(name, version)} - known.keys()
+        return {**known, **{version: Item(BrokenVersion(name, version, reason), (), None) for version in present}}
+
     def _item(self, name: str, version: int, old: Item | None, plan: Plan, again: bool) -> Item:
         stamp = _stamp(version_dir(self._root, name, version))
         if old and (old.stamp, old.plan) == (stamp, plan) and not (again and trouble_of(old.trial)):
