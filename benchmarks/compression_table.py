@@ -1,11 +1,11 @@
-"""Chosen levels against uniform and progressive ones at equal parameters, on real images.
+"""Chosen levels against uniform and progressive ones at equal parameters, refitted and not, on real images.
 
     python benchmarks/compression_table.py resnet20 --weights cifar10-resnet20.th --data train.zip --test test.zip \\
         --out runs/resnet20
     python benchmarks/compression_table.py squeezenet --weights squeezenet1_0.pth --photographs photographs.zip \\
         --out runs/squeezenet
 
-ResNet-20: accuracy on the test images, before and after one epoch of fine-tuning on the training images.
+ResNet-20: accuracy on the test images; with --finetune also after one epoch on the training images.
 SqueezeNet: agreement and divergence on the photographs, each half with levels chosen on the other. No labels are used.
 """
 
@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, action="append")
     parser.add_argument("--test", type=Path, action="append")
     parser.add_argument("--photographs", type=Path)
+    parser.add_argument("--finetune", action="store_true")
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -55,8 +56,8 @@ def resnet20(asked: argparse.Namespace) -> list[dict]:
     held_out = Bench(prepare_all(test, given.card.pixels, title="Reading test images"), given.card.pixels, test.labels)
     plan = recipe.read_recipe("cifar10-finetune")
     rows = compared(given, bench, held_out)
-    for row in rows[1:]:
-        start = compressed(given, row["levels"], record={})
+    for row in rows[1:] if asked.finetune else []:
+        start = compressed(given, row["levels"], record={}, images=bench if "refitted" in row["name"] else None)
         folder = asked.out / row["name"].replace(" ", "-")
         done = train(plan, images, folder, test=test, where=Where("cpu", 1), start=start)
         row["top-1 fine-tuned"] = bundle.read_card(done).metrics["test"]["top1"]
@@ -91,25 +92,30 @@ def photographs(archive: Path, given: Bundle) -> np.ndarray:
 
 
 def compared(given: Bundle, bench: Bench, held_out: Bench) -> list[dict]:
-    """Uniform and progressive levels, each with the levels that are chosen for its number of parameters."""
+    """Uniform and progressive levels, each with the levels that are chosen for its number of parameters: as truncation
+    leaves them, and refitted."""
     network, spec = fully_harmonic(given.model), given.card.pixels
     reference = held_out.answers(given.model)
-    measured = losses(network, bench)
+    measured = {refitted: losses(network, bench, refitted=refitted) for refitted in (False, True)}
     groups = stages(trace(network, (spec.channels, spec.height, spec.width)))
-    rows = [row("whole", network, {}, reference, held_out)]
+    rows = [row("whole", network, reference, held_out)]
     for name, staged in STAGED.items():
         levels = {layer: level for level, stage in zip(staged, groups, strict=True) for layer in stage}
-        rows.append(row(name, network, levels, reference, held_out))
-        chosen = levels_for(network, measured, rows[-1]["parameters"])
-        rows.append(row(f"chosen like {name}", network, chosen, reference, held_out))
+        rows.append(row(name, with_levels(network, levels), reference, held_out))
+        size = rows[-1]["parameters"]
+        for refitted, found in measured.items():
+            chosen = levels_for(network, found, size)
+            made = compressed(given, chosen, record={}, images=bench if refitted else None)
+            title = f"chosen{' and refitted' if refitted else ''} like {name}"
+            rows.append(row(title, made.model, reference, held_out))
     return rows
 
 
-def row(name: str, network: torch.nn.Module, levels: dict, reference: object, held_out: Bench) -> dict:
-    small = with_levels(network, levels)
+def row(name: str, small: torch.nn.Module, reference: object, held_out: Bench) -> dict:
     answers = held_out.answers(small)
     own = {n: layer.level for n, layer in harmonic_layers(small).items()}
     figures = {"name": name, "levels": own, "parameters": parameters(small), "top-1": answers.accuracy()}
+    print(name, figures["parameters"], figures["top-1"], answers.divergence(reference), flush=True)
     return {**figures, "agreement": answers.agreement(reference), "divergence": answers.divergence(reference)}
 
 
@@ -123,14 +129,20 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def kind(name: str) -> str:
+    """The word in front of a size: "chosen and refitted like uniform 3" is "chosen and refitted"."""
+    before, like, _ = name.partition(" like ")
+    return before if like else name.split(maxsplit=1)[0]
+
+
 def draw(rows: list[dict], picture: Path, title: str) -> None:
     """Divergence against parameters, and accuracy where there is one; 300 KB at most, so small and plain."""
     measures = [key for key in ("top-1", "top-1 fine-tuned", "agreement") if rows[-1].get(key) is not None]
     figure = Figure(figsize=(4.5 * len(measures), 3.6), layout="constrained")
     for axis, measure in zip(np.atleast_1d(figure.subplots(1, len(measures))), measures, strict=True):
-        for marker, word in (("o", "uniform"), ("s", "progressive"), ("^", "chosen")):
-            points = [(r["parameters"], 100 * r[measure]) for r in rows if r["name"].startswith(word)]
-            axis.plot(*zip(*sorted(points), strict=True), marker, linestyle="-" if word == "chosen" else "", label=word)
+        for marker, word in (("o", "uniform"), ("s", "progressive"), ("^", "chosen"), ("D", "chosen and refitted")):
+            points = [(r["parameters"], 100 * r[measure]) for r in rows if kind(r["name"]) == word]
+            axis.plot(*zip(*sorted(points), strict=True), marker, linestyle="-" if "chosen" in word else "", label=word)
         axis.set(xlabel="parameters", ylabel=f"{measure}, %")
         axis.grid(alpha=0.3)
         axis.legend()

@@ -1,8 +1,8 @@
 """`harmonic compress`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,11 +20,17 @@ def compress(
         ),
     ],
     out: Annotated[Path, typer.Option(help="The new bundle's folder.")],
-    images: Annotated[int, typer.Option(help="Calibration images, taken evenly from the classes.", min=10)] = 1000,
+    images: Annotated[
+        int, typer.Option(help="Calibration images, taken evenly from the classes; a fifth is held out.", min=10)
+    ] = 1000,
     seed: Annotated[int, typer.Option(help="Draws the calibration images.", min=0)] = 1,
+    refit: Annotated[
+        bool, typer.Option(help="Solve for the kept coefficients again, on the images; else they stay as they are.")
+    ] = True,
     json: Json = False,
 ) -> None:
-    """Choose a level for every layer: the fewest frequencies where they are missed least, measured on real images.
+    """Choose a level for every layer: the fewest frequencies where they are missed least, measured on real images; then
+    solve for what is kept, so that it does the work of what was dropped. Needs no labels and no training.
 
     Fine-tune the result with: harmonic train RECIPE --from OUT --data TRAINING_IMAGES.
     """
@@ -38,7 +44,7 @@ def compress(
     with for_people(aside=json):
         given = bundle.load(target)
         bench = calibration(data, given.card, images, seed)
-        made, outcome = compress_bundle(given, bench, wanted, watch=_watched)
+        made, outcome = compress_bundle(given, bench, wanted, _watched, refitted=refit)
         bundle.save(made, out)
         for table in compression_tables(outcome):
             show(table)
@@ -47,8 +53,7 @@ def compress(
         print_json({"bundle": str(out), **compression_figures(outcome)})
 
 
-def _watched(steps: Iterable[tuple[str, int]]) -> Iterable[tuple[str, int]]:
+def _watched(steps: Sequence[Any], title: str) -> Iterable[Any]:
     from harmonic.data import tracked
 
-    steps = list(steps)
-    return tracked(steps, "Measuring layers", len(steps))
+    return tracked(steps, title, len(steps))

@@ -1,11 +1,14 @@
-"""Fewer frequencies for a budget: what each layer loses at each level, and the levels that lose least.
+"""Fewer frequencies for a budget: what each layer loses at each level, the levels that lose least, and what is kept
+solved for again.
 
 Knows bundles, conversion and images; no training.
 """
 
+from harmonic.compression.bench import Bench, calibration
 from harmonic.compression.compress import Outcome, compress_bundle, compressed
 from harmonic.compression.levels import levels_for, parse_budget
-from harmonic.compression.sensitivity import Bench, calibration, fully_harmonic, losses, with_levels
+from harmonic.compression.refit import refit
+from harmonic.compression.sensitivity import fully_harmonic, losses, with_levels
 from harmonic.compression.table import compression_figures, compression_tables
 
 __all__ = [
@@ -20,5 +23,6 @@ __all__ = [
     "levels_for",
     "losses",
     "parse_budget",
+    "refit",
     "with_levels",
 ]

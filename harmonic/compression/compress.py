@@ -1,6 +1,6 @@
 """Compression that is chosen, not guessed: measure what each layer loses, pick levels for a budget, carry them out.
 
-The network with the chosen levels is measured again as a whole.
+The network with the chosen levels is measured as a whole, on images that none of this has seen.
 """
 
 import math
@@ -11,19 +11,25 @@ from typing import Any
 from torch import nn
 
 from harmonic.bundles import Bundle, with_plans
+from harmonic.compression.bench import Bench, device_of
 from harmonic.compression.levels import Budget, levels_for, levels_for_accuracy, must_be_possible
-from harmonic.compression.sensitivity import Bench, Loss, Watch, fully_harmonic, losses, with_levels
+from harmonic.compression.refit import refit
+from harmonic.compression.sensitivity import Loss, fully_harmonic, losses, with_levels
+from harmonic.compression.watch import Watch, unwatched
 from harmonic.conversion import LayerPlan, Level, harmonic_layers
 from harmonic.graph import parameters
 from harmonic.layers import BandNormConv2d
 
+_HELD_OUT = 0.2  # of the images
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was chosen, and what it cost on the calibration images."""
+    """What was chosen, on so many images, and what it cost on those that were held out."""
 
     budget: Budget
     images: int
+    held_out: int
     levels: dict[str, Level]
     filters: dict[str, tuple[int, int]]
     losses: dict[str, float]
@@ -37,6 +43,7 @@ class Outcome:
         return {
             "budget": f"{self.budget.kind}={self.budget.value}",
             "calibration_images": self.images,
+            "held_out_images": self.held_out,
             "parameters_before": self.parameters[0],
             "parameters_after": self.parameters[1],
             "divergence": self.divergence,
@@ -46,44 +53,71 @@ class Outcome:
         }
 
 
-def compress_bundle(given: Bundle, bench: Bench, budget: Budget, watch: Watch = iter) -> tuple[Bundle, Outcome]:
-    """Choose levels for a budget and carry them out; CompressionError, before anything is measured, if none meet it."""
+def compress_bundle(
+    given: Bundle, bench: Bench, budget: Budget, watch: Watch = unwatched, *, refitted: bool = True
+) -> tuple[Bundle, Outcome]:
+    """Choose levels for a budget and carry them out; CompressionError, before anything is measured, if none meet it.
+
+    refitted: solve for the kept coefficients again (`refit`); False leaves them as they are. A fifth of the images is
+    held out: neither losses nor coefficients see them, and the outcome and a budget in accuracy are measured on them.
+    """
     network = fully_harmonic(given.model)
     allowed = round(budget.value * parameters(network))
     if budget.kind == "params":
         must_be_possible(network, allowed)
-    measured = losses(network, bench, watch)
+    images, held_out = bench.parted(_HELD_OUT)
+
+    def made(levels: Mapping[str, Level]) -> nn.Module:
+        return _carried_out(network, levels, images if refitted else None, watch)
+
+    measured = losses(network, images, watch, refitted=refitted)
     if budget.kind == "params":
         levels = levels_for(network, measured, allowed)
     else:
-        levels = levels_for_accuracy(network, measured, bench, budget.value)
-    small = with_levels(network, levels)
-    outcome = _outcome(budget, bench, (network, small), levels, measured)
+        levels = levels_for_accuracy(network, measured, held_out, budget.value, made)
+    small = made(levels)
+    outcome = _outcome(budget, (images, held_out), (network, small), levels, measured)
     return _bundle(given, small, outcome.summary()), outcome
 
 
-def compressed(given: Bundle, levels: Mapping[str, Level], *, record: Mapping[str, Any]) -> Bundle:
+def compressed(
+    given: Bundle, levels: Mapping[str, Level], *, record: Mapping[str, Any], images: Bench | None = None
+) -> Bundle:
     """A bundle of the same network at these levels: its weights hold only the kept coefficients.
 
     levels: by layer of `fully_harmonic(given.model)`. record: figures for the card's metrics, under "compression".
+    images: solve for the coefficients again on them; None leaves them as they are.
     """
-    return _bundle(given, with_levels(fully_harmonic(given.model), levels), record)
+    network = fully_harmonic(given.model)
+    return _bundle(given, _carried_out(network, levels, images, unwatched), record)
+
+
+def _carried_out(network: nn.Module, levels: Mapping[str, Level], images: Bench | None, watch: Watch) -> nn.Module:
+    """The network at these levels: of plain truncation and both ways to refit it, what answers most as before."""
+    truncated = with_levels(network, levels)
+    if images is None:
+        return truncated
+    batches = images.batches(device_of(network))
+    tried = [refit(with_levels(network, levels), network, batches, watch, spread=spread) for spread in (True, False)]
+    before = images.answers(network)
+    return min([*tried, truncated], key=lambda small: images.answers(small).divergence(before))
 
 
 def _outcome(
     budget: Budget,
-    bench: Bench,
+    benches: tuple[Bench, Bench],
     networks: tuple[nn.Module, nn.Module],
     levels: dict[str, Level],
     measured: Sequence[Loss],
 ) -> Outcome:
-    """networks: before and after."""
-    whole, small = networks
-    before, after = bench.answers(whole), bench.answers(small)
+    """benches: for the choice, and held out. networks: before and after."""
+    (images, held_out), (whole, small) = benches, networks
+    before, after = held_out.answers(whole), held_out.answers(small)
     alone = {(loss.layer, loss.level): loss.divergence for loss in measured}
     return Outcome(
         budget,
-        len(bench.pixels),
+        len(images.pixels),
+        len(held_out.pixels),
         levels,
         {n: (len(layer.frequencies), math.prod(layer.kernel_size)) for n, layer in harmonic_layers(small).items()},
         {name: alone.get((name, level or 0), 0.0) for name, level in levels.items()},

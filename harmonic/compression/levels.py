@@ -4,14 +4,15 @@ Losses of different layers are added up, which holds while they are small.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
 
+from harmonic.compression.bench import Bench
 from harmonic.compression.knapsack import Option, cheapest_within
-from harmonic.compression.sensitivity import Bench, Loss, with_levels
+from harmonic.compression.sensitivity import Loss, with_levels
 from harmonic.conversion import Level, harmonic_layers
 from harmonic.errors import CompressionError
 from harmonic.graph import parameters
@@ -58,11 +59,17 @@ def levels_for(network: nn.Module, measured: Sequence[Loss], allowed: int) -> di
 
 
 def levels_for_accuracy(
-    network: nn.Module, measured: Sequence[Loss], bench: Bench, points: float, steps: int = 8
+    network: nn.Module,
+    measured: Sequence[Loss],
+    bench: Bench,
+    points: float,
+    made: Callable[[Mapping[str, Level]], nn.Module],
+    steps: int = 8,
 ) -> dict[str, Level]:
     """The levels with the fewest parameters that keep top-1 accuracy on the bench within `points` percentage points.
 
-    points: zero or negative, -1.0 allows 1 point less. Bisects the number of parameters, measuring each choice.
+    points: zero or negative, -1.0 allows 1 point less. made: the network at some levels, as it will be used. Bisects
+    the number of parameters, measuring each choice.
     """
     before = bench.answers(network).accuracy()
     if before is None:
@@ -77,7 +84,7 @@ def levels_for_accuracy(
         except CompressionError:
             low = middle
             continue
-        after = bench.answers(with_levels(network, levels)).accuracy() or 0.0
+        after = bench.answers(made(levels)).accuracy() or 0.0
         if 100 * (after - before) >= points - 1e-9:
             best, high = levels, middle
         else:

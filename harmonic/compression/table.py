@@ -16,6 +16,7 @@ def compression_figures(outcome: Outcome) -> dict[str, Any]:
         "levels": outcome.levels,
         "losses": outcome.losses,
         "calibration_images": outcome.images,
+        "held_out_images": outcome.held_out,
         "parameters": list(outcome.parameters),
         "accuracy": list(outcome.accuracy),
         "agreement": outcome.agreement,
@@ -33,7 +34,7 @@ def compression_tables(outcome: Outcome) -> Iterator[Table]:
         )
     yield layers
     (before, after), (right, still) = outcome.parameters, outcome.accuracy
-    figures = Table(title=f"On {outcome.images:,} calibration images", show_header=False)
+    figures = Table(title=f"On {outcome.held_out:,} held-out images", show_header=False)
     figures.add_row("parameters", f"{before:,} -> {after:,} ({after / before:.1%})")
     figures.add_row("same answer as before", f"{outcome.agreement:.2%}")
     figures.add_row("divergence", f"{outcome.divergence:.4f} nats")

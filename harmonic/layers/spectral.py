@@ -152,6 +152,13 @@ class SpectralConv2d(WithConstants):
     def _plain_parameters(self) -> tuple[Tensor, Tensor | None]:
         raise NotImplementedError
 
+    def bands(self, x: Float[Tensor, "n in h w"]) -> Float[Tensor, "n bands h2 w2"]:
+        """Every filter's response to every input channel, before any norm; band n * freq + f is filter f of channel
+        n."""
+        x, padding = self._padded(x)
+        bank = self.bank.unsqueeze(1).repeat(self.in_channels, 1, 1, 1)
+        return F.conv2d(x, bank, None, self.stride, padding, self.dilation, groups=self.in_channels)
+
     def _padded(self, x: Tensor) -> tuple[Tensor, str | tuple[int, ...]]:
         """Input and padding for `conv2d`, which knows only zeros."""
         if self.padding_mode == "zeros":
@@ -220,12 +227,6 @@ class BandNormConv2d(SpectralConv2d):
 
     def _weight_shape(self) -> tuple[int, ...]:
         return (self.out_channels, self.in_channels // self.groups * len(self.frequencies), 1, 1)
-
-    def bands(self, x: Float[Tensor, "n in h w"]) -> Float[Tensor, "n bands h2 w2"]:
-        """Every filter's response to every input channel, before the norm."""
-        x, padding = self._padded(x)
-        bank = self.bank.unsqueeze(1).repeat(self.in_channels, 1, 1, 1)
-        return F.conv2d(x, bank, None, self.stride, padding, self.dilation, groups=self.in_channels)
 
     def forward(self, x: Float[Tensor, "n in h w"]) -> Float[Tensor, "n out h2 w2"]:
         return F.conv2d(self.norm(self.bands(x)), self.weight, self.bias, groups=self.groups)

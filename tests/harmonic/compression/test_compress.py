@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from harmonic.bundles import bundle
+from harmonic.compression.bench import Bench
 from harmonic.compression.compress import compress_bundle, compressed
 from harmonic.compression.levels import Budget
-from harmonic.compression.sensitivity import Bench, fully_harmonic, with_levels
+from harmonic.compression.sensitivity import fully_harmonic, with_levels
 from harmonic.conversion import harmonic_layers
 from harmonic.errors import CompressionError
 from harmonic.graph import parameters
@@ -71,6 +72,35 @@ def test_a_compressed_bundle_is_small_on_disk_and_answers_as_it_did(architecture
     assert torch.equal(bench.answers(loaded.model).log_probabilities, bench.answers(made.model).log_probabilities)
     card = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
     assert card["metrics"]["compression"]["parameters_after"] == outcome.parameters[1]
+
+
+def test_without_refitting_the_kept_coefficients_stay(bench):
+    model = network()
+    made, outcome = compress_bundle(given(model), bench, Budget("params", 0.5), refitted=False)
+    plain = harmonic_layers(with_levels(fully_harmonic(model), outcome.levels))
+    assert all(torch.equal(layer.weight, plain[name].weight) for name, layer in harmonic_layers(made.model).items())
+
+
+def test_the_outcome_is_of_images_that_nothing_was_fitted_to(bench):
+    made, outcome = compress_bundle(given(network()), bench, Budget("params", 0.5))
+    fitted, held_out = bench.parted(0.2)
+    assert (outcome.images, outcome.held_out) == (len(fitted.pixels), len(held_out.pixels)) == (19, 5)
+    assert not any((image == other).all() for image in fitted.pixels for other in held_out.pixels)
+    before, after = (held_out.answers(model) for model in (network(), made.model))
+    assert outcome.divergence == pytest.approx(after.divergence(before))
+
+
+def test_what_is_carried_out_is_never_worse_than_truncation_on_its_images(bench):
+    """Depth-wise layers of a random network: refitting need not pay there."""
+    for name in ("timm/test_efficientnet", "cifar_resnet8"):
+        model = network(name)
+        levels = dict.fromkeys(harmonic_layers(fully_harmonic(model)), 2)
+        plain, chosen = (
+            bench.answers(compressed(given(model, name), levels, record={}, images=images).model)
+            for images in (None, bench)
+        )
+        before = bench.answers(model)
+        assert chosen.divergence(before) <= plain.divergence(before)
 
 
 def test_compressing_twice_goes_on_from_the_first(bench):

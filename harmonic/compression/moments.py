@@ -1,0 +1,79 @@
+"""Least squares from running sums: which coefficients bring a layer's responses closest to outputs that were wanted.
+
+Knows neither networks nor images. Everything is by group of channels and in float64.
+"""
+
+from typing import Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+RIDGE = 1e-3  # of the mean variance of the responses: what keeps little data from moving coefficients far
+_SAMPLES = 64  # positions a response: with more of them the solution is the same, and only takes longer
+
+
+class Moments:
+    """What is known of a layer's responses and the outputs that are wanted of them. count: positions seen."""
+
+    def __init__(self, groups: int, responses: int, outputs: int) -> None:
+        self.count = 0
+        self._responses = torch.zeros(groups, responses, dtype=torch.float64)
+        self._outputs = torch.zeros(groups, outputs, dtype=torch.float64)
+        self._squares = torch.zeros(groups, responses, responses, dtype=torch.float64)
+        self._products = torch.zeros(groups, outputs, responses, dtype=torch.float64)
+
+    def add(
+        self, responses: Float[Tensor, "n groups*r h w"], outputs: Float[Tensor, "n groups*o h w"], share: float = 1.0
+    ) -> None:
+        """Take in a batch, or evenly that share of its positions."""
+        x, y = self._by_group(responses, self._responses), self._by_group(outputs, self._outputs)
+        if share < 1:
+            step = torch.arange(0, x.shape[2], 1 / share, device=x.device).long()
+            x, y = x[:, :, step], y[:, :, step]
+        self.count += x.shape[2]
+        self._responses += x.sum(2).double().cpu()
+        self._outputs += y.sum(2).double().cpu()
+        self._squares += (x @ x.transpose(1, 2)).double().cpu()
+        self._products += (y @ x.transpose(1, 2)).double().cpu()
+
+    def kept(self, responses: Tensor) -> Self:
+        """The same for some of the responses of each group, by their numbers."""
+        groups, outputs, _ = self._products.shape
+        some = type(self)(groups, 0, outputs)
+        some.count, some._outputs = self.count, self._outputs
+        some._responses = self._responses[:, responses]
+        some._squares = self._squares[:, responses][:, :, responses]
+        some._products = self._products[:, :, responses]
+        return some
+
+    def solved(self, start: Float[Tensor, "groups o r"], centred: bool) -> Float[Tensor, "groups o r"]:
+        """Coefficients for the least squared error, plus `RIDGE` times their way from the start.
+
+        centred: the means of the outputs do not count, since something behind corrects them.
+        """
+        squares, products = self._squares / self.count, self._products / self.count
+        if centred:
+            mean, wanted = self._responses / self.count, self._outputs / self.count
+            squares = squares - mean[:, :, None] * mean[:, None, :]
+            products = products - wanted[:, :, None] * mean[:, None, :]
+        start = start.double().cpu()
+        spread = squares.diagonal(dim1=1, dim2=2)
+        ridge = torch.diag_embed((RIDGE * spread.mean(1, keepdim=True)).clamp(min=1e-12).expand_as(spread))
+        gap = products - start @ squares
+        moved: Tensor = torch.linalg.solve(squares + ridge, gap.transpose(1, 2))
+        return start + moved.transpose(1, 2)
+
+    def shift(self, coefficients: Float[Tensor, "groups o r"]) -> Float[Tensor, " outputs"]:
+        """What has to be added to the responses' sums for the outputs' own means."""
+        mean = (coefficients @ self._responses[:, :, None] / self.count).squeeze(2)
+        return (self._outputs / self.count - mean).flatten()
+
+    @staticmethod
+    def _by_group(values: Tensor, like: Tensor) -> Tensor:
+        return values.float().transpose(0, 1).reshape(*like.shape, -1)
+
+
+def share_of(positions: int, responses: int) -> float:
+    """The share of so many positions that is enough for so many responses."""
+    return min(1.0, _SAMPLES * max(responses, 256) / positions)

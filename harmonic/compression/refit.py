@@ -1,0 +1,136 @@
+"""Truncation costs less once the coefficients that are left are solved for again, on images and without labels.
+
+Layer by layer, in the order in which they run: the coefficients that bring a truncated layer's outputs, on the inputs
+that it gets now, closest to those of the whole network; then the statistics of the norms behind move by the difference
+between both networks on the same images. Measuring them anew would lose what all the training images taught them.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from harmonic.compression.moments import Moments, share_of
+from harmonic.compression.watch import Watch, unwatched
+from harmonic.conversion import harmonic_layers
+from harmonic.graph import Lockstep, Stop
+from harmonic.layers import BandNormConv2d, SpectralConv2d
+
+_LEAST_VARIANCE = 0.05  # of what a norm had: a difference of two estimates may be below zero
+Images = Float[Tensor, "n c h w"]
+
+
+def refit(
+    truncated: nn.Module,
+    whole: nn.Module,
+    batches: Sequence[Images],
+    watch: Watch = unwatched,
+    *,
+    spread: bool = True,
+) -> nn.Module:
+    """Bring a truncated network closer to the whole one, in place; returns it.
+
+    truncated, whole: the same layers by the same names, in evaluation mode. batches: images as the networks take them,
+    on their device. watch: wraps the names of the layers, to show progress. spread: the norms' variances move too;
+    without that, what could not be won back makes signals smaller, which suits depth-wise layers. Layers that run more
+    than once in a pass stay as they are. Needs memory for what both networks hold of all images between two layers.
+    """
+    layers, norms = harmonic_layers(truncated), outer_norms(truncated)
+    order = run_order(truncated, [*layers, *norms], batches[0][:1])
+    once = [name for name in order if order.count(name) == 1]
+    with (
+        Lockstep(truncated, batches, before=once) as after,
+        Lockstep(
+            whole,
+            batches,
+            before=[name for name in once if name in norms],
+            after=[name for name in once if name in layers],
+        ) as before,
+    ):
+        moved = False  # from the first layer that was truncated on, nothing is as it was
+        left = sum(name in norms for name in order)
+        for name in watch(once, "Solving layers"):
+            now, was = after.advance(), before.advance()
+            if not now or not was or not now.layer == was.layer == name:
+                raise RuntimeError(f"the networks part at {name}")
+            if name in norms:
+                left -= 1
+                if moved:
+                    move_statistics(norms[name], now.values, was.values, spread)
+            elif moved or _is_truncated(layers[name], whole.get_submodule(name)):
+                _solve(layers[name], now, was, norm_follows=left > 0)
+                moved = True
+    return truncated
+
+
+def responses(layer: SpectralConv2d, x: Images) -> Float[Tensor, "n bands h w"]:
+    """What the layer's coefficients weigh."""
+    bands = layer.bands(x)
+    return layer.norm(bands) if isinstance(layer, BandNormConv2d) else bands
+
+
+def empty_moments(layer: SpectralConv2d) -> Moments:
+    """Moments for the responses and outputs of a layer."""
+    bands = layer.in_channels // layer.groups * len(layer.frequencies)
+    return Moments(layer.groups, bands, layer.out_channels // layer.groups)
+
+
+def by_group(layer: SpectralConv2d) -> Float[Tensor, "groups o r"]:
+    """A layer's coefficients, as `Moments` takes them."""
+    return layer.coefficients().detach().reshape(layer.groups, layer.out_channels // layer.groups, -1)
+
+
+def move_statistics(norm: nn.BatchNorm2d, now: Sequence[Tensor], was: Sequence[Tensor], spread: bool = True) -> None:
+    """Move a norm's mean, and where `spread` its variance, by the difference between what it gets now and what it
+    got."""
+    if norm.running_mean is None or norm.running_var is None:
+        return
+    (mean, variance), (former_mean, former_variance) = statistics(now), statistics(was)
+    norm.running_mean.add_(mean - former_mean)
+    if spread:
+        least = _LEAST_VARIANCE * norm.running_var
+        norm.running_var.add_(variance - former_variance)
+        norm.running_var.copy_(torch.maximum(norm.running_var, least))
+
+
+def statistics(batches: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and variance of every channel over all images and positions, in float64."""
+    count = sum(batch[:, 0].numel() for batch in batches)
+    sums = torch.stack([batch.double().sum((0, 2, 3)) for batch in batches]).sum(0)
+    mean = sums / count
+    squares = [(batch.double() - mean[:, None, None]).square().sum((0, 2, 3)) for batch in batches]
+    return mean, torch.stack(squares).sum(0) / count
+
+
+def _solve(layer: SpectralConv2d, now: Stop, was: Stop, norm_follows: bool) -> None:
+    moments = empty_moments(layer)
+    start = by_group(layer)
+    positions = sum(batch[:, 0].numel() for batch in was.values)
+    for inputs, outputs in zip(now.values, was.values, strict=True):
+        moments.add(responses(layer, inputs), outputs, share_of(positions, start.shape[2]))
+    found = moments.solved(start, centred=norm_follows or layer.bias is not None)
+    with torch.no_grad():
+        layer.weight.copy_(found.reshape(layer.weight.shape))
+        if layer.bias is not None:
+            layer.bias.copy_(moments.shift(found))
+
+
+def _is_truncated(layer: SpectralConv2d, whole: nn.Module) -> bool:
+    return isinstance(whole, SpectralConv2d) and len(layer.frequencies) < len(whole.frequencies)
+
+
+def outer_norms(model: nn.Module) -> dict[str, nn.BatchNorm2d]:
+    """Batch norms between layers, not those within them."""
+    inner = {id(layer.norm) for layer in model.modules() if isinstance(layer, BandNormConv2d)}
+    modules = model.named_modules()
+    return {name: norm for name, norm in modules if isinstance(norm, nn.BatchNorm2d) and id(norm) not in inner}
+
+
+def run_order(model: nn.Module, names: Sequence[str], image: Images) -> list[str]:
+    """These layers in the order in which they run in one pass, each as often as it does."""
+    order = []
+    with Lockstep(model, [image], before=names) as one:
+        while stop := one.advance():
+            order.append(stop.layer)
+    return order

@@ -1,0 +1,72 @@
+"""A pass that is run again from a layer on gives what the changed network gives, and leaves the network as it was."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from harmonic.compression.candidates import truncated_weights
+from harmonic.compression.replay import Replay
+from harmonic.compression.sensitivity import fully_harmonic, with_levels
+from harmonic.conversion import harmonic_layers
+from tests.support.compression import calibration_images, network
+
+
+@pytest.fixture
+def batch():
+    return calibration_images().batches(torch.device("cpu"))[0]
+
+
+def log_probabilities(model, batch):
+    with torch.no_grad():
+        return F.log_softmax(model(batch).double(), dim=1)
+
+
+@pytest.mark.parametrize(
+    "name", ["cifar_resnet8", "harm_wrn10_1", "torchvision/squeezenet1_1", "timm/test_efficientnet"]
+)
+def test_a_truncated_layer_answers_as_a_truncated_network(name, batch):
+    model = fully_harmonic(network(name))
+    batch = F.interpolate(batch, 32)
+    before = copy.deepcopy(model.state_dict())
+    replay = Replay(model, batch)
+    for layer in list(harmonic_layers(model))[::3]:
+        weights = truncated_weights(model.get_submodule(layer), 2)
+        expected = log_probabilities(with_levels(model, {layer: 2}), batch)
+        assert torch.allclose(
+            replay.with_weights(model.get_submodule(layer), weights, move_norms=False), expected, atol=1e-5
+        )
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert torch.allclose(log_probabilities(model, batch), replay.answers)
+
+
+def test_norms_that_move_bring_the_means_back(batch):
+    model = fully_harmonic(network())
+    replay = Replay(model, batch)
+    layer = harmonic_layers(model)["layer1.0.conv1"]
+    shifted = layer.weight + 0.5, None
+    far, near = (
+        F.kl_div(replay.with_weights(layer, shifted, move), replay.answers, reduction="batchmean", log_target=True)
+        for move in (False, True)
+    )
+    assert near < far
+    assert torch.allclose(log_probabilities(model, batch), replay.answers)
+
+
+def test_a_layer_that_runs_twice_runs_twice(batch):
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 3, padding=1)
+            self.head = nn.Linear(3, 3)
+
+        def forward(self, x):
+            return self.head(self.conv(self.conv(x).relu_()).mean((2, 3)))
+
+    torch.manual_seed(0)
+    model = fully_harmonic(Twice())
+    weights = truncated_weights(model.conv, 2)
+    expected = log_probabilities(with_levels(model, {"conv": 2}), batch)
+    assert torch.allclose(Replay(model, batch).with_weights(model.conv, weights, move_norms=True), expected, atol=1e-5)
