@@ -23,7 +23,6 @@ _SCANS = 16  # over an image of the most pixels; a usual progressive JPEG has 10
 _STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # Pillow's bytes a pixel; else 4
 _PER_PIXEL = {  # bytes beside what is stored; a PNG's rows are nothing
     "WEBP": 12,  # two canvases of its library, and the frame as bytes
-    "HEIF": 8,  # planes of its library, and pixels of these
     "BMP": 3,  # run lengths are unpacked in Python
 }
 _TILE = 2**20  # pixels that are converted and turned at once, in harmonic.pixels.upright
@@ -85,6 +84,8 @@ def _beside(image: Image.Image, data: bytes, pixels: int, stored: int) -> int:
         return 2 * len(image.getbands()) * pixels if progressive else 0  # coefficients of 16 bits
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return stored + 2 * max(_tile_pixels(image), _strip_pixels(image)) * _pixel_bytes(image)  # turned as it is read
+    if image.format == "HEIF":  # planes of its library, and pixels of these; two bytes each where they are deep
+        return (16 if image.info.get("bit_depth", 8) > 8 else 8) * pixels
     if image.format == "GIF":
         return stored  # a frame and its screen
     return _PER_PIXEL.get(str(image.format), 0) * pixels

@@ -3,10 +3,11 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from harmonic.pixels import FORMATS, NO_HEIC, JpegScale, PixelSpec
+from harmonic.pixels import FORMATS, HEIC, NO_HEIC, JpegScale, PixelSpec
 from service.config import Limits
 from service.decoding.decode import NeedsRoom, decode, read
 from service.errors import ImageTooCostly
@@ -27,6 +28,8 @@ def flat(mode: str) -> Image.Image:
     )
 
 
+MORE = [Image.new("RGB", (SIDE, SIDE))]
+FAST = {"quality": 30, "enc_params": {"preset": "ultrafast"}}
 KINDS = {
     "jpeg": ("RGB", "JPEG", {}),
     "jpeg, turned": ("RGB", "JPEG", {"exif": oriented(6)}),
@@ -41,10 +44,10 @@ KINDS = {
     "webp, lossless, alpha, turned": ("RGBA", "WEBP", {"lossless": True, "exif": oriented(6)}),
     "avif": ("RGB", "AVIF", {"speed": 10}),
     "avif, every colour, alpha, turned": ("RGBA", "AVIF", {"speed": 10, "subsampling": "4:4:4", "exif": oriented(6)}),
-    "avif, several pictures": ("RGB", "AVIF", {"save_all": True, "append_images": [Image.new("RGB", (SIDE, SIDE))]}),
-    "heic": ("RGB", "HEIF", {"quality": 30}),
-    "heic, alpha, turned": ("RGBA", "HEIF", {"quality": 30, "exif": oriented(6)}),
-    "heic, tiles": ("RGB", "HEIF", {"quality": 30, "tile_size": 512}),
+    "avif, several pictures": ("RGB", "AVIF", {"speed": 10, "save_all": True, "append_images": MORE}),
+    "heic": ("RGB", "HEIF", {**FAST}),
+    "heic, alpha, turned": ("RGBA", "HEIF", {**FAST, "exif": oriented(6)}),
+    "heic, tiles": ("RGB", "HEIF", {**FAST, "tile_size": 512}),
     "gif": ("P", "GIF", {}),
     "bmp": ("RGB", "BMP", {}),
     "tiff": ("RGB", "TIFF", {}),
@@ -84,6 +87,17 @@ def peak(kind: str, folder: Path, scale: JpegScale) -> tuple[int, bytes]:
 def test_an_image_takes_no_more_memory_than_its_header_lets_expect(kind, tmp_path):
     taken, data = peak(kind, tmp_path, "full")
     assert taken <= expected(data) + SLACK
+
+
+@pytest.mark.skipif(HEIC.name not in FORMATS, reason=NO_HEIC)
+def test_a_heic_of_ten_bits_and_alpha_takes_no_more_either(tmp_path):
+    from pillow_heif import from_bytes
+
+    for name, side in (("image", SIDE // 2), ("small", 64)):
+        deep = from_bytes("RGBA;16", (side, side), np.full((side, side, 4), 30000, np.uint16).tobytes())
+        deep.save(tmp_path / name, format="HEIF", chroma="444", **FAST)
+    (taken,) = told(_DECODE, tmp_path / "image", tmp_path / "small", "full")
+    assert taken <= expected((tmp_path / "image").read_bytes()) + SLACK
 
 
 @pytest.mark.parametrize("kind", ["jpeg, turned", "jpeg, four inks, progressive"])
