@@ -54,46 +54,58 @@ def supervise(settings: Settings) -> None:
     logs.configure(settings.log_level, settings.log_format)
     if not hasattr(socket, "send_fds"):
         raise StartError("several workers want a system that hands sockets to other processes; take --workers 1.")
-    asyncio.run(_Supervisor(settings).serve())
+    asyncio.run(_supervise(settings))
+
+
+async def _supervise(settings: Settings) -> None:
+    """From the port to the end."""
+    check_tls(settings)
+    remark(settings)
+    if more := excess(settings, settings.processes()):
+        log.warning("%s", more)
+    listeners = {MAIN: listen(settings.host, settings.port)}
+    if settings.admin_port is not None:
+        listeners[ADMIN] = listen(settings.admin_host, settings.admin_port, "admin_port")
+    supervisor = _Supervisor(settings, listeners)
+    try:
+        await supervisor.serve()
+    finally:
+        supervisor.end()
 
 
 class _Supervisor:
-    def __init__(self, settings: Settings) -> None:
+    """What the supervisor has, from the open port on."""
+
+    def __init__(self, settings: Settings, listeners: dict[bytes, list[socket.socket]]) -> None:
         self._settings = settings
         self._number = settings.processes()
         self._share = share_of(settings, self._number)
-        self._registry = CollectorRegistry()
-
-    async def serve(self) -> None:
-        """From the port to the end."""
-        settings = self._settings
-        check_tls(settings)
-        remark(settings)
-        if more := excess(settings, self._number):
-            log.warning("%s", more)
-        began = time.monotonic()
-        listeners = {MAIN: listen(settings.host, settings.port)}
-        if settings.admin_port is not None:
-            listeners[ADMIN] = listen(settings.admin_host, settings.admin_port, "admin_port")
+        self._listeners = listeners
         self._crew = Crew(self._number, self._answer, self._resume, self._depart)
         self._reception = Reception(listeners, self._crew.hands)
         self._commands = Commands(self._share, self._crew.members, self._own)
-        ProcessCollector(registry=self._registry)
+        self._registry = CollectorRegistry()
         self._registry.register(CrewCollector(self._crew))
+        ProcessCollector(registry=self._registry)
+
+    async def serve(self) -> None:
+        """Have the workers serve until a signal, or until they cannot. Raises StartError if they cannot."""
+        began = time.monotonic()
         told = self._listen_to_signals()
-        try:
-            self._crew.start()
-            if await self._until(self._crew.listening, told):
-                self._tell_ports(listeners)
-                if await self._until(self._crew.joined, told):
-                    self._tell_versions(time.monotonic() - began)
-                    await self._run(told)
-                    return
-            log.info("told to end while models were being loaded")
-        finally:
-            self._commands.end()
-            self._reception.close()
-            self._crew.kill()
+        self._crew.start()
+        if await self._until(self._crew.listening, told):
+            self._tell_ports()
+            if await self._until(self._crew.joined, told):
+                self._tell_versions(time.monotonic() - began)
+                await self._run(told)
+                return
+        log.info("told to end while models were being loaded")
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+        self._commands.end()
+        self._reception.close()
+        self._crew.kill()
 
     async def _until(self, event: asyncio.Event, told: _Told) -> bool:
         """True once it is so, False if a signal came before. Raises StartError if the service cannot be."""
@@ -179,11 +191,11 @@ class _Supervisor:
         logging.shutdown()
         os._exit(0)
 
-    def _tell_ports(self, listeners: dict[bytes, list[socket.socket]]) -> None:
+    def _tell_ports(self) -> None:
         settings = self._settings
-        log.info("running on %s with %d workers", settings.url(port=port_of(listeners[MAIN])), self._number)
-        if ADMIN in listeners:
-            place = settings.admin_host, port_of(listeners[ADMIN])
+        log.info("running on %s with %d workers", settings.url(port=port_of(self._listeners[MAIN])), self._number)
+        if ADMIN in self._listeners:
+            place = settings.admin_host, port_of(self._listeners[ADMIN])
             log.info("probes and metrics have a port of their own: %s port %d", *place)
 
     def _tell_versions(self, seconds: float) -> None:

@@ -100,31 +100,52 @@ async def _work(talk: socket.socket, hand: socket.socket) -> int:
     return await _serve(worker, made[0], service, settings, hand)
 
 
+class _Ports:
+    """The servers of a worker, on connections that the supervisor accepts."""
+
+    def __init__(self, service: Service, settings: Settings, hand: socket.socket) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._taker: Taker | None = None
+        self._hand = hand
+        self._servers = {MAIN: Server(configured(service.app, settings, tls=True, lost=self._lost))}
+        if service.admin is not None:
+            self._servers[ADMIN] = Server(configured(service.admin, settings, tls=False, lost=self._lost))
+
+    async def open(self) -> None:
+        """Take connections."""
+        self._serving = [asyncio.ensure_future(server.serve([])) for server in self._servers.values()]
+        await asyncio.gather(*(server.listening.wait() for server in self._servers.values()))
+        self._taker = Taker(self._hand, self._begin_to_take)
+
+    async def close(self) -> None:
+        """End every connection, politely where it can be."""
+        for server in self._servers.values():
+            server.should_exit = True
+        await asyncio.gather(*self._serving)
+        if self._taker:
+            self._taker.close()
+
+    def _begin_to_take(self, port: bytes, connection: socket.socket) -> None:
+        task = asyncio.ensure_future(self._take(port, connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _take(self, port: bytes, connection: socket.socket) -> None:
+        try:
+            await self._servers[port].take(connection)
+        except OSError:  # it ended, or was no TLS, before it was a connection
+            self._lost()
+
+    def _lost(self) -> None:
+        if self._taker:
+            self._taker.ended()
+
+
 async def _serve(
     worker: _Worker, engine: SharedEngine, service: Service, settings: Settings, hand: socket.socket
 ) -> int:
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def take(port: bytes, connection: socket.socket) -> None:
-        try:
-            await servers[port].take(connection)
-        except OSError:  # it ended, or was no TLS, before it was a connection
-            taker.ended()
-
-    def begin_to_take(port: bytes, connection: socket.socket) -> None:
-        task = asyncio.ensure_future(take(port, connection))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    def lost() -> None:
-        taker.ended()
-
-    servers = {MAIN: Server(configured(service.app, settings, tls=True, lost=lost))}
-    if service.admin is not None:
-        servers[ADMIN] = Server(configured(service.admin, settings, tls=False, lost=lost))
-    serving = [asyncio.ensure_future(server.serve([])) for server in servers.values()]
-    await asyncio.gather(*(server.listening.wait() for server in servers.values()))
-    taker = Taker(hand, begin_to_take)
+    ports = _Ports(service, settings, hand)
+    await ports.open()
     worker.link.tell("listening")
     try:
         if not await _started(worker, engine):
@@ -132,10 +153,7 @@ async def _serve(
         await _until_told(worker, engine, settings)
         return 0
     finally:
-        for server in servers.values():
-            server.should_exit = True
-        await asyncio.gather(*serving)
-        taker.close()
+        await ports.close()
         await service.close()
         await worker.link.close()
 
