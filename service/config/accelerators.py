@@ -7,7 +7,6 @@ from pydantic import Field
 from pydantic_settings import BaseSettings
 
 from service.config.fields import Count, setting
-from service.config.sizes import told
 from service.runtime import (
     DEVICES,
     Arena,
@@ -53,10 +52,11 @@ class Accelerators(BaseSettings):
     )
     instances: Annotated[int, Field(ge=1, le=64)] | None = setting(
         None,
-        "Sessions of each version that run side by side, on each device. Two on a GPU: one copies while the other "
-        "computes.",
+        "Sessions of each version that run side by side, on each device, with `threads` each. Two on a GPU: one copies "
+        "while the other computes. Unset, on the CPU, a model of which one thread does an image in a millisecond gets "
+        "as many sessions of one thread as `threads` says, at most 4, and any other model one.",
         flag=True,
-        unset=told("instances"),
+        unset="1, more for a light model; 2 on CUDA",
     )
     stem: StemChoice = setting(
         _RUNNING.stem,

@@ -45,10 +45,11 @@ class ModelSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a model gets. instances: sessions of each version. versions: which of them serve. running: in which form."""
+    """What a model gets. instances: sessions of each version; None to choose by measurement. versions: which of them
+    serve. running: in which form."""
 
     policy: BatchPolicy
-    instances: int
+    instances: int | None
     versions: VersionPolicy
     running: Running = AS_EXPORTED
 

@@ -8,14 +8,15 @@ _POLICY = BatchPolicy()
 
 
 class Sizes(NamedTuple):
-    """instances: sessions on each device. max_batch: images in one call. max_queue: images that wait."""
+    """instances: sessions on each device; None to choose by the model. max_batch: images in one call. max_queue: images
+    that wait."""
 
-    instances: int
+    instances: int | None
     max_batch: int
     max_queue: int
 
 
-ON_CPU = Sizes(1, _POLICY.max_size, _POLICY.max_queue)
+ON_CPU = Sizes(None, _POLICY.max_size, _POLICY.max_queue)
 # One session copies while the other computes; 4,096 images are half a second of work at 10,000 a second.
 ON_CUDA = Sizes(2, 128, 4096)
 

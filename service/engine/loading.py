@@ -17,6 +17,7 @@ from export.repository import version_dir
 from service.batching import BatchPolicy
 from service.engine.catalog import BrokenVersion, VersionFacts, trouble
 from service.engine.reasons import within
+from service.engine.sizing import open_side_by_side
 from service.errors import DeviceLost, ServiceError, StartError
 from service.runtime import AS_EXPORTED, Backend, Placement, Running, SessionError, adapts, choose, open_session, suits
 
@@ -58,10 +59,10 @@ def load_version(
     version: int,
     placement: Placement,
     policy: BatchPolicy,
-    instances: int = 1,
+    instances: int | None = 1,
     running: Running = AS_EXPORTED,
 ) -> Trial:
-    """Load and try one version: sums, graph, goldens, warm-up. instances: on each device."""
+    """Load and try one version: sums, graph, goldens, warm-up. instances: on each device; None to choose here."""
     folder = version_dir(root, name, version)
     try:
         manifest = read_manifest(folder)
@@ -70,11 +71,13 @@ def load_version(
         if not suits(variant, placement):
             raise SessionError(f"{folder}: made for {', '.join(variant.devices)}, and this service runs on {placement}")
         policy = _bounded(policy, manifest.max_batch)
-        sessions = tuple(
-            open_session(folder, manifest, variant, device, policy.max_size, running)
-            for device in placement.each()
-            for _ in range(instances)
-        )
+        moving = adapts(variant, running)
+
+        def open_on(where: Placement) -> Backend:
+            return open_session(folder, manifest, variant, where, policy.max_size, running)
+
+        # Each session of a norm that follows the traffic would follow its own part of it.
+        sessions = open_side_by_side(open_on, placement, instances or 1 if moving else instances)
         for session in sessions:
             session.warm_up((1, policy.max_size))
             sample = replay(folder, manifest, variant, session, policy.max_size)
@@ -87,7 +90,6 @@ def load_version(
         return _broken(root, name, version, str(error))
     except Exception as error:  # a graph may fail in any way; the other versions must not notice
         return _broken(root, name, version, f"{type(error).__name__}: {error}")
-    moving = adapts(variant, running)
     facts = VersionFacts(
         name,
         version,

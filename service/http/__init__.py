@@ -7,7 +7,7 @@ from service.http.app import Service, assemble
 from service.http.listening import check_tls, listen, port_of
 from service.http.server import end_now, remark, run
 from service.http.serving import LAST_SECONDS, Server, configured
-from service.http.threads import Threads
+from service.http.threads import Threads, share_the_interpreter
 
 __all__ = [
     "LAST_SECONDS",
@@ -22,4 +22,5 @@ __all__ = [
     "port_of",
     "remark",
     "run",
+    "share_the_interpreter",
 ]

@@ -24,7 +24,7 @@ from service.engine import Engine
 from service.http.app import Service, assemble
 from service.http.listening import check_tls, listen, port_of
 from service.http.serving import LAST_SECONDS, Server, configured
-from service.http.threads import Threads
+from service.http.threads import Threads, share_the_interpreter
 from service.telemetry import logs
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ def run(settings: Settings) -> None:
     """Serve until a signal ends it. Raises StartError, or what the repository raises, if the service must not start."""
     logs.configure(settings.log_level, settings.log_format)
     quiet_pillow()
+    share_the_interpreter()
     threads = Threads()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.get_loop().set_default_executor(threads)

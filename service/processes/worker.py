@@ -19,7 +19,7 @@ from service.config import Holder, Settings
 from service.decoding import quiet_pillow
 from service.engine import LocalEngine
 from service.errors import NotReady
-from service.http import LAST_SECONDS, Server, Service, Threads, assemble, configured, end_now
+from service.http import LAST_SECONDS, Server, Service, Threads, assemble, configured, end_now, share_the_interpreter
 from service.processes.channel import Channel, Facts, Gone
 from service.processes.handing import ADMIN, MAIN, Taker
 from service.processes.orders import keep_telling, obey
@@ -67,6 +67,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     talk, hand = (socket.socket(fileno=int(word)) for word in sys.argv[1:3])
+    share_the_interpreter()
     threads = Threads()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.get_loop().set_default_executor(threads)

@@ -16,7 +16,13 @@ from tests.support.waiting import not_ready
 def test_sigterm_ends_a_process_whose_model_hangs_and_its_caller_is_told(tmp_path: Path, workers: tuple[str, str]):
     publish_colours(tmp_path / "models", graph=hangs_on_red(FOR_EVER))
     answers: list[httpx.Response] = []
-    settings = {"deadline_ms": "3600000", "call_seconds": "0.2", "grace_seconds": "1", "drain_seconds": "0"}
+    settings = {
+        "instances": "1",
+        "deadline_ms": "3600000",
+        "call_seconds": "0.2",
+        "grace_seconds": "1",
+        "drain_seconds": "0",
+    }
     with (
         serving(tmp_path / "models", *workers, **settings) as (address, process),
         httpx.Client(base_url=address, timeout=PATIENCE_S) as client,

@@ -64,7 +64,7 @@ def answered(client: httpx.Client, colour: str = "red") -> int:
 
 
 def test_whichever_worker_is_asked_tells_the_truth_of_all(repository):
-    with serving(repository, *TWO) as (url, process), connections(url) as clients:
+    with serving(repository, *TWO, instances="1") as (url, process), connections(url) as clients:
         assert len(children(process)) == 2
         for client in clients:
             answered(client)

@@ -84,7 +84,6 @@ COVERED_BY: dict[str, str] = {
     "service.http.schemas": "service/http/routes/test_classify.py",
     "service.http.server": "e2e/test_serve_process.py",
     "service.http.serving": "e2e/test_workers.py",
-    "service.http.threads": "e2e/test_hang.py",
     "service.load.drawing": "service/load/test_report.py",
     "service.load.findings": "service/load/test_report.py",
     "service.load.wire": "service/load/test_senders.py",

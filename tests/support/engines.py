@@ -29,7 +29,7 @@ def toy(root: Path) -> Engine:
 
 
 def settings(root: Path, **more: Any) -> Settings:
-    return Settings(repository=root, device="cpu", **more)
+    return Settings(**{"repository": root, "device": "cpu", "instances": 1, **more})
 
 
 @asynccontextmanager

@@ -47,7 +47,8 @@ async def test_an_engine_is_not_ready_and_lets_nobody_in_before_it_has_started(n
 async def test_an_engine_tells_facts_of_what_serves_and_why_the_rest_does_not(new: Make, root: Path) -> None:
     async with started(new, root) as engine:
         facts = engine.find(None, None)
-        assert (facts.name, facts.version, facts.instances, facts.gpus) == ("colours", 1, 1, ())
+        assert (facts.name, facts.version, facts.gpus) == ("colours", 1, ())
+        assert facts.instances >= 1
         assert facts == engine.find("colours", 1) == engine.describe().ready[0]
         (broken,) = engine.describe().broken
         assert (broken.version, bool(broken.reason)) == (2, True)

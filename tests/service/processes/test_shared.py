@@ -28,7 +28,7 @@ async def test_it_is_ready_only_while_the_service_is_as_a_whole(repository: Path
 
 async def test_a_queue_is_shared_and_told_of_as_one(publish: Callable[..., Path], tmp_path: Path) -> None:
     publish()
-    async with together(tmp_path / "models", max_queue=100, max_batch=40) as crew:
+    async with together(tmp_path / "models", max_queue=100, max_batch=40, instances=1) as crew:
         engine = crew.fellows[0].engine
         await engine.gather()
         assert engine.local.find(None, None).policy.max_queue == 50
