@@ -21,6 +21,8 @@ def quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=PossibleUserWarning)
             warnings.filterwarnings("ignore", module=r"lightning\.")
+            # Several processes: strides of dimensions of size one differ, as of a 1x1 kernel, and mean nothing there.
+            warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

@@ -66,6 +66,7 @@ def trained(folder, plan, processes):
     words = [str(program), plan.model_dump_json(), str(out), str(journal), str(processes)]
     said = folder / f"{processes}.said"
     assert ended(forked(said, first, words)) == 0, complaints(said).read_text()
+    assert "Warning" not in complaints(said).read_text()
     return out, said.read_text(), [tuple(line.split()) for line in journal.read_text().splitlines()]
 
 
