@@ -56,14 +56,16 @@ async def read_images(request: Request, limits: Limits, share: Share) -> list[by
 
 
 def _media_type(request: Request) -> tuple[str, bytes]:
-    coding = request.headers.get("content-encoding", "identity").lower()
+    coding = _header(request, b"content-encoding", "identity").lower()
     if coding != "identity":
         raise MediaTypeError(
             f"Content-Encoding {coding[:40]!r} is not taken; images are compressed already, send them as they are"
         )
-    header = request.headers.get("content-type", "")
-    raw, options = parse_options_header(header)
-    kind = raw.decode("latin-1").lower()
+    header = _header(request, b"content-type", "")
+    kind, options = header.strip(" \t").lower(), dict[bytes, bytes]()
+    if ";" in header:
+        raw, options = parse_options_header(header)
+        kind = raw.decode("latin-1").lower()
     if kind == "multipart/form-data":
         boundary = options.get(b"boundary", b"")
         if not 1 <= len(boundary) <= 256:
@@ -75,6 +77,14 @@ def _media_type(request: Request) -> tuple[str, bytes]:
         f"Content-Type {kind[:80]!r} is not taken; "
         "send image/*, application/octet-stream, multipart/form-data or application/json"
     )
+
+
+def _header(request: Request, wanted: bytes, default: str) -> str:
+    """One header, without a mapping of all: most requests have few."""
+    for name, value in request.scope["headers"]:
+        if name == wanted:
+            return bytes(value).decode("latin-1")
+    return default
 
 
 async def read_body(request: Request, limits: Limits, share: Share) -> bytes:
