@@ -42,8 +42,8 @@ format: $(VENV)/.dev ## Format the code
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: $(VENV)/.dev ## Throughput and latency of the service, beside the bare runtime
-	$(VENV)/bin/python -m benchmarks.serve
+bench: $(VENV)/.dev ## The service beside others, into docs/benchmarks.md (PEERS=, QUICK=1; quiet machine, 12 minutes)
+	$(VENV)/bin/python -m benchmarks.servers $(if $(QUICK),--quick) $(PEERS)
 
 docs: $(VENV)/.dev tree ## Write what is generated of the documentation; check that it names everything and its commands run
 	$(VENV)/bin/python -m tests.support.settings_page

@@ -8,7 +8,6 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 _BOUNDARY = "picture"
-_TRITON_OUTPUTS = [{"name": "answer", "parameters": {"binary_data": True}}]
 
 
 def _png(_: bytes) -> dict[str, str]:
@@ -23,9 +22,8 @@ def _form(_: bytes) -> dict[str, str]:
     return {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
 
 
-def _binary(body: bytes) -> dict[str, str]:
-    head_ends = body.index(end := json.dumps({"outputs": _TRITON_OUTPUTS})[1:].encode()) + len(end)
-    return {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(head_ends)}
+def _file_alone(_: bytes) -> dict[str, str]:
+    return {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": "0"}
 
 
 def _multipart(content: bytes) -> bytes:
@@ -39,13 +37,6 @@ def _base64_tensor(content: bytes) -> bytes:
     return json.dumps({"inputs": [{**tensor, "parameters": {"content_type": "base64"}}]}).encode()
 
 
-def _binary_tensor(content: bytes) -> bytes:
-    size = {"binary_data_size": len(content) + 4}
-    tensor = {"name": "image", "shape": [1, 1], "datatype": "BYTES", "parameters": size}
-    head = json.dumps({"inputs": [tensor], "outputs": _TRITON_OUTPUTS}).encode()
-    return head + len(content).to_bytes(4, "little") + content
-
-
 @dataclass(frozen=True)
 class Server:
     """command: with {python}, {bin} (its folder), {version} (a model version's folder), {port} to fill in."""
@@ -55,31 +46,38 @@ class Server:
     encode: Callable[[bytes], bytes] = bytes
     headers: Callable[[bytes], dict[str, str]] = _png
 
-    def started_with(self, python: str, version: Path, port: int) -> list[str]:
+    def started_with(self, python: str, version: Path, port: int, name: str) -> list[str]:
         facts = {"python": python, "bin": Path(python).parent, "version": version, "port": port}
-        names = {"repository": version.parent.parent, "model": version.parent.name, "here": FOLDER}
+        names = {"repository": version.parent.parent, "model": version.parent.name, "here": FOLDER, "name": name}
         return [part.format(**facts, **names) for part in self.command]
 
 
+_OURS = ("{bin}/harmonic", "serve", "--port={port}", "--repository={repository}", "--default-model={model}")
+_SCRIPT = ("{python}", "{here}/{name}_server.py", "{version}", "{port}")
+
+# By name; the packages that an environment of a peer needs besides onnxruntime, numpy and pillow stand beside it.
 SERVERS = {
-    "harmonic": Server(
-        ("{bin}/harmonic", "serve", "--port={port}", "--repository={repository}", "--default-model={model}"),
-        "/v1/classify",
-    ),
-    "litserve": Server(
-        ("{python}", "{here}/litserve_server.py", "{version}", "{port}"), "/classify", _multipart, _form
-    ),
+    "harmonic": Server(_OURS, "/v1/classify"),
+    "harmonic, workers": Server((*_OURS, "--workers=auto"), "/v1/classify"),
+    # fastapi uvicorn[standard]
+    "naive": Server(_SCRIPT, "/classify"),
+    # litserve python-multipart
+    "litserve": Server(_SCRIPT, "/classify", _multipart, _form),
+    # mosec
+    "mosec": Server(("{python}", "{here}/mosec_server.py", "--port={port}", "--address=127.0.0.1"), "/inference"),
+    # bentoml
     "bentoml": Server(
         ("{bin}/bentoml", "serve", "bentoml_server:Peer", "--working-dir={here}", "--host=127.0.0.1", "--port={port}"),
         "/classify",
         _multipart,
         _form,
     ),
-    "ray": Server(("{python}", "{here}/ray_server.py", "{version}", "{port}"), "/classify"),
+    # ray[serve]
+    "ray": Server(_SCRIPT, "/classify"),
+    # mlserver
     "mlserver": Server(
         ("{bin}/mlserver", "start", "{here}/mlserver_model"), "/v2/models/peer/infer", _base64_tensor, _json
     ),
-    "triton": Server(
-        ("{python}", "{here}/triton_server.py", "{version}", "{port}"), "/v2/models/peer/infer", _binary_tensor, _binary
-    ),
+    # nvidia-pytriton: it brings Triton's own server
+    "triton": Server(_SCRIPT, "/v2/models/peer/infer", bytes, _file_alone),
 }

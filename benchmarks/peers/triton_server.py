@@ -1,32 +1,52 @@
-"""python triton_server.py VERSION_FOLDER PORT: Triton's own server and batcher, with a Python model (PyTriton)."""
+"""python triton_server.py VERSION_FOLDER PORT: Triton's own server, HTTP front and batcher, with a Python model.
 
-import json
+All of it comes with the package `nvidia-pytriton`. PyTriton's proxy is not used: it does a third as many requests.
+The model is triton_model.py. This process becomes the server.
+"""
+
+import os
+import shutil
 import sys
+import sysconfig
+import tempfile
+from pathlib import Path
 
-import numpy as np
-from classifier import MAX_BATCH, Classifier
-from pytriton.decorators import batch
-from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
-from pytriton.triton import Triton, TritonConfig
+import pytriton
 
-classifier = Classifier(sys.argv[1])
+CONFIG = """
+name: "peer"
+backend: "python"
+max_batch_size: 32
+input { name: "image" data_type: TYPE_STRING dims: [1] }
+output { name: "answer" data_type: TYPE_STRING dims: [1] }
+dynamic_batching { max_queue_delay_microseconds: 1000 }
+instance_group { kind: KIND_CPU count: 1 }
+"""
 
 
-@batch
-def classify(image):
-    answers = classifier.run([classifier.decode(body) for body in image[:, 0]])
-    return {"answer": np.array([[json.dumps(answer).encode()] for answer in answers], dtype=object)}
+def main(port: int) -> None:
+    home = Path(pytriton.__file__).parent / "tritonserver"
+    work = Path(tempfile.mkdtemp(prefix="triton-peer-"))
+    model, backends = work / "models" / "peer", work / "backends"
+    (model / "1").mkdir(parents=True)
+    (model / "config.pbtxt").write_text(CONFIG)
+    shutil.copy(Path(__file__).with_name("triton_model.py"), model / "1" / "model.py")
+    shutil.copytree(home / "backends" / "python", backends / "python")
+    stub = home / "python_backend_stubs" / f"3.{sys.version_info.minor}" / "triton_python_backend_stub"
+    shutil.copy(stub, backends / "python")
+    # The model's interpreter is embedded: it is told where the packages of this one are.
+    packages = sysconfig.get_paths()["purelib"]
+    # So do the libraries of the stub, which looks for them beside the place that it was copied from.
+    bundled = home.parents[1] / "nvidia_pytriton.libs"
+    libraries = f"{bundled}:{sys.base_prefix}/lib:{os.environ.get('LD_LIBRARY_PATH', '')}"
+    server = str(home / "bin" / "tritonserver")
+    ports = [f"--{kind}-port={port + number}" for number, kind in enumerate(("http", "grpc", "metrics"))]
+    os.execve(
+        server,
+        [server, f"--model-repository={work / 'models'}", f"--backend-directory={backends}", *ports],
+        os.environ | {"LD_LIBRARY_PATH": libraries, "PEER_PATHS": f"{Path(__file__).parent}:{packages}"},
+    )
 
 
 if __name__ == "__main__":
-    port = int(sys.argv[2])
-    config = TritonConfig(http_address="127.0.0.1", http_port=port, grpc_port=port + 1, metrics_port=port + 2)
-    with Triton(config=config) as triton:
-        triton.bind(
-            model_name="peer",
-            infer_func=classify,
-            inputs=[Tensor(name="image", dtype=bytes, shape=(1,))],
-            outputs=[Tensor(name="answer", dtype=bytes, shape=(1,))],
-            config=ModelConfig(max_batch_size=MAX_BATCH, batcher=DynamicBatcher(max_queue_delay_microseconds=0)),
-        )
-        triton.serve()
+    main(int(sys.argv[2]))

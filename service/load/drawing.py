@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-_WIDTH, _HEIGHT = 640, 280
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 16, 14, 46
+_WIDTH, _HEIGHT = 460, 240
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 16, 26, 44
 _TICKS = 5
 
 Point = tuple[float, float]
@@ -38,7 +38,7 @@ def lines(title: str, drawn: Sequence[Curve], across: str, up: str) -> str:
         hints = line.hints or [f"{line.name}: {y:.4g} at {x:.4g}" for x, y in line.points]
         inner += [_dot(place, number, hint) for place, hint in zip(places, hints, strict=True)]
         inner.append(
-            f'<text class="legend c{number}" x="{_WIDTH - _RIGHT - 4}" y="{_TOP + 14 + 16 * number}">'
+            f'<text class="legend c{number}" x="{_WIDTH - _RIGHT - 40 * (len(drawn) - number - 1)}" y="14">'
             f"{escape(line.name)}</text>"
         )
     return _svg(title, inner)
