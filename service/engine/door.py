@@ -104,6 +104,13 @@ class Engine(Protocol):
         """True from the first moment of a shutdown."""
         ...
 
+    def parting(self) -> bool:
+        """True if the caller who gets the answer that is being written shall come again on another connection.
+
+        Asked once for each answer. Always true from the first moment of a shutdown.
+        """
+        ...
+
     def describe(self) -> Catalog:
         """Every version there is, ready or broken."""
         ...

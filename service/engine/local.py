@@ -167,6 +167,10 @@ class LocalEngine:
         """True from the first moment of a shutdown."""
         return self._leaving
 
+    def parting(self) -> bool:
+        """True if a caller shall come again on another connection."""
+        return self._leaving
+
     def leave(self) -> None:
         """Be ready no more, and follow no more changes of the repository; requests are still let in."""
         self._leaving = True

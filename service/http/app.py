@@ -98,7 +98,7 @@ def _app(settings: Settings, engine: Engine, metrics: Metrics, spans: Spans | No
     app.add_middleware(Observe, spans=spans, access_log=settings.access_log)
     app.add_middleware(Linger)  # the last one added is the outermost
     if not settings.cors_origins:  # else answers get headers that only the framework knows of
-        observe, headers = Observe(app, spans, settings.access_log), Headers(app, lambda: engine.leaving)
+        observe, headers = Observe(app, spans, settings.access_log), Headers(app, engine.parting)
         app.front = Front(kinds, answering, observe, headers, guards)
     return app
 
@@ -128,7 +128,7 @@ def _protect(app: FastAPI, settings: Settings, engine: Engine, metrics: Metrics,
             allow_headers=["Authorization", "Content-Encoding", "Content-Type", HEAD_LENGTH, "X-Request-Id"],
             expose_headers=[HEAD_LENGTH, NORM, "Retry-After", "Server-Timing", "X-Request-Id"],
         )
-    app.add_middleware(Headers, leaving=lambda: engine.leaving)
+    app.add_middleware(Headers, leaving=engine.parting)
     return guards
 
 
@@ -145,7 +145,7 @@ def create_admin_app(engine: Engine, metrics: Metrics) -> FastAPI:
     app.include_router(admin.exposition(engine, metrics))
     errors.install(app)
     app.add_middleware(Heads)
-    app.add_middleware(Headers, leaving=lambda: engine.leaving)
+    app.add_middleware(Headers, leaving=engine.parting)
     app.add_middleware(Observe)
     return app
 

@@ -1,7 +1,7 @@
 """Headers that every answer carries, whatever route gave it. Pure ASGI: it looks at heads only.
 
-While the service shuts down every answer closes its connection, so that callers who keep theirs leave by agreement
-and send nothing into a connection that is about to go.
+While the service shuts down, and where a worker has more callers than its share, an answer closes its connection:
+callers leave by agreement, and send nothing into a connection that is about to go.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,10 @@ PLAIN = (*_ALWAYS, (_POLICY, _NOTHING))  # for an answer that is made outside of
 
 
 class Headers:
-    """ASGI middleware. leaving: says whether the service shuts down. A page may bring a content policy of its own."""
+    """ASGI middleware. leaving: says, once for each answer, whether its connection ends with it.
+
+    A page may bring a content policy of its own.
+    """
 
     def __init__(self, app: ASGIApp, leaving: Callable[[], bool]) -> None:
         self._app = app

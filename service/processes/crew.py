@@ -161,6 +161,7 @@ class Crew:
             self._complete = True
             self.joined.set()
         self._tell_all()
+        self._even_out()
 
     async def leave(self, limit_s: float) -> None:
         """Have every worker be ready no more. From now on each ends in its own time, whatever it is at."""
@@ -197,6 +198,14 @@ class Crew:
             worker.kill()
         for worker in self.workers.values():
             worker.process.wait()
+
+    def _even_out(self) -> None:
+        """Have those that kept every caller while one was missing part with what is beyond their share."""
+        members = self.members()
+        share = -(-sum(worker.hand.open for worker in members) // len(members))
+        for worker in members:
+            if worker.hand.open > share + 1:
+                worker.channel.tell("part", connections=worker.hand.open - share)
 
     def _ready(self) -> list[Worker]:
         return [worker for worker in self.members() if worker.ready]

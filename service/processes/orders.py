@@ -18,6 +18,8 @@ async def obey(engine: SharedEngine, link: Link, what: str, facts: Facts) -> Fac
         await _act(engine, link, facts["act"], facts["name"])
     elif what == "whole":
         engine.be_told(facts["ready"])
+    elif what == "part":
+        engine.part_with(facts["connections"])
     elif what == "leave":
         engine.leave()
     elif what == "close":

@@ -34,6 +34,7 @@ class SharedEngine:
         self._link = link
         self._others: tuple[Report, ...] = ()
         self._all_ready = self._joined = False
+        self._to_part = 0
         metrics.include(self._families_elsewhere)
 
     async def start(self) -> None:
@@ -66,6 +67,17 @@ class SharedEngine:
     def leaving(self) -> bool:
         """True from the first moment of a shutdown."""
         return self.local.leaving
+
+    def parting(self) -> bool:
+        """True if a caller shall come again on another connection, which another process may have."""
+        if self.local.leaving or not self._to_part:
+            return self.local.leaving
+        self._to_part -= 1
+        return True
+
+    def part_with(self, connections: int) -> None:
+        """End so many connections, each with its next answer: others have fewer."""
+        self._to_part = connections
 
     def describe(self) -> Catalog:
         """Every version there is; ready are those that every process has ready."""

@@ -146,6 +146,22 @@ def _count(text: str) -> float:
     return float(found[1]) if found else 0.0
 
 
+def test_callers_whom_the_others_took_over_are_shared_again_with_its_successor(repository):
+    with serving(repository, *TWO, "--access-log", drain_seconds="0") as (url, process):
+        os.kill(children(process)[0], signal.SIGKILL)
+        metrics_with(url, "harmonic_workers 1.0")
+        with connections(url) as clients:
+            metrics_with(url, "harmonic_workers 2.0")
+            for _ in range(2):
+                for client in clients:
+                    answered(client)
+            process.terminate()
+            said = process.communicate(timeout=PATIENCE_S)[1]
+    last = re.findall(r"\[worker (\d)\]: POST /v1/classify", said)[-8:]
+    # Not four each: the look at the metrics has a connection too.
+    assert min(last.count("1"), last.count("2")) >= 3
+
+
 def test_a_worker_whose_call_never_returns_is_replaced(tmp_path):
     publish_colours(tmp_path / "models", graph=hangs_on_red(FOR_EVER))
     settings = {"deadline_ms": "3600000", "call_seconds": "0.1"}

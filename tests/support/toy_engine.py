@@ -114,6 +114,9 @@ class ToyEngine:
     def leaving(self) -> bool:
         return self._leaving
 
+    def parting(self) -> bool:
+        return self._leaving
+
     def describe(self) -> Catalog:
         return self._catalog if self._state != "starting" else Catalog((), (), None)
 

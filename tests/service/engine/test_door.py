@@ -30,7 +30,7 @@ def new(request: pytest.FixtureRequest) -> Make:
 
 async def test_an_engine_is_not_ready_and_lets_nobody_in_before_it_has_started(new: Make, root: Path) -> None:
     engine = new(root)
-    assert not engine.ready() and engine.alive() and not engine.leaving
+    assert not engine.ready() and engine.alive() and not engine.leaving and not engine.parting()
     assert engine.describe().names() == []
     with pytest.raises(NotReady), engine.visit(None, None):
         pass
@@ -155,7 +155,7 @@ async def test_control_and_documents_that_are_not_there_are_refused(new: Make, r
 async def test_who_leaves_lets_in_for_a_while_and_who_drains_answers_those_within(new: Make, root: Path) -> None:
     async with started(new, root) as engine:
         engine.leave()
-        assert engine.leaving and not engine.ready() and engine.alive()
+        assert engine.leaving and engine.parting() and not engine.ready() and engine.alive()
         with engine.visit(None, None) as visit:
             draining = asyncio.ensure_future(engine.drain())
             await asyncio.sleep(0)

@@ -26,6 +26,15 @@ async def test_it_is_ready_only_while_the_service_is_as_a_whole(repository: Path
             pass
 
 
+async def test_it_parts_with_as_many_callers_as_it_is_told_to(repository: Path) -> None:
+    async with together(repository) as crew:
+        engine = crew.fellows[0].engine
+        assert not engine.parting()
+        await crew.fellows[0].ask("part", 1, connections=2)
+        assert [engine.parting() for _ in range(4)] == [True, True, False, False]
+        assert not engine.leaving
+
+
 async def test_a_queue_is_shared_and_told_of_as_one(publish: Callable[..., Path], tmp_path: Path) -> None:
     publish()
     async with together(tmp_path / "models", max_queue=100, max_batch=40, instances=1) as crew:
