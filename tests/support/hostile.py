@@ -64,7 +64,7 @@ def _sound_images() -> list[bytes]:
         (picture, "WEBP", {"lossless": True}),
         (picture, "WEBP", {"save_all": True, "append_images": [noise(24, 1)], "exif": _exif()}),
         (picture, "AVIF", {"exif": _exif()}),
-        (picture.convert("RGBA"), "AVIF", {"save_all": True, "append_images": [noise(24, 1)]}),
+        (picture.convert("RGBA"), "AVIF", {"save_all": True, "append_images": [noise(24, 1).convert("RGBA")]}),
         (picture, "BMP", {}),
         (picture.convert("P"), "BMP", {}),
         *(
