@@ -26,7 +26,9 @@ instance_group { kind: KIND_CPU count: 1 }
 
 def main(port: int) -> None:
     home = Path(pytriton.__file__).parent / "tritonserver"
-    work = Path(tempfile.mkdtemp(prefix="triton-peer-"))
+    # One place, laid out anew at each start: this process becomes another, so nobody would remove one of its own.
+    work = Path(tempfile.gettempdir()) / f"triton-peer-{os.getuid()}"
+    shutil.rmtree(work, ignore_errors=True)
     model, backends = work / "models" / "peer", work / "backends"
     (model / "1").mkdir(parents=True)
     (model / "config.pbtxt").write_text(CONFIG)
