@@ -14,7 +14,7 @@ from tests.support.control import classified, control, index, ok
 from tests.support.faults import SECONDS, gives_no_number_on_red, hangs_on_red, raises_on_red
 from tests.support.images import plain
 
-HANG: dict[str, Any] = {"call_seconds": 0.1, "deadline_ms": 200}
+HANG: dict[str, Any] = {"instances": 1, "call_seconds": 0.1, "deadline_ms": 200}
 
 
 @pytest.fixture(scope="module", autouse=True)
