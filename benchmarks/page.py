@@ -39,7 +39,7 @@ def text(found: dict[str, Any]) -> str:
 
 def _head(found: dict[str, Any]) -> str:
     machine, versions = found["machine"], ", ".join(f"{name} {value}" for name, value in found["versions"].items())
-    quick = "**One short round, on a machine that did other work: it shows the form, and judges nothing.**\n\n"
+    quick = "**One short round of each: enough for the order of things, not for a judgement of goals.**\n\n"
     return f"""# Benchmarks
 
 This page is written from [benchmarks.json](benchmarks.json) by `make bench`, which takes about twelve minutes with two
