@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from harmonic.compression.moments import share_of
-from harmonic.compression.refit import Images, by_group, empty_moments, outer_norms, responses, run_order
+from harmonic.compression.refit import Images, by_group, gathered, outer_norms, run_order
 from harmonic.conversion import harmonic_layers
 from harmonic.graph import Lockstep
 from harmonic.layers import SpectralConv2d
@@ -45,11 +44,9 @@ def refitted_weights(network: nn.Module, batches: Sequence[Images]) -> dict[tupl
 
 
 def _solved(layer: SpectralConv2d, inputs: Sequence[Tensor], norm_follows: bool) -> dict[int, Weights]:
-    moments, start = empty_moments(layer), by_group(layer)
+    start = by_group(layer)
     with torch.no_grad():
-        positions = sum(layer(batch[:1])[:, 0].numel() * len(batch) for batch in inputs)
-        for batch in inputs:
-            moments.add(responses(layer, batch), layer(batch), share_of(positions, start.shape[2]))
+        moments = gathered(layer, inputs, [layer(batch) for batch in inputs])
     found: dict[int, Weights] = {}
     for level in range(1, full_level(layer)):
         kept = _kept(layer, level)

@@ -70,10 +70,14 @@ def responses(layer: SpectralConv2d, x: Images) -> Float[Tensor, "n bands h w"]:
     return layer.norm(bands) if isinstance(layer, BandNormConv2d) else bands
 
 
-def empty_moments(layer: SpectralConv2d) -> Moments:
-    """Moments for the responses and outputs of a layer."""
+def gathered(layer: SpectralConv2d, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Moments:
+    """Moments of a layer's responses to these inputs, and of the outputs that are wanted of them."""
     bands = layer.in_channels // layer.groups * len(layer.frequencies)
-    return Moments(layer.groups, bands, layer.out_channels // layer.groups)
+    moments = Moments(layer.groups, bands, layer.out_channels // layer.groups)
+    share = share_of(sum(batch[:, 0].numel() for batch in outputs), bands)
+    for given, wanted in zip(inputs, outputs, strict=True):
+        moments.add(responses(layer, given), wanted, share)
+    return moments
 
 
 def by_group(layer: SpectralConv2d) -> Float[Tensor, "groups o r"]:
@@ -104,12 +108,8 @@ def statistics(batches: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def _solve(layer: SpectralConv2d, now: Stop, was: Stop, norm_follows: bool) -> None:
-    moments = empty_moments(layer)
-    start = by_group(layer)
-    positions = sum(batch[:, 0].numel() for batch in was.values)
-    for inputs, outputs in zip(now.values, was.values, strict=True):
-        moments.add(responses(layer, inputs), outputs, share_of(positions, start.shape[2]))
-    found = moments.solved(start, centred=norm_follows or layer.bias is not None)
+    moments = gathered(layer, now.values, was.values)
+    found = moments.solved(by_group(layer), centred=norm_follows or layer.bias is not None)
     with torch.no_grad():
         layer.weight.copy_(found.reshape(layer.weight.shape))
         if layer.bias is not None:

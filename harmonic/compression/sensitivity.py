@@ -54,9 +54,8 @@ def with_levels(network: nn.Module, levels: Mapping[str, Level]) -> nn.Module:
 def losses(network: nn.Module, bench: Bench, watch: Watch = unwatched, *, refitted: bool = True) -> list[Loss]:
     """The loss of every harmonic layer at every level below its own, each alone; the network must be `fully_harmonic`.
 
-    refitted: what is left of it once the layer's
-    coefficients are solved for again and the norms behind are moved (`refit`); False measures plain truncation.
-    Measured on up to 250 of the images: that is enough to tell levels apart.
+    refitted: what is left of it once the layer's coefficients are solved for again and the norms behind are moved
+    (`refit`); False measures plain truncation. Measured on up to 250 of the images: enough to tell levels apart.
     """
     layers = harmonic_layers(network)
     batches = bench.some(_IMAGES).batches(device_of(network))
@@ -71,9 +70,11 @@ def losses(network: nn.Module, bench: Bench, watch: Watch = unwatched, *, refitt
             answers = replay.with_weights(layers[name], changed, move_norms=refitted)
             sums[name, level] += divergence(replay.answers, answers) * len(batch)
     images = sum(map(len, batches))
-    return [_loss(network, name, level, total / images) for (name, level), total in sums.items()]
+    return [_loss(name, layers[name], level, total / images) for (name, level), total in sums.items()]
 
 
-def _loss(network: nn.Module, name: str, level: int, divergence: float) -> Loss:
-    layer = harmonic_layers(with_levels(network, {name: level}))[name]
-    return Loss(name, level, len(layer.frequencies), parameters(layer), divergence)
+def _loss(name: str, layer: SpectralConv2d, level: int, divergence: float) -> Loss:
+    kept = sum(u + v < level for u, v in layer.frequencies)
+    dropped = len(layer.frequencies) - kept
+    each = layer.weight.numel() // len(layer.frequencies)
+    return Loss(name, level, kept, parameters(layer) - dropped * each, divergence)
