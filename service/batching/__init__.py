@@ -7,7 +7,7 @@ from service.batching.batcher import Batcher, BatchStatistics
 from service.batching.health import CallLimits, InstanceHealth
 from service.batching.instance import calls_linger
 from service.batching.policy import BatchPolicy
-from service.batching.ticket import Answer, Ticket
+from service.batching.ticket import Answer, Kind, Ticket
 
 __all__ = [
     "Answer",
@@ -16,6 +16,7 @@ __all__ = [
     "Batcher",
     "CallLimits",
     "InstanceHealth",
+    "Kind",
     "Ticket",
     "calls_linger",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Rows = NDArray[Any]  # (n, ...): the first axis counts images
-Kind = tuple[tuple[int, ...], np.dtype[Any]]
+Kind = tuple[tuple[int, ...], np.dtype[Any]]  # shape and type of a row
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from harmonic.errors import PixelError
 from harmonic.pixels import PixelSpec, Upright, prepare
-from service.batching import Ticket
+from service.batching import Kind, Ticket
 from service.config import Limits
 from service.decoding.allocator import trim
 from service.decoding.decode import NeedsRoom, read
@@ -46,9 +46,12 @@ class Preparation:
         self._pool = pool
         self._limits = limits
 
-    def quick(self, images: Sequence[bytes], spec: PixelSpec, loan: Loan | None = None) -> Quick | None:
-        """What a ticket is submitted with in place of rows, where the images are small; None where they are not."""
-        return Quick(images, spec, self._limits, loan) if is_quick(images, spec) else None
+    def quick(self, images: Sequence[bytes], spec: PixelSpec, kind: Kind, loan: Loan | None = None) -> Quick | None:
+        """What a ticket is submitted with in place of rows, where the images are small; None where they are not.
+
+        kind: shape and type of a row, as the spec says.
+        """
+        return Quick(images, spec, kind, self._limits, loan) if is_quick(images, spec) else None
 
     def start(
         self,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from harmonic.errors import PixelError
 from harmonic.pixels import PixelSpec, Upright, prepare
+from service.batching import Kind
 from service.config import Limits
 from service.decoding.decode import NeedsRoom, read
 from service.decoding.loan import Loan
@@ -28,12 +29,12 @@ _BARE = frozenset({0x01, *range(0xD0, 0xD9)})  # JPEG's markers without a length
 class Quick:
     """The images of one ticket, to be decoded by whoever takes it, which then calls `make`; or `forget`, once."""
 
-    def __init__(self, images: Sequence[bytes], spec: PixelSpec, limits: Limits, loan: Loan | None) -> None:
+    def __init__(self, images: Sequence[bytes], spec: PixelSpec, kind: Kind, limits: Limits, loan: Loan | None) -> None:
         self._images: list[bytes] = list(images)
         self._spec = spec
         self._limits = limits
         self._loan = loan
-        self.kind = (spec.shape, spec.dtype)
+        self.kind = kind
         if loan is not None:
             loan.hold()
 

@@ -26,6 +26,7 @@ class Served:
     def __init__(self, loaded: Loaded, metrics: Metrics, limits: CallLimits) -> None:
         self.loaded = loaded
         self.facts = facts = loaded.facts
+        self.kind = (facts.manifest.pixels.shape, facts.manifest.pixels.dtype)  # of a row
         self.tally = Tally()
         measured = metrics.version(facts.name, facts.version)
         self.observers = (measured.observe_request, self.tally.succeeded, remember)
@@ -80,7 +81,7 @@ class LocalVisit:
         with self._served.batcher.reserve(
             len(images), timeout_s, priority, caller.most_urgent, best, caller.key
         ) as ticket:
-            if quick := self._preparation.quick(images, pixels, loan):
+            if quick := self._preparation.quick(images, pixels, self._served.kind, loan):
                 ticket.submit(quick)
                 answer = await ticket.answer()
                 return self._answered(answer, answer.made_s)

@@ -13,6 +13,7 @@ from service.errors import DecodeError, ServiceError
 from tests.support.images import encoded, noise, plain, smooth
 
 SPEC = PixelSpec(height=8, width=8)
+KIND = (SPEC.shape, SPEC.dtype)
 
 
 class Counted:
@@ -33,7 +34,7 @@ def test_a_small_image_of_a_plain_format_is_quick_and_prepared_as_ever(kind):
     data = encoded(noise(30), kind)
     assert is_quick([data], SPEC)
     rows = np.zeros((1, *SPEC.shape), np.uint8)
-    Quick([data], SPEC, Limits(), None).make(rows)
+    Quick([data], SPEC, KIND, Limits(), None).make(rows)
     np.testing.assert_array_equal(rows[0], prepare(Image.open(io.BytesIO(data)).convert("RGB"), SPEC))
 
 
@@ -41,7 +42,7 @@ def test_a_small_jpeg_is_decoded_at_the_scale_that_its_model_wants():
     data, spec = encoded(smooth(128, 120), "JPEG"), SPEC.decoding("reduced")
     assert is_quick([data], spec)
     rows = np.zeros((1, *SPEC.shape), np.uint8)
-    Quick([data], spec, Limits(), None).make(rows)
+    Quick([data], spec, (spec.shape, spec.dtype), Limits(), None).make(rows)
     np.testing.assert_array_equal(rows[0], prepare(data, spec))
     assert not np.array_equal(rows[0], prepare(data, SPEC))
 
@@ -85,7 +86,7 @@ def test_models_that_take_much_of_an_image_are_not_quick():
 
 def test_an_image_at_fault_is_named_and_the_loan_is_given_back_once():
     loan = Counted()
-    quick = Quick([plain(), plain()[:-30]], SPEC, Limits(), loan)
+    quick = Quick([plain(), plain()[:-30]], SPEC, KIND, Limits(), loan)
     assert (len(quick), loan.holders) == (2, 1)
     with pytest.raises(DecodeError, match="image 2 of 2: "):
         quick.make(np.zeros((2, *SPEC.shape), np.uint8))
@@ -98,4 +99,4 @@ def test_a_header_that_lies_is_an_error_of_the_image():
     liar = small[:33] + large[8:]  # a second header follows, of an image that takes much memory
     assert is_quick([liar], SPEC) or len(liar) > 32 * 1024
     with pytest.raises(ServiceError):
-        Quick([liar], SPEC, Limits(), None).make(np.zeros((1, *SPEC.shape), np.uint8))
+        Quick([liar], SPEC, KIND, Limits(), None).make(np.zeros((1, *SPEC.shape), np.uint8))
