@@ -86,6 +86,48 @@ def test_its_image_carries_no_torch(service):
     compose("exec", "-T", "harmonic", "python", "-c", probe, environment=environment)
 
 
+def test_its_image_has_at_most_400_mb(service):
+    _, environment = service
+    image = inspected(environment)["Image"]
+    size = int(subprocess.check_output(["docker", "image", "inspect", "--format", "{{.Size}}", image]))
+    assert size <= 400e6, f"{size / 1e6:.0f} MB; `docker history harmonic:cpu` says which layer grew"
+
+
+def test_what_its_image_leaves_out_no_module_of_the_service_needs(service):
+    """Every module is imported where it is to run, but for those that need PyTorch or an extra."""
+    _, environment = service
+    probe = (
+        "import importlib, pkgutil, service\n"
+        "for found in pkgutil.walk_packages(service.__path__, 'service.'):\n"
+        "    if not found.name.startswith(('service.runtime.native', 'service.runtime.adaptive_norm')):\n"
+        "        importlib.import_module(found.name)\n"
+        "        print(found.name)"
+    )
+    seen = compose("exec", "-T", "harmonic", "python", "-c", probe, environment=environment).split()
+    wanted = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / "service").glob("*/*.py")}
+    missing = {name for name in wanted if not name.endswith("__init__")} - set(seen)
+    assert missing == {"service.runtime.native", "service.runtime.adaptive_norm"}
+
+
+def test_its_command_classifies_in_the_container(service):
+    _, environment = service
+    picture = "from PIL import Image; Image.new('RGB', (9, 9), 'green').save('/tmp/green.avif')"
+    compose("exec", "-T", "harmonic", "python", "-c", picture, environment=environment)
+    command = ("harmonic", "classify", "--json", "--url", "http://127.0.0.1:8000", "/tmp/green.avif")
+    answer = json.loads(compose("exec", "-T", "harmonic", *command, environment=environment))
+    assert answer["classes"][0]["label"] == "green"
+
+
+def test_extras_are_built_in_where_they_are_asked_for(service):
+    """The stage that installs is enough, and every layer before it is there."""
+    image = "harmonic-test:heic"
+    build = ["docker", "build", "--target", "build-cpu", "--build-arg", "EXTRAS=heic", "--tag", image, "."]
+    base = [f"--build-arg=BASE_IMAGE={os.environ['BASE_IMAGE']}"] if "BASE_IMAGE" in os.environ else []
+    subprocess.run([*build, *base], cwd=ROOT, check=True, capture_output=True)
+    python = ["docker", "run", "--rm", image, "/opt/harmonic/bin/python"]
+    subprocess.run([*python, "-c", "import pillow_heif, onnxruntime, service.http.app"], check=True)
+
+
 def test_it_ends_in_order(service):
     _, environment = service
     facts = inspected(environment)
