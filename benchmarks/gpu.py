@@ -1,4 +1,4 @@
-"""What a GPU does with a version: alternating batches, precision, graphs, stems, sizes, PyTorch, the whole service.
+"""What a GPU does with a version: alternating batches, memory, overlap, precision, stems, sizes, PyTorch, the service.
 
     python -m benchmarks.gpu --repository models --name resnet50 --bundle bundles/resnet50 --out runs/gpu
     python -m benchmarks.gpu --repository models --name tiny --device cpu --out runs/rehearsal
@@ -20,6 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +93,8 @@ class Bench:
     def parts(self) -> Iterator[tuple[str, Cases]]:
         """One after the other, so that the sessions of one are gone before the next."""
         yield "alternating batch sizes", self._alternating()
+        yield "memory of the batches", self._memory()
+        yield "two sessions", self._side_by_side()
         yield "ways of running", self._ways()
         yield "batch sizes", self._sizes()
         if self._asked.bundle:
@@ -121,6 +124,39 @@ class Bench:
             f"one session, {min(changing)} to {half}": (plain.run, changing),
             f"a session for each padded size, {min(changing)} to {half}": (padded.run, changing),
         }
+
+    def _memory(self) -> Cases:
+        session = self._padded()
+        buffer = session.buffer(self._images.shape, self._images.dtype)
+        buffer[...] = self._images
+        # One more than half, so that padding is in it.
+        sizes = (self._largest, self._largest // 2 + 1)
+        return {
+            "where numpy has it": (session.run, sizes),
+            "the session's own": (lambda images: session.run(buffer[: len(images)]), sizes),
+        }
+
+    def _side_by_side(self) -> Cases:
+        """One copies while the other computes, as `instances` does by default: two halves in turn, and at once."""
+        sessions = [self._padded() for _ in range(2)]
+        buffers = [session.buffer(self._images.shape, self._images.dtype) for session in sessions]
+        threads = ThreadPoolExecutor(2)
+
+        def run(number: int, part: np.ndarray) -> object:
+            buffers[number][: len(part)] = part
+            return sessions[number].run(buffers[number][: len(part)])
+
+        def halves(images: np.ndarray) -> list[np.ndarray]:
+            return [part for part in np.array_split(images, 2) if len(part)]
+
+        def in_turn(images: np.ndarray) -> object:
+            return [run(0, part) for part in halves(images)]
+
+        def at_once(images: np.ndarray) -> object:
+            return list(threads.map(run, (0, 1), halves(images)))
+
+        sizes = (self._largest,)
+        return {"one session, half after half": (in_turn, sizes), "two, a half each at once": (at_once, sizes)}
 
     def _ways(self) -> Cases:
         ways = GPU_WAYS if self._asked.device == "cuda" else {"fp32": _PLAIN}

@@ -14,11 +14,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from service.batching.health import CallLimits, InstanceHealth, Pulse, examine
 from service.batching.instance import Finish, Instance, InstanceThread, Observe, Outcome, Run, as_they_are
 from service.batching.policy import BatchPolicy
 from service.batching.seats import Seats
-from service.batching.ticket import Content, Rows, Taken, Ticket
+from service.batching.ticket import Allocate, Content, Rows, Taken, Ticket
 from service.errors import DeadlineExceeded, Draining, NotReady, Overloaded, ServiceError, TooManyImages
 
 _LAST_SECONDS = 1.0  # for the calls that run when the batcher is stopped
@@ -45,7 +47,7 @@ class Batcher:
 
     runs: one blocking call per instance. sample: one row that a sound model answers. policy: how to gather.
     limits: what calls may do before an instance takes no more. observe: told of every call. finish: makes of a call's
-    answers what its tickets get parts of.
+    answers what its tickets get parts of. buffers: where each instance has the memory of its batches from.
     Use: `start` on the loop; `with batcher.reserve(n) as ticket: ticket.submit(rows); await ticket.answer()`; `drain`.
     """
 
@@ -58,6 +60,7 @@ class Batcher:
         observe: Observe | None = None,
         name: str = "model",
         finish: Finish = as_they_are,
+        buffers: Sequence[Allocate] | None = None,
     ) -> None:
         self.policy = policy
         self._limits = limits or CallLimits()
@@ -71,10 +74,10 @@ class Batcher:
         self._left = len(runs)  # instances that were not lost
         # A thread alone knows its instance and with it the model: no cycle keeps a model in memory when it has ended.
         self._threads = []
-        for number, (run, pulse) in enumerate(zip(runs, self._pulses, strict=True)):
-            instance = Instance(
-                f"{name}, instance {number}", run, sample, self, pulse, self._limits, self.policy.max_size, finish
-            )
+        allocates = buffers or [np.empty] * len(runs)
+        for number, (run, pulse, allocate) in enumerate(zip(runs, self._pulses, allocates, strict=True)):
+            called, largest = f"{name}, instance {number}", policy.max_size
+            instance = Instance(called, run, sample, self, pulse, self._limits, largest, finish, allocate)
             self._threads.append(InstanceThread(instance, observe, f"batch-{name}-{number}"))
 
     def start(self) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.batching.health import CallLimits, Pulse
-from service.batching.ticket import Answer, Buffer, Making, Part, Rows, Taken, Ticket
+from service.batching.ticket import Allocate, Answer, Buffer, Making, Part, Rows, Taken, Ticket
 from service.errors import DeviceLost, ModelFailed, ServiceError
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class _Answers(NamedTuple):
 
 
 class Instance:
-    """One thread's work. sample: a row that the model answers when it is sound."""
+    """One thread's work. sample: a row that the model answers when it is sound. allocate: memory for its batches."""
 
     def __init__(
         self,
@@ -91,6 +91,7 @@ class Instance:
         limits: CallLimits,
         largest: int,
         finish: Finish = as_they_are,
+        allocate: Allocate = np.empty,
     ) -> None:
         self._name = name
         self._finish = finish
@@ -99,7 +100,7 @@ class Instance:
         self._source = source
         self._pulse = pulse
         self._limits = limits
-        self._buffer = Buffer(largest)
+        self._buffer = Buffer(largest, allocate)
         self._failures = 0  # calls in a row
         self._seldom = _Seldom(limits.log_seconds)
 
@@ -196,7 +197,7 @@ class Instance:
             self._source.settle([(batch[0].ticket, outcome)])
         self._tell(observe, images, ended - started)
         if failed and len(batch) > 1:
-            for part in batch:
+            for part in reversed(batch):  # a call may write over what lies behind its rows
                 if not part.ticket.cancelled:
                     self._serve([part], part.rows, observe)
 

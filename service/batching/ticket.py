@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Rows = NDArray[Any]  # (n, ...): the first axis counts images
+Allocate = Callable[[tuple[int, ...], np.dtype[Any]], Rows]  # memory of a shape and type, like `numpy.empty`
 Kind = tuple[tuple[int, ...], np.dtype[Any]]  # shape and type of a row
 
 
@@ -225,13 +227,14 @@ class Taken(NamedTuple):
 class Buffer:
     """One instance's batch array, kept from call to call."""
 
-    def __init__(self, max_size: int) -> None:
+    def __init__(self, max_size: int, allocate: Allocate) -> None:
         self._max_size = max_size
+        self._allocate = allocate
         self._array: Rows | None = None
 
     def array(self, kind: Kind) -> Rows:
         """Room for a whole batch of a kind; valid until it is asked for again."""
         shape, dtype = kind
         if self._array is None or self._array.shape[1:] != shape or self._array.dtype != dtype:
-            self._array = np.empty((self._max_size, *shape), dtype)
+            self._array = self._allocate((self._max_size, *shape), dtype)
         return self._array

@@ -31,9 +31,10 @@ class Served:
         measured = metrics.version(facts.name, facts.version)
         self.observers = (measured.observe_request, self.tally.succeeded, remember)
         runs = [session.run for session in loaded.sessions]
+        buffers = [session.buffer for session in loaded.sessions]
         observe = partial(_observe, measured, self.tally)  # knows nothing of self: no cycle keeps a model in memory
         name = f"{facts.name}-{facts.version}"
-        self.batcher = Batcher(runs, loaded.sample, facts.policy, limits, observe, name, rank)
+        self.batcher = Batcher(runs, loaded.sample, facts.policy, limits, observe, name, rank, buffers)
         self._visits = 0
         self._idle = asyncio.Event()
         self._idle.set()

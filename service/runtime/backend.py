@@ -28,11 +28,18 @@ class Backend(Protocol):
     def provider(self) -> str:
         """What really runs it, by the name that `/v1/models` and the metrics show."""
 
+    def buffer(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Memory to fill with images, as `numpy.empty` would give it, from where `run` has them soonest.
+
+        What lies in it behind the images of a call is the backend's to write over. It outlives the backend.
+        """
+
     def run(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """images: (n, height, width, channels), of the manifest's dtype, n from 1 to the opening's `largest`.
 
-        Returns the logits, (n, classes), in memory that no later call changes; `images` stay as they are. An image's
-        answer does not depend on the others. Blocks; while it computes, other threads of Python should go on.
+        They may lie anywhere; a `buffer` is filled from its beginning. Returns the logits, (n, classes), in memory that
+        no later call changes; `images` stay as they are. An image's answer does not depend on the others. Blocks; while
+        it computes, other threads of Python should go on.
         Raises DeviceLost where only a new process helps; whatever else it raises counts as a failed call.
         """
 

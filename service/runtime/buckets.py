@@ -1,8 +1,7 @@
 """Calls are padded to a few batch sizes, each with a session of its own.
 
 On CUDA a convolution's plan belongs to the shape of the last call: a session whose batches change plans again and
-again. Here every session sees one shape for ever. Padding changes no answer, since an image's answer does not depend on
-its batch-mates.
+again. Here every session sees one shape for ever.
 """
 
 import threading
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.manifest import Manifest
+from service.runtime.padding import Padding
 from service.runtime.placement import Placement
 from service.runtime.providers import buckets
 from service.runtime.session import Session
@@ -25,9 +25,13 @@ class BucketSession:
         """Raises what opening a session raises."""
         self._sessions = {size: Session(path, manifest, placement) for size in buckets(largest)}
         self.provider = self._sessions[1].provider
-        shape, dtype = manifest.pixels.shape, manifest.pixels.dtype
-        self._padded = {size: np.zeros((size, *shape), dtype) for size in self._sessions}
-        self._one_at_a_time = threading.Lock()  # of the calls that are padded
+        pixels = manifest.pixels
+        self._padding = Padding(largest, pixels.shape, pixels.dtype, self._sessions[1].buffer)
+        self._one_at_a_time = threading.Lock()  # of the calls whose images are copied
+
+    def buffer(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """As a session's; images in it are padded where they lie."""
+        return self._padding.buffer(shape, dtype)
 
     def run(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """As a session; more images than the largest size take several calls."""
@@ -51,8 +55,7 @@ class BucketSession:
         size = next(size for size in self._sessions if size >= count)
         if size == count:
             return self._sessions[size].run(images)
-        with self._one_at_a_time:
-            padded = self._padded[size]
-            padded[:count] = images
-            padded[count:] = 0  # nobody's picture stays behind
+        if (padded := self._padding.in_place(images, size)) is not None:
             return self._sessions[size].run(padded)[:count]
+        with self._one_at_a_time:
+            return self._sessions[size].run(self._padding.copied(images, size))[:count]

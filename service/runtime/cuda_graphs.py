@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from export.manifest import Manifest
 from export.runtime import ort
 from service.runtime.lane import Lane
+from service.runtime.padding import Padding
 from service.runtime.placement import Placement
 from service.runtime.providers import buckets
 from service.runtime.session import Session
@@ -21,9 +22,9 @@ from service.runtime.session import Session
 
 @dataclass(frozen=True, slots=True)
 class _Bucket:
-    """One batch size: the images on the host, and input and output where the graph runs."""
+    """One batch size: input and output where the graph runs."""
 
-    images: NDArray[Any]
+    size: int
     input: ort.OrtValue
     output: ort.OrtValue
     binding: ort.IOBinding
@@ -41,36 +42,40 @@ class GraphSession(Session):
         super().__init__(path, manifest, placement, largest)
         self._lane = Lane("graphs")
         self._device = (placement.first.kind, placement.first.number)
+        pixels = manifest.pixels
+        self._padding = Padding(largest, pixels.shape, pixels.dtype, self._allocate)
         self._buckets = [self._bucket(number, size, manifest) for number, size in enumerate(buckets(largest), start=1)]
 
+    def buffer(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """As a session's; images in it are padded where they lie."""
+        return self._padding.buffer(shape, dtype)
+
     def _answer(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        largest = len(self._buckets[-1].images)
+        largest = self._buckets[-1].size
         starts = range(0, len(images), largest)
         parts = [self._lane.call(partial(self._run, images[start : start + largest])) for start in starts]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def warm_up(self, batches: tuple[int, ...]) -> None:
         """Record every size, so that no caller waits for it; one more run of each replays the recording."""
-        sizes = [len(bucket.images) for bucket in self._buckets]
+        sizes = [bucket.size for bucket in self._buckets]
         super().warm_up((*sizes, *sizes, *batches))
 
     def _run(self, images: NDArray[Any]) -> NDArray[np.float32]:
         count = len(images)
-        bucket = next(bucket for bucket in self._buckets if len(bucket.images) >= count)
-        bucket.images[:count] = images
-        bucket.images[count:] = 0  # nobody's picture stays behind
-        bucket.input.update_inplace(bucket.images)
+        bucket = next(bucket for bucket in self._buckets if bucket.size >= count)
+        padded = self._padding.in_place(images, bucket.size)
+        bucket.input.update_inplace(self._padding.copied(images, bucket.size) if padded is None else padded)
         self._session.run_with_iobinding(bucket.binding, bucket.options)
         return np.array(bucket.output.numpy()[:count], dtype=np.float32)  # a copy: the next call overwrites it
 
     def _bucket(self, number: int, size: int, manifest: Manifest) -> _Bucket:
-        images = np.zeros((size, *manifest.pixels.shape), manifest.pixels.dtype)
         make = ort.OrtValue.ortvalue_from_shape_and_type
-        taken = make(list(images.shape), images.dtype, *self._device)
+        taken = make([size, *manifest.pixels.shape], manifest.pixels.dtype, *self._device)
         given = make([size, len(manifest.classes)], np.float32, *self._device)
         binding = self._session.io_binding()
         binding.bind_ortvalue_input(manifest.input, taken)
         binding.bind_ortvalue_output(manifest.output, given)
         options = ort.RunOptions()
         options.add_run_config_entry("gpu_graph_id", str(number))  # 0 is ONNX Runtime's own
-        return _Bucket(images, taken, given, binding, options)
+        return _Bucket(size, taken, given, binding, options)

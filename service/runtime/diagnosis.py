@@ -22,6 +22,11 @@ class Runtime:
     version: str
     cuda_major: str | None
 
+    @property
+    def library(self) -> str:
+        """File of the CUDA runtime that it uses."""
+        return f"libcudart.so.{self.cuda_major}"
+
 
 def why_no_cuda(devices: Sequence[Device], runtime: Runtime, load: Load = ctypes.CDLL) -> str:
     """What is missing and what to do, for devices that could not be had.
@@ -52,14 +57,14 @@ def lacking(devices: Sequence[Device], runtime: Runtime, load: Load = ctypes.CDL
     driver.cuDeviceGetCount(ctypes.byref(count))
     if max(device.number for device in devices) >= count.value:
         return f"the driver knows {count.value} devices, numbered from 0. Look at `nvidia-smi --list-gpus`."
-    missing = [name for name in _libraries(runtime.cuda_major) if not _loads(name, load)]
+    missing = [name for name in _libraries(runtime) if not _loads(name, load)]
     if missing:
         return f"{', '.join(missing)} cannot be loaded. Install harmonic-inference[gpu], which brings them."
     return None
 
 
-def _libraries(cuda_major: str) -> tuple[str, ...]:
-    return (f"libcudart.so.{cuda_major}", f"libcublasLt.so.{cuda_major}", "libcudnn.so.9")
+def _libraries(runtime: Runtime) -> tuple[str, ...]:
+    return (runtime.library, f"libcublasLt.so.{runtime.cuda_major}", "libcudnn.so.9")
 
 
 def _loads(name: str, load: Load) -> bool:

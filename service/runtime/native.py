@@ -23,7 +23,7 @@ from service.runtime.adaptive_norm import AdaptiveNorm, FrozenNorm
 from service.runtime.backend import SessionError
 from service.runtime.placement import Placement
 from service.runtime.providers import Profile
-from service.runtime.session import Session, check_ends, open_graph
+from service.runtime.session import Session, allocator, check_ends, open_graph
 
 _TENSORS = {"scale", "shift", "bank", "mean", "var", "weight"}
 
@@ -88,7 +88,7 @@ class NativeSession(Session):
         self._session = open_graph(path, placement, address, profile)
         self.provider = self._session.get_providers()[0]
         check_ends(self._session, path, (FEATURES, "tensor(float)", variant.stem.output), manifest.output)
-        self._pixels = manifest.pixels
+        self._pixels, self._allocate = manifest.pixels, allocator(placement)
         self._output, self._classes = manifest.output, len(manifest.classes)
         self._shape = variant.stem.output
         self._binding = self._session.io_binding()

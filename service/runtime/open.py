@@ -13,6 +13,7 @@ from service.runtime.buckets import BucketSession
 from service.runtime.choice import Running, adapts
 from service.runtime.cuda_graphs import GraphSession
 from service.runtime.placement import Placement
+from service.runtime.providers import for_precision
 from service.runtime.session import Session
 
 
@@ -20,6 +21,7 @@ def open_session(
     folder: Path, manifest: Manifest, variant: Variant, placement: Placement, largest: int, running: Running
 ) -> Backend:
     """Open a variant on one device. largest: images in one call. Raises SessionError, or StartError for the device."""
+    placement = replace(placement, gpu=for_precision(placement.gpu, variant.precision))
     return open_backend(Opening(folder, manifest, variant, placement, largest, running))
 
 

@@ -3,7 +3,7 @@
 Names and values are those of ONNX Runtime's CUDA and TensorRT providers; it takes every one of them as text.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -68,6 +68,15 @@ def providers(
         return [cuda, (CPU, {})]
     tensorrt = _tensorrt(ordinal, gpu, gpu.tensorrt_cache) | _stream(stream) | _shapes(profile)
     return [(TENSORRT, tensorrt), cuda, (CPU, {})]
+
+
+def for_precision(gpu: GpuOptions, precision: str) -> GpuOptions:
+    """The options for a graph of one precision.
+
+    ONNX Runtime's switch for TF32 is that of tensor cores for every type: off, half precision goes without them too.
+    What float32 is left in such a graph loses nothing beside the rest: TF32 has as many bits of mantissa.
+    """
+    return replace(gpu, tf32=True) if precision == "fp16" else gpu
 
 
 def wanted(device: Device, gpu: GpuOptions) -> str:

@@ -3,6 +3,7 @@
 Asked for a GPU, it runs on the GPU or raises: never a silent fall back to the CPU.
 """
 
+from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from export.manifest import Manifest, Variant
 from export.runtime import ort
 from harmonic.errors import first_line
 from service.errors import DeviceLost, ServiceError, StartError
+from service.runtime import page_locked
 from service.runtime.backend import SessionError
 from service.runtime.cpus import usable_cpus
 from service.runtime.device import CPU, Devices
@@ -38,9 +40,13 @@ class Session:
         self._session = open_graph(path, placement, profile=profile)
         self.provider: str = self._session.get_providers()[0]
         self._input, self._outputs = manifest.input, [manifest.output]
-        self._pixels = manifest.pixels
+        self._pixels, self._allocate = manifest.pixels, allocator(placement)
         kind = "tensor(uint8)" if manifest.pixels.dtype == np.uint8 else "tensor(float)"
         check_ends(self._session, path, (manifest.input, kind, manifest.pixels.shape), manifest.output)
+
+    def buffer(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Memory for images, page-locked for a GPU."""
+        return self._allocate(shape, dtype)
 
     def run(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """images: (n, height, width, channels), of the manifest's dtype. Returns the logits, (n, classes).
@@ -103,6 +109,11 @@ def check_ends(session: ort.InferenceSession, path: Path, taken: tuple[str, str,
         raise SessionError(
             f"{path}: its outputs are {outputs}, its manifest says {output!r}. Export the version again."
         )
+
+
+def allocator(placement: Placement) -> page_locked.Allocate:
+    """Where memory for the images of one device comes from."""
+    return partial(page_locked.empty, device=placement.first, library=_runtime().library)
 
 
 def check_installation() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from export.manifest import read_manifest
 from export.runtime import ort
@@ -62,6 +63,19 @@ def test_a_following_norm_moves_on_cuda_as_on_the_cpu(native_repository: Path) -
 def test_every_device_gets_its_instances(native_repository: Path) -> None:
     entry = served(native_repository, Running("folded"), Placement((Device("cuda"), Device("cuda")), 1))
     assert len(entry.sessions) == 2
+
+
+@pytest.mark.parametrize("stem", ["folded", "native"])
+@pytest.mark.parametrize("gpu", [GpuOptions(), GpuOptions(padded=False), GpuOptions(graphs=True)])
+def test_images_in_page_locked_memory_get_the_cpus_answers(native_repository: Path, stem: str, gpu: GpuOptions) -> None:
+    entry = served(native_repository, Running(stem), replace(GPU, gpu=gpu))
+    memory = entry.sessions[0].buffer(IMAGES.shape, IMAGES.dtype)
+    assert torch.from_numpy(memory).is_pinned()
+    expected = served(native_repository, Running("folded"), CPU).sessions[0].run(IMAGES)
+    tolerance = entry.facts.manifest.variant(entry.facts.variant).tolerance
+    for count in (16, 3, 16):
+        memory[...] = IMAGES
+        np.testing.assert_allclose(entry.sessions[0].run(memory[:count]), expected[:count], atol=tolerance)
 
 
 def test_a_device_that_is_not_there_is_refused(native_repository: Path) -> None:

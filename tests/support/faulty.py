@@ -71,7 +71,8 @@ class Hang:
 async def running(*runs: Run, limits: CallLimits = QUICK, **more: Any) -> AsyncIterator[Batcher]:
     observe = more.pop("observe", None)
     finish = more.pop("finish", as_they_are)
-    batcher = Batcher(runs, SAMPLE, BatchPolicy(**more), limits, observe, finish=finish)
+    buffers = more.pop("buffers", None)
+    batcher = Batcher(runs, SAMPLE, BatchPolicy(**more), limits, observe, finish=finish, buffers=buffers)
     batcher.start()
     async with asyncio.timeout(PATIENCE_S):
         yield batcher

@@ -27,6 +27,9 @@ class NumpyBackend:
             raise SessionError(f"{path}: the matrix is {self._matrix.shape}, not {(shape[-1], classes)}.")
         self._shape = shape
 
+    def buffer(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        return np.empty(shape, dtype)
+
     def run(self, images: NDArray[Any]) -> NDArray[np.float32]:
         if images.shape[1:] != self._shape:
             raise ValueError(f"images are {images.shape[1:]}, not {self._shape}")

@@ -98,7 +98,7 @@ async def test_a_failing_call_is_made_again_for_each_ticket_alone_so_that_one_im
         outcomes = await asyncio.gather(first, bad, mate, good, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [Answer, ModelFailed, Answer, Answer]
         assert [outcomes[2].rows.item(), outcomes[2].batch_size] == [2, 1]
-        assert str(model.calls) == "[[0.0], [nan, 1.0], [nan], [1.0], [2.0]]"
+        assert str(model.calls) == "[[0.0], [nan, 1.0], [1.0], [nan], [2.0]]"
         assert batcher.statistics().failed_calls == 2
 
 

@@ -68,6 +68,30 @@ async def test_a_call_that_gives_the_wrong_number_of_answers_is_made_again_for_e
         assert "1 answers for 2" in str(outcomes[2])
 
 
+async def test_a_batch_lies_in_its_instances_buffer_and_a_call_may_write_behind_its_rows():
+    given: list[Rows] = []
+
+    def allocate(shape: tuple[int, ...], dtype: np.dtype) -> Rows:
+        given.append(np.zeros(shape, dtype))
+        return given[-1]
+
+    def scribble(rows: Rows) -> Rows:
+        answers = rows * 3
+        (memory,) = given
+        if np.shares_memory(rows, memory):
+            begin = (rows.ctypes.data - memory.ctypes.data) // memory.strides[0]
+            memory[begin + len(rows) :] = -1
+        if len(rows) > 2:
+            raise RuntimeError("a call of several tickets fails")
+        return answers
+
+    model = Company(scribble)
+    async with running(model, buffers=[allocate], max_size=6) as batcher:
+        outcomes = await model.ask(batcher, (1,), (2, 3), (4,))
+        assert [outcome.rows.ravel().tolist() for outcome in outcomes] == [[3], [6, 9], [12]]
+        assert given[0].shape == (6, 1)
+
+
 @pytest.mark.parametrize("answers", [None, 3, "text", np.float32(1), [[1.0]]])
 async def test_whatever_is_no_array_of_rows_is_a_failure(answers):
     async with running(lambda rows: answers) as batcher:

@@ -98,6 +98,20 @@ def test_the_images_stay_as_they_are_and_an_answer_survives_the_next_call(openin
     np.testing.assert_array_equal(kept, before)
 
 
+@pytest.mark.parametrize("count", range(1, LARGEST + 1))
+def test_images_in_a_buffer_get_the_answers_that_they_get_elsewhere(opening, count):
+    session, manifest = opening
+    pixels = manifest.pixels
+    memory, other = (session.buffer((LARGEST, *pixels.shape), pixels.dtype) for _ in range(2))
+    assert (memory.shape, memory.dtype) == ((LARGEST, *pixels.shape), pixels.dtype)
+    assert not np.shares_memory(memory, other)
+    memory[...], other[...] = images(LARGEST, manifest, 7), images(LARGEST, manifest, 8)
+    given, untouched = memory[:count].copy(), other.copy()
+    assert_close(session.run(memory[:count]), session.run(given))
+    np.testing.assert_array_equal(memory[:count], given)
+    np.testing.assert_array_equal(other, untouched)
+
+
 def test_threads_get_the_answers_to_their_own_images(opening):
     session, manifest = opening
     batches = [images(1 + number % LARGEST, manifest, number) for number in range(24)]
@@ -190,8 +204,10 @@ def test_the_open_options_reach_the_backend(publish):
 
     backend("noting", takes=lambda opening: opening.largest == 77)(note)
     try:
-        variant = manifest.variant().model_copy(update={"file": "other"})
-        open_session(folder, manifest, variant, ON_CPU, 77, Running(adapt_images=3))
+        for precision in ("fp32", "fp16"):
+            variant = manifest.variant().model_copy(update={"file": "other", "precision": precision})
+            open_session(folder, manifest, variant, ON_CPU, 77, Running(adapt_images=3))
     finally:
         forget_backend("noting")
-    assert [(one.folder, one.largest, one.running.adapt_images) for one in seen] == [(folder, 77, 3)]
+    assert [(one.folder, one.largest, one.running.adapt_images) for one in seen] == [(folder, 77, 3)] * 2
+    assert [one.placement.gpu.tf32 for one in seen] == [False, True]

@@ -4,7 +4,17 @@ from pathlib import Path
 import pytest
 
 from service.runtime.device import Device
-from service.runtime.providers import CPU, CUDA, TENSORRT, GpuOptions, Profile, buckets, providers, wanted
+from service.runtime.providers import (
+    CPU,
+    CUDA,
+    TENSORRT,
+    GpuOptions,
+    Profile,
+    buckets,
+    for_precision,
+    providers,
+    wanted,
+)
 
 
 def test_the_cpu_takes_no_options():
@@ -39,6 +49,14 @@ def test_every_option_reaches_cuda_under_its_name(change, name, value):
     options = dict(providers(Device("cuda"), replace(GpuOptions(), **change)))
     assert options[CUDA][name] == value
     assert options[CUDA]["device_id"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("precision", "asked", "tensor_cores"), [("fp32", False, "0"), ("fp32", True, "1"), ("fp16", False, "1")]
+)
+def test_half_precision_has_tensor_cores_and_float32_only_where_they_are_asked_for(precision, asked, tensor_cores):
+    options = dict(providers(Device("cuda"), for_precision(GpuOptions(tf32=asked, nhwc=True), precision)))
+    assert (options[CUDA]["use_tf32"], options[CUDA]["prefer_nhwc"]) == (tensor_cores, "1")
 
 
 def test_tensorrt_stands_first_and_caches_its_engines():
