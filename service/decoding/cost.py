@@ -12,9 +12,9 @@ from PIL import Image, TiffImagePlugin
 
 from harmonic.pixels import Reduction
 from service.decoding.avif import coded
+from service.decoding.jpeg import scans
 from service.errors import ImageTooCostly
 
-_SCAN = b"\xff\xda"  # in JPEG's coded data FF is always followed by 00, so this marks a scan
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF tags
 _BITS, _ROWS = 258, 278
 _SMALL_TILE = 2**20  # pixels that a tile may have, however small its image is
@@ -52,8 +52,8 @@ def check_cost(image: Image.Image, data: bytes, most_pixels: int) -> None:
     size that it declares.
     """
     pixels = image.width * image.height
-    if image.format in {"JPEG", "MPO"} and (scans := data.count(_SCAN)) * pixels > _SCANS * most_pixels:
-        raise ImageTooCostly(f"the JPEG has {scans} scans of {pixels:,} pixels each. Save it again, not progressive.")
+    if image.format in {"JPEG", "MPO"} and (walks := scans(data)) * pixels > _SCANS * most_pixels:
+        raise ImageTooCostly(f"the JPEG has {walks} scans of {pixels:,} pixels each. Save it again, not progressive.")
     if isinstance(image, TiffImagePlugin.TiffImageFile) and _tile_pixels(image) > max(_SMALL_TILE, 4 * pixels):
         raise ImageTooCostly("the TIFF's tiles are far larger than its image. Save it again in strips.")
     if image.format == "AVIF" and coded(data).pixels > max(_SMALL_TILE, _CODED * pixels):
@@ -80,7 +80,7 @@ def _beside(image: Image.Image, data: bytes, pixels: int, stored: int) -> int:
     if image.format == "AVIF":
         return coded(data).bytes + 2 * 4 * pixels  # as it is coded, as pixels of its library, and these as bytes
     if image.format in {"JPEG", "MPO"}:
-        progressive = "progressive" in image.info or data.count(_SCAN) > 1
+        progressive = "progressive" in image.info or scans(data) > 1
         return 2 * len(image.getbands()) * pixels if progressive else 0  # coefficients of 16 bits
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return stored + 2 * max(_tile_pixels(image), _strip_pixels(image)) * _pixel_bytes(image)  # turned as it is read

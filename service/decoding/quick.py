@@ -13,6 +13,7 @@ from harmonic.errors import PixelError
 from harmonic.pixels import PixelSpec, Upright, prepare
 from service.batching import Kind
 from service.config import Limits
+from service.decoding import jpeg
 from service.decoding.decode import NeedsRoom, read
 from service.decoding.loan import Loan
 from service.errors import DecodeError, OutOfMemory, ServiceError
@@ -21,9 +22,7 @@ _BYTES = 32 * 1024  # of an encoded image
 _PIXELS = 128 * 128  # of an image, and of what a model takes
 _ALL_PIXELS = 4 * _PIXELS  # of all images of one request
 _ROOM = 4 * 2**20  # bytes that decoding one may take; no image of so few pixels takes more
-_SCAN = b"\xff\xda"
-_BASELINE = frozenset({0xC0, 0xC1})  # JPEG's start of a frame that is decoded in one scan a channel
-_BARE = frozenset({0x01, *range(0xD0, 0xD9)})  # JPEG's markers without a length
+_SCANS = 4  # of a JPEG: one a channel
 
 
 class Quick:
@@ -110,17 +109,7 @@ def _area(form: str, image: bytes, place: int) -> int:
 
 def _jpeg_pixels(image: bytes) -> int:
     """Of a JPEG that is not progressive; a progressive one may take long, however small it is."""
-    place = 2
-    while place + 9 <= len(image) and image[place] == 0xFF:
-        marker = image[place + 1]
-        if marker in _BASELINE:
-            return _area(">HH", image, place + 5) if image.count(_SCAN) <= 4 else 0
-        if marker in _BARE:
-            place += 2
-        elif marker == 0xFF:
-            place += 1
-        elif marker >= 0xC0 and marker != 0xDA and not (0xC2 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            place += 2 + int.from_bytes(image[place + 2 : place + 4])
-        else:
-            return 0
-    return 0
+    frame = jpeg.frame(image)
+    if frame is None or not frame.baseline or jpeg.scans(image) > _SCANS:
+        return 0
+    return frame.width * frame.height
