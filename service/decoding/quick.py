@@ -13,7 +13,7 @@ from harmonic.errors import PixelError
 from harmonic.pixels import PixelSpec, Upright, prepare
 from service.batching import Kind
 from service.config import Limits
-from service.decoding import jpeg
+from service.decoding import jpeg, png
 from service.decoding.decode import NeedsRoom, read
 from service.decoding.loan import Loan
 from service.errors import DecodeError, OutOfMemory, ServiceError
@@ -57,6 +57,8 @@ class Quick:
 
     def _made(self, index: int, image: bytes) -> NDArray[Any]:
         try:
+            if (picture := png.plain(image, self._limits.pixels)) is not None:
+                return self._prepared(Upright(picture))
             return read(image, self._limits, self._prepared, _ROOM, self._spec, metered=False)
         except NeedsRoom:
             raise DecodeError(f"{self._where(index)}the image's header says two sizes") from None
