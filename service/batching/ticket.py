@@ -154,13 +154,22 @@ class Ticket:
         """Wait for the answer. Raises DeadlineExceeded, ModelFailed, Draining, or what `fail` was given."""
         return await self._future
 
+    def when_settled(self, told: Callable[["asyncio.Future[Answer]"], None]) -> None:
+        """Have it said on the loop, in place of waiting: with an answer, an error, or cancelled for a ticket that was
+        left before."""
+        self._future.add_done_callback(told)
+
+    def leave(self) -> None:
+        """Give everything back; what the end of a `with` block does."""
+        self._desk.leave(self)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._desk.leave(self)
+        self.leave()
 
     def settle(self, answer: Answer | Exception) -> None:
         """Give the caller the answer, if it still waits for one. On the loop only."""

@@ -30,6 +30,12 @@ class Requests(BaseSettings):
         "Memory set aside for decoding large images, all together, by what their headers let expect. One that does not "
         "fit now waits; one that never would is a 422.",
     )
+    slot_bytes: Annotated[int, Field(ge=2**20)] = setting(
+        2**30,
+        "Where [one process owns the models](processes.md): memory of the slots in which "
+        "decoded images go to it, all front ends together. Only what was needed at once is ever taken. Without a free "
+        "slot a request gets 429.",
+    )
     json_bytes: Count = setting(
         _LIMITS.json_bytes,
         "Most bytes of JSON in an inference request; more is a 413. Binary tensors do not count.",

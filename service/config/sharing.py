@@ -7,6 +7,7 @@ from service.config.settings import Settings
 from service.runtime import usable_cpus
 
 _LEAST_DECODED = 2**24  # the least that the setting takes
+_LEAST_SLOTS = 2**20
 
 
 def share_of(settings: Settings, processes: int) -> Settings:
@@ -22,6 +23,7 @@ def share_of(settings: Settings, processes: int) -> Settings:
             "decode_threads": max(1, (settings.decode_threads or cpus) // processes),
             "connections": max(1, settings.connections // processes),
             "buffered_bytes": max(_largest_body(settings), settings.buffered_bytes // processes),
+            "slot_bytes": max(_LEAST_SLOTS, settings.slot_bytes // processes),
             "decoded_bytes": max(_LEAST_DECODED, settings.decoded_bytes // processes),
             "keys": settings.keyring().kept() or None,
             "keys_file": None,

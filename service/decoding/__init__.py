@@ -7,5 +7,6 @@ from service.decoding.loan import Loan
 from service.decoding.pillow import quiet_pillow
 from service.decoding.pool import Pool
 from service.decoding.preparation import Preparation
+from service.decoding.quick import Quick
 
-__all__ = ["Loan", "Pool", "Preparation", "quiet_pillow"]
+__all__ = ["Loan", "Pool", "Preparation", "Quick", "quiet_pillow"]

@@ -9,14 +9,14 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harmonic.errors import PixelError
 from harmonic.pixels import PixelSpec, Upright, prepare
-from service.batching import Kind, Ticket
+from service.batching import Kind
 from service.config import Limits
 from service.decoding.allocator import trim
 from service.decoding.decode import NeedsRoom, read
@@ -27,6 +27,28 @@ from service.errors import DecodeError, OutOfMemory, ServiceError
 
 SMALL_BYTES = 16 * 2**20  # what takes less memory is decoded at once
 _LARGE_BYTES = 64 * 2**20  # what takes more leaves holes in the allocator's heap, which are given back
+
+
+class Recipient(Protocol):
+    """Whoever the rows are for, such as a ticket. All of it from any thread."""
+
+    @property
+    def rank(self) -> int:
+        """Of two the lower goes first; 0 is usual."""
+        ...
+
+    @property
+    def cancelled(self) -> bool:
+        """True once nobody waits for the rows."""
+        ...
+
+    def submit(self, rows: NDArray[Any], /) -> None:
+        """They are made."""
+        ...
+
+    def fail(self, error: Exception, /) -> None:
+        """They cannot be made."""
+        ...
 
 
 class _Free:
@@ -55,19 +77,22 @@ class Preparation:
 
     def start(
         self,
-        ticket: Ticket,
+        ticket: Recipient,
         images: Sequence[bytes],
         spec: PixelSpec,
         model: str = "",
         key: str = "",
         loan: Loan | None = None,
+        rows: NDArray[Any] | None = None,
     ) -> "Job":
         """Decode and prepare every image, then submit the ticket; or fail it with a DecodeError naming the image.
 
-        model, key: whose share of the threads it is. loan: what the images are counted by. Leave the job (it is a
-        context) when nobody waits for it any more: what has not begun is forgotten, and so are its images.
+        model, key: whose share of the threads it is. loan: what the images are counted by, and let go with the last of
+        them. rows: where they shall lie, for as long as the loan is held; else they are made here. Leave the job (it is
+        a context) when nobody waits for it any more: what has not begun is forgotten, and so are its images.
         """
-        job = Job(ticket, images, _Way(self._pool, self._limits, spec, model, key), loan or _Free())
+        way = _Way(self._pool, self._limits, spec, model, key)
+        job = Job(ticket, images, way, loan or _Free(), rows if rows is not None else way.rows(len(images)))
         job.start()
         return job
 
@@ -106,12 +131,12 @@ class _Way:
 class Job:
     """The images of one ticket on their way."""
 
-    def __init__(self, ticket: Ticket, images: Sequence[bytes], way: _Way, loan: Loan) -> None:
+    def __init__(self, ticket: Recipient, images: Sequence[bytes], way: _Way, loan: Loan, rows: NDArray[Any]) -> None:
         self._ticket = ticket
         self._images: list[bytes | None] = list(images)
         self._way = way
         self._loan = loan
-        self._rows = way.rows(len(images))
+        self._rows = rows
         self._left = len(images)
         self._busy = 0  # threads that have one of its images in hand
         self._given_up = False

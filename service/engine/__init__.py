@@ -4,9 +4,11 @@ Takes encoded images or rows and gives logits. Knows no HTTP.
 """
 
 from service.engine.catalog import BrokenVersion, Catalog, Entry, Unloaded, VersionFacts, trouble
-from service.engine.documents import CARD, DOCUMENTS, SPECTRUM
+from service.engine.collector import State, StateCollector
+from service.engine.documents import CARD, DOCUMENTS, SPECTRUM, read_document
 from service.engine.door import ANYBODY, Caller, Engine, Visit
 from service.engine.local import LocalEngine
+from service.engine.visit import Served
 
 __all__ = [
     "ANYBODY",
@@ -19,8 +21,12 @@ __all__ = [
     "Engine",
     "Entry",
     "LocalEngine",
+    "Served",
+    "State",
+    "StateCollector",
     "Unloaded",
     "VersionFacts",
     "Visit",
+    "read_document",
     "trouble",
 ]

@@ -103,6 +103,12 @@ class Catalog:
             raise ModelNotFound(f"there is no model {name!r}; GET /v1/models lists them")
         return _choose(name, version, entries)
 
+    def serves(self) -> bool:
+        """True while the default model answers, or where there is none, any model."""
+        if self.default is not None and (self.default, None) not in self._answering:
+            return False
+        return bool(self.ready)
+
     def _entries(self) -> list[Entry]:
         return [*self.ready, *self.broken]
 

@@ -30,7 +30,11 @@ class Control:
     """The versions in service. `catalog` and `served` are always those of one moment, and are swapped between turns of
     the loop, never within one."""
 
-    def __init__(self, settings: Settings, stock: Stock, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, stock: Stock, metrics: Metrics, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        """changed: told whenever the catalog, or what serves, is another."""
+        self._changed = changed
         self._settings = settings
         self._stock = stock
         self._surveys = BoundedSurveys(stock, settings.load_seconds, self._take_late)
@@ -219,6 +223,7 @@ class Control:
         self.catalog = gather(entries, self._default)
         if self._settings.model_control == "explicit":
             self.catalog = replace(self.catalog, advice="POST /v2/repository/models/NAME/load loads one")
+        self._changed()
 
     def _as_it_is(self, trial: Trial) -> Trial:
         """A version as it was loaded, or what its instances have made of it since."""

@@ -6,7 +6,7 @@ Stands behind the door (`door.Engine`), whose promises it keeps.
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from service.engine.collector import State, StateCollector
 from service.engine.control import Agree, Control
 from service.engine.documents import read_document
 from service.engine.survey import Stock
-from service.engine.visit import LocalVisit
-from service.errors import Draining, ModelNotFound, NotReady
+from service.engine.visit import LocalVisit, Served
+from service.errors import Draining, NotReady
 from service.runtime import Placement, check_installation, place, usable_cpus
 from service.telemetry import Figures, Metrics
 
@@ -41,6 +41,7 @@ class LocalEngine:
         pool = Pool(settings.decode_threads or usable_cpus(), "decode", self._limits.decoded_bytes)
         self._preparation = Preparation(pool, self._limits)
         self._visits = 0
+        self._changed: Callable[[], None] = lambda: None
         self._state = "starting"
         self._leaving = False
 
@@ -56,7 +57,7 @@ class LocalEngine:
         started = time.monotonic()
         placement = await asyncio.to_thread(self._place)
         stock = Stock(self._settings, placement, self._processes)
-        self._control = Control(self._settings, stock, self._metrics)
+        self._control = Control(self._settings, stock, self._metrics, self._tell_change)
         await self._control.start()
         self._tell(placement, time.monotonic() - started)
         self._metrics.watch(StateCollector(lambda: State(self.describe(), self.statistics(), self._visits)))
@@ -71,11 +72,9 @@ class LocalEngine:
             return False
         try:
             self._open_control().look()
-            if self.describe().default is not None:
-                self.describe().find(None, None)
-        except (NotReady, ModelNotFound):
+        except NotReady:
             return False
-        return bool(self.describe().ready)
+        return self.describe().serves()
 
     def alive(self) -> bool:
         """False once an instance or its device is broken in a way that only a new process may mend."""
@@ -89,6 +88,17 @@ class LocalEngine:
     def describe(self) -> Catalog:
         """Every version there is, ready or broken."""
         return self._control.catalog if self._control else Catalog((), (), self._settings.default_model)
+
+    def served(self) -> Mapping[tuple[str, int], Served]:
+        """The versions in service, for whoever lets others visit them."""
+        return self._control.served if self._control else {}
+
+    def _tell_change(self) -> None:
+        self._changed()
+
+    def when_changed(self, told: Callable[[], None]) -> None:
+        """Have it said, on the loop, whenever `describe` or `served` give something else."""
+        self._changed = told
 
     async def gather(self) -> None:
         """Everything is in this process."""
@@ -129,13 +139,11 @@ class LocalEngine:
 
     def statistics(self) -> dict[tuple[str, int], BatchStatistics]:
         """Counts of every ready version."""
-        served = self._control.served if self._control else {}
-        return {key: one.batcher.statistics() for key, one in served.items()}
+        return {key: one.batcher.statistics() for key, one in self.served().items()}
 
     def figures(self) -> dict[tuple[str, int], Figures]:
         """What became of the requests of every ready version."""
-        served = self._control.served if self._control else {}
-        return {key: one.tally.figures() for key, one in served.items()}
+        return {key: one.tally.figures() for key, one in self.served().items()}
 
     @contextmanager
     def visit(self, model: str | None, version: int | None) -> Iterator[LocalVisit]:

@@ -12,13 +12,14 @@ from typing import Protocol
 from export.errors import ExportError
 from export.repository import model_names
 from service.config import Holder, Settings
-from service.errors import ServiceError
-from service.processes.channel import Facts, Gone
+from service.errors import NotReady, ServiceError
+from service.handover import Facts, Gone
 from service.processes.reports import Report, read_report
 from service.telemetry import Family
 
 log = logging.getLogger(__name__)
 _CONTROL_SECONDS = 3600.0
+_NO_OWNER = "the process that runs the models is being replaced; ask again shortly"
 _REPORT_SECONDS = 2.0
 _UPKEEP_SECONDS = 5.0  # from one look at what the workers have counted to the next, if nobody asks
 
@@ -64,17 +65,23 @@ class Agreement:
 
 
 class Commands:
-    """What workers ask of the supervisor. members: those that serve now. own: the supervisor's own metrics."""
+    """What workers ask of the supervisor. members: all processes that count something. own: the supervisor's own
+    metrics. owner: the one process that holds the models; None where every member does."""
 
     def __init__(
-        self, settings: Settings, members: Callable[[], Sequence[Member]], own: Callable[[], Sequence[Family]]
+        self,
+        settings: Settings,
+        members: Callable[[], Sequence[Member]],
+        own: Callable[[], Sequence[Family]],
+        owner: Callable[[], Member | None] | None = None,
     ) -> None:
         self._settings = settings
         self._members = members
         self._own = own
+        self._owner = owner
         self._one_at_a_time = asyncio.Lock()
         self._agreement: Agreement | None = None
-        self._holders = {key.name: Holder(key) for key in settings.keyring().kept()}
+        self._keys = {key.name: Holder(key) for key in settings.keyring().kept()}
         self._reports: dict[int, Facts] = {}  # what each member said last
         self._departed = Report()
         self._wanted: set[str] | None = None  # models that explicit control has loaded; None before the first start
@@ -84,7 +91,7 @@ class Commands:
     async def answer(self, member: Member, what: str, facts: Facts) -> Facts:
         """What a worker asks. Raises what control raises."""
         if what == "take":
-            bucket = self._holders[facts["key"]].bucket
+            bucket = self._keys[facts["key"]].bucket
             return {"wait_s": bucket.take() if bucket else 0.0}
         if what == "gather":
             return {"reports": await self._gather(member)}
@@ -101,7 +108,7 @@ class Commands:
         """Every worker has started, with these models."""
         self._wanted, self._followed = set(models), set(models)
         self._tasks.append(asyncio.ensure_future(self._keep_up()))
-        if self._settings.model_control == "poll":
+        if self._settings.model_control == "poll" and self._owner is None:  # an owner follows the repository itself
             self._tasks.append(asyncio.ensure_future(self._poll()))
 
     def end(self) -> None:
@@ -136,7 +143,7 @@ class Commands:
     async def _everywhere(self, act: str, name: str) -> None:
         """Have every worker do it. Raises the first error; the others have done it nevertheless."""
         async with self._one_at_a_time:
-            members = self._members()
+            members = self._holders()
             agreement = self._agreement = Agreement(len(members))
             try:
                 errors = await asyncio.gather(*(self._do(member, act, name, agreement) for member in members))
@@ -146,13 +153,21 @@ class Commands:
             if found := next((error for error in errors if error), None):
                 raise found
 
+    def _holders(self) -> Sequence[Member]:
+        """Who has models. Raises NotReady while there is nobody."""
+        if self._owner is None:
+            return self._members()
+        if (owner := self._owner()) is None:
+            raise NotReady(_NO_OWNER, retry_after_s=1)
+        return [owner]
+
     async def _do(self, member: Member, act: str, name: str, agreement: Agreement | None) -> ServiceError | None:
         try:
             await member.ask("act", _CONTROL_SECONDS, act=act, name=name)
         except ServiceError as error:
             return error
         except Gone:  # its successor loads what is wanted then
-            return None
+            return NotReady(_NO_OWNER, retry_after_s=1) if self._owner else None
         except TimeoutError:
             return ServiceError(f"worker {member.number} has not ended {act} of {name!r} in {_CONTROL_SECONDS:g} s")
         finally:

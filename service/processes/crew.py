@@ -18,7 +18,7 @@ from typing import Any
 
 from service.config import PREFIX
 from service.errors import StartError
-from service.processes.channel import Channel, Facts, Gone
+from service.handover import Channel, Facts, Gone
 from service.processes.handing import Hand
 
 log = logging.getLogger(__name__)

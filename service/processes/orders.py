@@ -2,8 +2,9 @@
 
 import asyncio
 
+from service.engine import LocalEngine
 from service.errors import ServiceError
-from service.processes.channel import Channel, Facts
+from service.handover import Channel, Facts
 from service.processes.shared import Link, SharedEngine
 
 _LOOK_SECONDS = 0.2  # from one look at what changed to the next
@@ -33,14 +34,17 @@ async def _act(engine: SharedEngine, link: Link, act: str, name: str) -> None:
     async def agree() -> None:
         await link.ask("agree", _AGREE_SECONDS)
 
+    local = engine.local
+    if not isinstance(local, LocalEngine):
+        raise ServiceError(f"this worker has no models of its own, and cannot {act} any")
     if act == "load":
-        await engine.local.load_model(name, agree)
+        await local.load_model(name, agree)
     elif act == "follow":
-        await engine.local.follow([name], agree)
+        await local.follow([name], agree)
     elif act == "unload":
-        await engine.local.unload_model(name)
+        await local.unload_model(name)
     else:
-        await engine.local.reset_norm(name)
+        await local.reset_norm(name)
 
 
 async def keep_telling(engine: SharedEngine, link: Channel) -> None:

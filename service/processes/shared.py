@@ -8,7 +8,7 @@ from typing import Protocol
 
 from service.batching import BatchStatistics
 from service.engine import Catalog, Entry, LocalEngine, Unloaded, VersionFacts, Visit
-from service.processes.channel import Facts, Gone
+from service.handover import Facts, Gone, RemoteEngine
 from service.processes.reports import Key, Report, counts_of, entries_of, one_catalog, overall, read_report, totals_of
 from service.telemetry import Family, Figures, Metrics, add_up
 
@@ -25,10 +25,14 @@ class Link(Protocol):
 
 
 class SharedEngine:
-    """One engine of several. worker: its number."""
+    """One engine of several. worker: its number. apart: each has models of its own, and what one tells of its versions
+    adds to what the others tell; else all tell of the same."""
 
-    def __init__(self, worker: int, local: LocalEngine, metrics: Metrics, link: Link) -> None:
+    def __init__(
+        self, worker: int, local: LocalEngine | RemoteEngine, metrics: Metrics, link: Link, apart: bool = True
+    ) -> None:
         self.local = local
+        self._apart = apart
         self._worker = worker
         self._metrics = metrics
         self._link = link
@@ -159,7 +163,7 @@ class SharedEngine:
         """This process at this moment. families: with its metrics."""
         return Report(
             self._worker,
-            entries_of(self.local.describe()),
+            entries_of(self.local.describe()) if self._apart else (),
             self.local.in_flight,
             tuple((*key, found) for key, found in self.local.statistics().items()),
             tuple((*key, found) for key, found in self.local.figures().items()),

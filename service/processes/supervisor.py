@@ -19,8 +19,8 @@ from prometheus_client.registry import Collector
 
 from service.config import Settings, excess, share_of
 from service.errors import StartError
+from service.handover import Facts
 from service.http import LAST_SECONDS, check_tls, listen, port_of, remark
-from service.processes.channel import Facts
 from service.processes.commands import Commands
 from service.processes.crew import Crew, Worker
 from service.processes.handing import ADMIN, MAIN, Reception

@@ -19,8 +19,8 @@ from service.config import Holder, Settings
 from service.decoding import quiet_pillow
 from service.engine import LocalEngine
 from service.errors import NotReady
+from service.handover import Channel, Facts, Gone
 from service.http import LAST_SECONDS, Server, Service, Threads, assemble, configured, end_now, share_the_interpreter
-from service.processes.channel import Channel, Facts, Gone
 from service.processes.handing import ADMIN, MAIN, Taker
 from service.processes.orders import keep_telling, obey
 from service.processes.shared import SharedEngine

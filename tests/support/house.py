@@ -37,7 +37,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("config",),
         ("decoding", "telemetry"),
         ("engine",),
-        ("protocol",),
+        ("handover", "protocol"),
         ("http",),
         ("processes",),
         ("load",),

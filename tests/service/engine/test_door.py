@@ -12,6 +12,7 @@ from service.ranking import rank
 from tests.support.crews import shared
 from tests.support.engines import Make, local, started, toy
 from tests.support.images import plain
+from tests.support.owned import remote
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def root(publish: Callable[..., Path], tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-@pytest.fixture(params=[local, shared, toy])
+@pytest.fixture(params=[local, shared, remote, toy])
 def new(request: pytest.FixtureRequest) -> Make:
     made: Make = request.param
     return made
@@ -114,6 +115,7 @@ async def test_a_visit_that_is_not_noted_counts_as_failed(new: Make, root: Path)
         async with asyncio.timeout(10):
             while not engine.figures()["colours", 1].batches:  # a call may be counted a moment after its answer
                 await asyncio.sleep(0.001)
+                await engine.gather()
         figures = engine.figures()["colours", 1]
         assert (figures.success.count, figures.fail.count, figures.images) == (1, 1, 1)
         assert figures.success.ns >= 2e9 and figures.batches[1].count == 1

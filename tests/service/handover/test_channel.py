@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from service.errors import ModelNotFound, ServiceError
-from service.processes.channel import Answer, Channel, Facts, Gone
+from service.handover.channel import Answer, Channel, Facts, Gone
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -1,0 +1,10 @@
+"""Requests go from the processes that take them to the one that owns the models: pixels in shared slots, a doorbell.
+
+Knows engines and sockets that it is given; no HTTP, and nobody who starts processes.
+"""
+
+from service.handover.channel import Channel, Facts, Gone
+from service.handover.owner import ModelOwner
+from service.handover.remote import RemoteEngine
+
+__all__ = ["Channel", "Facts", "Gone", "ModelOwner", "RemoteEngine"]
