@@ -47,17 +47,6 @@ def hangs_on_red(rounds: int = SECONDS) -> onnx.ModelProto:
     )
 
 
-def hangs_on_black(rounds: int) -> onnx.ModelProto:
-    """The same loop for a batch without any red, such as that of the warm-up."""
-    model = hangs_on_red(rounds)
-    for node in model.graph.node:
-        if list(node.output) == ["found"]:
-            node.op_type = "Less"
-            node.input[1] = "dark"
-    model.graph.initializer.append(numpy_helper.from_array(np.asarray(np.float32(0.5)), "dark"))
-    return model
-
-
 def gives_no_number_on_red() -> onnx.ModelProto:
     """The square root of a negative number, in the red image's own row."""
     return _graph(
