@@ -9,6 +9,8 @@ TORCH ?=
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 RUNTIME = $(if $(findstring cuda,$(DEVICE)),gpu,cpu)
 OTHER_WHEEL = $(if $(findstring cuda,$(DEVICE)),onnxruntime,onnxruntime-gpu)
+# Tests start hundreds of processes: what they load is compiled once, also where the shell keeps Python from it.
+WITH_BYTECODE = PYTHONDONTWRITEBYTECODE=
 TORCH_BUILD = $(if $(TORCH),$(VENV)/.torch-$(TORCH))
 
 .PHONY: help install serve test lint types unit test-all check format bench docs tree image clean
@@ -30,10 +32,10 @@ types: $(VENV)/.dev ## Static types
 	$(VENV)/bin/mypy
 
 unit: $(VENV)/.dev ## Tests, all but the slow ones and those that need docker or a GPU
-	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not docker and not gpu"
+	OMP_NUM_THREADS=1 $(WITH_BYTECODE) $(VENV)/bin/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not docker and not gpu"
 
 test-all: $(VENV)/.dev ## Every test that this machine can run, and what of each room they run: no less than tests/support/floors.json says
-	$(VENV)/bin/pytest --cov --cov-report=json
+	$(WITH_BYTECODE) $(VENV)/bin/pytest --cov --cov-report=json
 	$(VENV)/bin/python -m tests.support.floors coverage.json
 
 check: test ## What must be green at each commit

@@ -42,11 +42,11 @@ def images(count: int, template: str) -> Tensor:
 
 
 def images_of_every_size(count: int, template: str) -> list[Tensor]:
-    """As `images`, and where the network takes smaller ones too, about twenty sizes of them."""
+    """As `images`, and where the network takes smaller ones too, about as many sizes of them as its norms have."""
     spec = family(template).pixels
     if spec.fit != "spectral":
         return [images(count, template)]
-    sizes = range(spec.smallest, spec.height + 1, max(1, (spec.height - spec.smallest) // 20))
+    sizes = range(spec.smallest, spec.height + 1, max(1, (spec.height - spec.smallest) // 12))
     return [images(count, template)[..., :size, :size] for size in sizes]
 
 

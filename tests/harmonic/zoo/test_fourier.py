@@ -168,7 +168,7 @@ def test_a_fourier_network_trains_under_autocast():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @torch.no_grad()
 def test_the_exported_form_of_a_network_compiles_as_one_graph():
-    network = created("fourier_mnist").float()
+    network = created("fourier_mnist", widths=(2,), hidden=4).float()
     planes = torch.cat([noise(28), torch.full((2, 1, 28, 28), 28)], dim=1).float()
     compiled = torch.compile(network.for_export(), fullgraph=True, backend="aot_eager")
     with unchecked():
