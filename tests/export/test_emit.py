@@ -90,7 +90,7 @@ class _MixesTheBatch(nn.Module):
 
 
 def test_every_family_that_is_left_to_the_slow_tests_is_one() -> None:
-    assert ALIKE < set(stand_in_names())
+    assert ALIKE.issubset(stand_in_names())
 
 
 def test_pooling_over_the_image_is_a_mean_and_nothing_else(tmp_path: Path) -> None:
