@@ -1,13 +1,17 @@
 """The sub-command `export`. Nothing heavy is imported before it runs."""
 
 import shlex
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harmonic.commands import JpegScale, Json
+
+if TYPE_CHECKING:
+    from export.manifest import Measured
 
 
 class _Stem(StrEnum):
@@ -22,7 +26,12 @@ class _Norm(StrEnum):
 
 
 def export(
-    bundle: Annotated[Path, typer.Argument(help="A bundle's folder, as `harmonic train` leaves it.")],
+    bundle: Annotated[
+        Path,
+        typer.Argument(
+            help="A bundle's folder, as `harmonic train` leaves it; or a version's, to lay another precision beside it."
+        ),
+    ],
     name: Annotated[str, typer.Option(help="The model's name in the repository and in addresses.")],
     repository: Annotated[Path, typer.Option(help="The model repository: <repository>/<name>/<version>/.")] = Path(
         "models"
@@ -48,6 +57,27 @@ def export(
     norm: Annotated[
         _Norm, typer.Option(help="adaptive: the native stem's norm may follow the traffic, if the service is told to.")
     ] = _Norm.FROZEN,
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="Which precisions to publish, with commas between: fp32 (always there), int8 for CPUs, fp16 for GPUs. "
+            "The others are published only if they keep what --max-drop says and are faster here."
+        ),
+    ] = "fp32",
+    calibration: Annotated[
+        list[Path] | None,
+        typer.Option(help="Real images like those that will be asked, for int8 and fp16: as --data of `evaluate`."),
+    ] = None,
+    judge: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Labelled images on which int8 and fp16 are judged; default: agreement with fp32 on images of "
+            "--calibration."
+        ),
+    ] = None,
+    max_drop: Annotated[
+        float, typer.Option(help="Points of top-1 that another precision may lose on --judge.", min=0, max=100)
+    ] = 0.5,
     jpeg_scale: JpegScale = None,
     json: Json = False,
 ) -> None:
@@ -56,29 +86,58 @@ def export(
     The ONNX graph is compared with PyTorch before anything is published. A version that exists is never overwritten.
     """
 
+    from export.again import Again, export_again, is_version
+    from export.errors import ExportError
     from export.pipeline import Order
     from export.pipeline import export as run
+    from export.quantize import parse_precisions
     from harmonic.bundles import adopt, load
     from harmonic.commands import print_json
     from harmonic.shown import for_people
 
-    text = _card_text(card) if card else None
+    precisions, text = parse_precisions(precision), _card_text(card) if card else None
+    sources, judges, images = calibration or [], judge or [], _images(golden or [])
     with for_people(aside=json):
-        trained = adopt.with_jpeg_scale(load(bundle), jpeg_scale.value if jpeg_scale else None)
-        order = Order(
-            trained, repository, name, version, _images(golden or []), text, max_batch, stem.value, norm.value
-        )
-        published = run(order, tell=lambda step: typer.echo(f"{step} ..."))
+        if is_version(bundle):
+            if card or golden or jpeg_scale or (stem, norm, max_batch) != (_Stem.AUTO, _Norm.FROZEN, 64):
+                raise ExportError(f"{bundle} is a version: all but its precisions stays as it is. Export its bundle.")
+            again = Again(bundle, repository, name, precisions, sources, judges, max_drop, version)
+            published = export_again(again, tell=_tell)
+        else:
+            trained = adopt.with_jpeg_scale(load(bundle), jpeg_scale.value if jpeg_scale else None)
+            order = Order(
+                trained, repository, name, version, images, text, max_batch, stem.value, norm.value, precisions
+            )
+            published = run(replace(order, calibration=sources, judges=judges, most_drop=max_drop), tell=_tell)
         parity = published.parity
         typer.echo(
             f"Published {published.folder}. Against PyTorch at batches {', '.join(map(str, parity.batches))}: "
             f"max error {parity.max_error:.1e}, mean {parity.mean_error:.1e}, on logits up to "
             f"{parity.largest_logit:.1f}; top-1 agreement {parity.top1_agreement:.0%}. First layer: {published.stem}."
         )
+        for variant in published.variants:
+            if variant.measured:
+                typer.echo(f"{variant.name}: {_said(variant.measured)}.")
+        for refused in published.refused:
+            typer.echo(f"{refused.precision} was left out: {refused.reason}.")
         typer.echo(f"Next: harmonic serve --repository {shlex.quote(str(repository))} --default-model {name}")
     if json:
         facts = {"name": name, "version": published.version, "folder": str(published.folder), "stem": published.stem}
-        print_json({**facts, "parity": parity.model_dump(mode="json")})
+        variants = [variant.model_dump(mode="json") for variant in published.variants]
+        refusals = {one.precision: one.reason for one in published.refused}
+        print_json({**facts, "parity": parity.model_dump(mode="json"), "variants": variants, "refused": refusals})
+
+
+def _tell(step: str) -> None:
+    typer.echo(f"{step} ...")
+
+
+def _said(measured: "Measured") -> str:
+    lost = (
+        f"agreement {measured.agreement:.2%}" if measured.drop is None else f"{measured.drop:.2f} points of top-1 lost"
+    )
+    speed = f"{measured.speedup:.2f} times as fast as fp32 on {measured.processor}"
+    return f"{speed}; {lost} on {measured.images} images; {len(measured.kept)} layers in float"
 
 
 def _card_text(path: Path) -> str:

@@ -21,6 +21,8 @@ GOLDENS = "golden.npz"
 NATIVE, BODY, FEATURES = "native", "body.onnx", "features"
 
 StemMode = Literal["folded", "native"]
+Precision = Literal["fp32", "fp16", "int8"]
+DeviceKind = Literal["cpu", "cuda"]
 NormMode = Literal["frozen", "adaptive"]
 
 _FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=100)]
@@ -60,6 +62,27 @@ class Stem(_Frozen):
     norm: NormMode = "frozen"
 
 
+class Measured(_Frozen):
+    """What a variant of another precision loses and gains against the default one, measured when it was exported.
+
+    device, processor: where it was timed, on a CPU with one thread. batch: images in each timed call. speedup: the
+    default's time over the variant's, the median of pairs.
+    images: how many it was judged on. agreement: share of them whose likeliest class is the default's.
+    top1, drop: share of right answers, and how many points of it are lost; None where the images had no labels.
+    kept: layers that stay in float.
+    """
+
+    device: DeviceKind
+    processor: str
+    batch: Annotated[int, Field(ge=1)]
+    speedup: Annotated[float, Field(gt=0)]
+    images: Annotated[int, Field(ge=1)]
+    agreement: Annotated[float, Field(ge=0, le=1)]
+    top1: Annotated[float, Field(ge=0, le=1)] | None = None
+    drop: float | None = None
+    kept: tuple[str, ...] = ()
+
+
 class Variant(_Frozen):
     """One way to run the version.
 
@@ -69,18 +92,19 @@ class Variant(_Frozen):
     devices: where it may run. tolerance: largest absolute difference of a golden logit that is still the same answer.
     goldens: npz with `images` (uint8, N x H x W x C) and `logits` (float32, N x classes).
     stem: None where `file` is the whole net; else `file` is the body, which takes what the stem gives as `features`.
-    parity: of this variant, where it is not the default.
+    parity: of this variant, where it is not the default. measured: what another precision loses and gains.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)] = "default"
     file: _FileName = WHOLE_NET
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    precision: Precision = "fp32"
     layout: str = "fused"
-    devices: tuple[Literal["cpu", "cuda"], ...] = ("cpu", "cuda")
+    devices: tuple[DeviceKind, ...] = ("cpu", "cuda")
     tolerance: Annotated[float, Field(gt=0)] = 1e-3
     goldens: _FileName = GOLDENS
     stem: Stem | None = None
     parity: ParityReport | None = None
+    measured: Measured | None = None
 
     @property
     def files(self) -> set[str]:
@@ -129,6 +153,8 @@ class Manifest(_Frozen):
             raise ValueError("the default variant is the whole net and has no stem")
         if self.stem == "native" and NATIVE not in names:
             raise ValueError("it asks for a native stem and has no variant 'native'")
+        if next(variant for variant in self.variants if variant.name == "default").precision != "fp32":
+            raise ValueError("the default variant is fp32")
         unlisted = {file for variant in self.variants for file in variant.files} - self.files.keys()
         if unlisted:
             raise ValueError(f"variants name files without a checksum: {sorted(unlisted)}")

@@ -23,10 +23,12 @@ from export.manifest import (
     Manifest,
     NormMode,
     ParityReport,
+    Precision,
     StemMode,
     Variant,
     sha256,
 )
+from export.quantize import MOST_DROP, Material, Race, Refused, lay, material, speed
 from export.repository import publishing
 from export.variants import StemOrder, write_variants
 from export.verify import reference_logits, synthetic_images
@@ -48,6 +50,9 @@ class Order:
     card: text of the model card; None writes one from the bundle. max_batch: the largest batch that is verified.
     stem: "native" lays the first layer for PyTorch and the rest for ONNX beside the whole net, "auto" only where the
     whole net alone is not within tolerance. norm: "adaptive" allows a native stem to move its norm in service.
+    precisions: float32 is always there; the others are laid beside it if they keep what they must. calibration: images
+    they are made with. judges: labelled ones they are judged on. most_drop: points of top-1 that they may lose.
+    race: times them.
     """
 
     bundle: Bundle
@@ -59,16 +64,23 @@ class Order:
     max_batch: int = 64
     stem: StemOrder = "auto"
     norm: NormMode = "frozen"
+    precisions: tuple[Precision, ...] = ("fp32",)
+    calibration: Sequence[Path] = ()
+    judges: Sequence[Path] = ()
+    most_drop: float = MOST_DROP
+    race: Race = speed
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A version that now lies in the repository."""
+    """A version that now lies in the repository. refused: precisions that were asked for and are not in it."""
 
     folder: Path
     version: int
     parity: ParityReport
     stem: StemMode
+    variants: tuple[Variant, ...]
+    refused: tuple[Refused, ...] = ()
 
 
 def export(order: Order, *, tell: Callable[[str], None] = lambda _: None) -> Published:
@@ -79,6 +91,7 @@ def export(order: Order, *, tell: Callable[[str], None] = lambda _: None) -> Pub
     if order.norm == "adaptive" and order.stem != "native":
         raise ExportError("a folded norm cannot adapt. Export with --stem native, or with --norm frozen.")
     network, spec = order.bundle.model.eval(), order.bundle.card.pixels
+    images = _material(order)
     batches = sorted({batch for batch in (1, 2, 7) if batch < order.max_batch} | {order.max_batch})
     goldens = _golden_images(order, spec)
     with publishing(order.repository, order.name, order.version) as (folder, version):
@@ -90,11 +103,33 @@ def export(order: Order, *, tell: Callable[[str], None] = lambda _: None) -> Pub
         variants, parity = write_variants(network, spec, folder, batches, order.stem, order.norm, tell)
         tell("writing goldens, spectrum, card and manifest")
         np.savez_compressed(folder / GOLDENS, images=goldens, logits=reference_logits(network, spec, goldens))
+        others, refused = _others(order, folder, images, tell)
         (folder / SPECTRUM).write_text(json.dumps(spectrum(network), indent=1) + "\n")
         (folder / CARD).write_text(order.card or model_card(order.name, order.bundle))
-        manifest = _write_manifest(folder, order, variants, parity)
+        manifest = _write_manifest(folder, order, (*variants, *others), parity)
     triton.write_config(order.repository / order.name, order.name, order.bundle.card, order.max_batch)
-    return Published(order.repository / order.name / str(version), version, parity, manifest.stem)
+    place = order.repository / order.name / str(version)
+    return Published(place, version, parity, manifest.stem, manifest.variants, refused)
+
+
+def _material(order: Order) -> Material | None:
+    """The images that other precisions want, read before any other work; None where float32 is enough."""
+    if set(order.precisions) <= {"fp32"}:
+        return None
+    card = order.bundle.card
+    return material(order.calibration, order.judges, card.classes, card.pixels)
+
+
+def _others(
+    order: Order, folder: Path, images: Material | None, tell: Callable[[str], None]
+) -> tuple[tuple[Variant, ...], tuple[Refused, ...]]:
+    """The other precisions. Raises ExportError where nothing is left of what was asked for."""
+    if images is None:
+        return (), ()
+    laid, refused = lay(order.precisions, folder, images, tell, order.most_drop, order.race)
+    if refused and len(refused) == len(set(order.precisions)):
+        raise ExportError("; ".join(f"no {one.precision}: {one.reason}" for one in refused) + ". Nothing is published.")
+    return laid, refused
 
 
 def _golden_images(order: Order, spec: PixelSpec) -> Num[ndarray, "n h w c"]:

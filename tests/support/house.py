@@ -30,7 +30,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("training",),
         ("commands",),
     ),
-    "export": (("errors", "runtime"), ("manifest", "staging"), ("repository",), ("*",)),
+    "export": (("errors", "processor", "runtime"), ("manifest", "staging"), ("repository",), ("quantize",), ("*",)),
     "service": (
         ("credential", "errors", "ranking"),
         ("batching", "runtime"),
@@ -53,7 +53,7 @@ LENT = {
     "export": {"harmonic": {"*"}},
     "service": {
         "harmonic": {"errors", "pixels", "shown"},
-        "export": {"errors", "manifest", "repository", "runtime"},
+        "export": {"errors", "manifest", "processor", "repository", "runtime"},
     },
 }
 
@@ -64,7 +64,7 @@ LIBRARIES: dict[str, set[str]] = {
     "uvicorn": {"service.http"},
     "httptools": {"service.http", "service.load"},
     "python_multipart": {"service.http"},
-    "onnxruntime": {"export.runtime"},
+    "onnxruntime": {"export.runtime", "export.quantize.half"},
     "onnx": {"export"},
     "pydantic_settings": {"service.config"},
     "lightning": {"harmonic.training"},

@@ -1,0 +1,10 @@
+"""Other precisions of a version: int8 for CPUs and fp16 for GPUs, each published only if it loses little and is faster.
+
+Reads and writes ONNX graphs; knows no network of PyTorch's.
+"""
+
+from export.quantize.gate import Race, Speed, speed
+from export.quantize.making import MOST_DROP, Refused, lay, parse_precisions
+from export.quantize.material import Material, material
+
+__all__ = ["MOST_DROP", "Material", "Race", "Refused", "Speed", "lay", "material", "parse_precisions", "speed"]

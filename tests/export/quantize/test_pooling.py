@@ -1,0 +1,24 @@
+"""A mean over a map becomes a pool; other means stay."""
+
+import numpy as np
+import pytest
+
+from export.quantize.pooling import with_pools
+from tests.support.graphs import PIXELS, answer, graph_of, operators, pixels, residual
+
+
+def test_the_mean_before_the_head_becomes_a_pool_with_the_same_answers() -> None:
+    model = residual()
+    pooled = with_pools(model)
+    assert operators(pooled)[-3:] == ["GlobalAveragePool", "Flatten", "Gemm"]
+    np.testing.assert_allclose(answer(pooled, pixels()), answer(model, pixels()), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("axes", "wanted", "classes"), [((2, 3), "GlobalAveragePool", 3), ((1, 2), "ReduceMean", 6)])
+def test_only_rows_and_columns_together_are_a_map(axes: tuple[int, int], wanted: str, classes: int) -> None:
+    body = PIXELS + "mean = ReduceMean <keepdims = 1> (x, axes)\nlogits = Flatten (mean)"
+    scale, shift = np.full((1, 3, 1, 1), 0.02), np.zeros((1, 3, 1, 1))
+    model = graph_of(body, classes, pixel_scale=scale, pixel_shift=shift, axes=np.array(axes))
+    pooled = with_pools(model)
+    assert operators(pooled)[-2:] == [wanted, "Flatten"]
+    np.testing.assert_allclose(answer(pooled, pixels()), answer(model, pixels()), rtol=1e-5, atol=1e-6)
