@@ -27,6 +27,15 @@ def compress(
     refit: Annotated[
         bool, typer.Option(help="Solve for the kept coefficients again, on the images; else they stay as they are.")
     ] = True,
+    finetune: Annotated[
+        int,
+        typer.Option(
+            help="Then learn from the whole network, for so many passes over all images of --data, without their "
+            "labels; Ctrl-C keeps the best so far.",
+            min=0,
+        ),
+    ] = 0,
+    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1.")] = "cpu",
     json: Json = False,
 ) -> None:
     """Choose a level for every layer: the fewest frequencies where they are missed least, measured on real images; then
@@ -37,14 +46,24 @@ def compress(
     must_be_free(out)
     from harmonic.bundles import bundle
     from harmonic.commands.values import print_json
-    from harmonic.compression import calibration, compress_bundle, compression_figures, compression_tables, parse_budget
+    from harmonic.compression import (
+        Tuning,
+        calibration_and_others,
+        compress_bundle,
+        compression_figures,
+        compression_tables,
+        device_named,
+        parse_budget,
+    )
     from harmonic.shown import for_people, show
 
-    wanted = parse_budget(budget)
+    wanted, there = parse_budget(budget), device_named(device)
     with for_people(aside=json):
         given = bundle.load(target)
-        bench = calibration(data, given.card, images, seed)
-        made, outcome = compress_bundle(given, bench, wanted, _watched, refitted=refit)
+        given.model.to(there)
+        bench, others = calibration_and_others(data, given.card, images, seed)
+        tuning = Tuning(finetune, others, seed) if finetune else None
+        made, outcome = compress_bundle(given, bench, wanted, _watched, refitted=refit, tuning=tuning)
         bundle.save(made, out)
         for table in compression_tables(outcome):
             show(table)

@@ -1,11 +1,12 @@
 """Fewer frequencies for a budget: what each layer loses at each level, the levels that lose least, and what is kept
-solved for again.
+solved for again, or learned from the whole network.
 
-Knows bundles, conversion and images; no training.
+Knows bundles, conversion and images; no labels but to measure with, and no training.
 """
 
-from harmonic.compression.bench import Bench, calibration
+from harmonic.compression.bench import Bench, calibration, calibration_and_others, device_named
 from harmonic.compression.compress import Outcome, compress_bundle, compressed
+from harmonic.compression.distill import Tuned, Tuning
 from harmonic.compression.levels import levels_for, parse_budget
 from harmonic.compression.refit import refit
 from harmonic.compression.sensitivity import fully_harmonic, losses, with_levels
@@ -14,11 +15,15 @@ from harmonic.compression.table import compression_figures, compression_tables
 __all__ = [
     "Bench",
     "Outcome",
+    "Tuned",
+    "Tuning",
     "calibration",
+    "calibration_and_others",
     "compress_bundle",
     "compressed",
     "compression_figures",
     "compression_tables",
+    "device_named",
     "fully_harmonic",
     "levels_for",
     "losses",

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harmonic.bundles import Card, Classifier
-from harmonic.data import prepare_all, read, stratified_split
+from harmonic.data import Images, prepare_all, read, stratified_split
+from harmonic.errors import DeviceError, first_line
 from harmonic.pixels import PixelSpec
 
 _BATCH = 100
@@ -89,10 +90,30 @@ class Bench:
 
 def calibration(data: Sequence[Path], card: Card, count: int, seed: int) -> Bench:
     """Up to `count` training images, evenly from the classes; DataError if they have classes that the card has not."""
+    return calibration_and_others(data, card, count, seed)[0]
+
+
+def calibration_and_others(data: Sequence[Path], card: Card, count: int, seed: int) -> tuple[Bench, Images | None]:
+    """As `calibration`, and the other training images, but for those that show what a calibration image shows."""
     images = read(data, "train").labelled_as(card.classes)
+    chosen, others = images, None
     if len(images) > count:
-        images = images.subset(stratified_split(images.labels, count / len(images), seed)[1])
-    return Bench(prepare_all(images, card.pixels, title="Reading images"), card.pixels, images.labels)
+        groups, (rest, some) = images.own_groups(), stratified_split(images.labels, count / len(images), seed)
+        rest = rest[~np.isin(groups[rest], groups[some])]
+        chosen, others = images.subset(some), images.subset(rest) if len(rest) else None
+    return Bench(prepare_all(chosen, card.pixels, title="Reading images"), card.pixels, chosen.labels), others
+
+
+def device_named(name: str) -> torch.device:
+    """The device of that name, cpu, cuda or cuda:1 for example; DeviceError where it is not there."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise DeviceError(
+            f"the device {name!r} is not there: {first_line(error)}. Name another one, as cpu or cuda:0."
+        ) from error
+    return device
 
 
 def device_of(network: nn.Module) -> torch.device:

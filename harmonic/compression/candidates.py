@@ -23,7 +23,7 @@ def full_level(layer: SpectralConv2d) -> int:
 
 def truncated_weights(layer: SpectralConv2d, level: int) -> Weights:
     """The kept coefficients as they are."""
-    weights = torch.where(_kept(layer, level), by_group(layer), 0)
+    weights = torch.where(_kept(layer, level).to(layer.weight.device), by_group(layer), 0)
     return weights.reshape(layer.weight.shape), None if layer.bias is None else layer.bias.detach()
 
 

@@ -5,13 +5,14 @@ The network with the chosen levels is measured as a whole, on images that none o
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
 
 from harmonic.bundles import Bundle, with_plans
 from harmonic.compression.bench import Bench, device_of
+from harmonic.compression.distill import Tuned, Tuning, distilled
 from harmonic.compression.levels import Budget, levels_for, levels_for_accuracy, must_be_possible
 from harmonic.compression.refit import refit
 from harmonic.compression.sensitivity import Loss, fully_harmonic, losses, with_levels
@@ -37,6 +38,7 @@ class Outcome:
     accuracy: tuple[float | None, float | None]
     divergence: float
     agreement: float
+    tuned: Tuned | None = None
 
     def summary(self) -> dict[str, Any]:
         """The figures for a card."""
@@ -50,16 +52,24 @@ class Outcome:
             "agreement": self.agreement,
             "top1_before": self.accuracy[0],
             "top1_after": self.accuracy[1],
+            **(self.tuned.summary() if self.tuned else {}),
         }
 
 
 def compress_bundle(
-    given: Bundle, bench: Bench, budget: Budget, watch: Watch = unwatched, *, refitted: bool = True
+    given: Bundle,
+    bench: Bench,
+    budget: Budget,
+    watch: Watch = unwatched,
+    *,
+    refitted: bool = True,
+    tuning: Tuning | None = None,
 ) -> tuple[Bundle, Outcome]:
     """Choose levels for a budget and carry them out; CompressionError, before anything is measured, if none meet it.
 
-    refitted: solve for the kept coefficients again (`refit`); False leaves them as they are. A fifth of the images is
-    held out: neither losses nor coefficients see them, and the outcome and a budget in accuracy are measured on them.
+    refitted: solve for the kept coefficients again (`refit`); False leaves them as they are. tuning: then let the
+    network learn from the whole one. A fifth of the images is held out: neither losses nor coefficients see them, and
+    the outcome and a budget in accuracy are measured on them. The work is done where the network lies.
     """
     network = fully_harmonic(given.model)
     allowed = round(budget.value * parameters(network))
@@ -76,7 +86,8 @@ def compress_bundle(
     else:
         levels = levels_for_accuracy(network, measured, held_out, budget.value, made)
     small = made(levels)
-    outcome = _outcome(budget, (images, held_out), (network, small), levels, measured)
+    tuned = distilled(small, network, images, tuning, watch) if tuning else None
+    outcome = replace(_outcome(budget, (images, held_out), (network, small), levels, measured), tuned=tuned)
     return _bundle(given, small, outcome.summary()), outcome
 
 

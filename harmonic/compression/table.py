@@ -1,11 +1,13 @@
 """What compression chose and what it cost, as tables and as figures."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
 
 from harmonic.compression.compress import Outcome
+from harmonic.compression.distill import Tuned
 from harmonic.conversion import layer_column
 from harmonic.shown import plain
 
@@ -21,6 +23,7 @@ def compression_figures(outcome: Outcome) -> dict[str, Any]:
         "accuracy": list(outcome.accuracy),
         "agreement": outcome.agreement,
         "divergence": outcome.divergence,
+        "finetuned": asdict(outcome.tuned) if outcome.tuned else None,
     }
 
 
@@ -40,4 +43,12 @@ def compression_tables(outcome: Outcome) -> Iterator[Table]:
     figures.add_row("divergence", f"{outcome.divergence:.4f} nats")
     if right is not None and still is not None:
         figures.add_row("top-1", f"{right:.2%} -> {still:.2%}")
+    if outcome.tuned:
+        figures.add_row("learned from the whole network", _learned(outcome.tuned))
     yield figures
+
+
+def _learned(tuned: Tuned) -> str:
+    (done, of), (before, after) = tuned.steps, tuned.divergence
+    word = f"{tuned.epochs} x {tuned.images:,} images" if done == of else f"{done:,} of {of:,} steps"
+    return f"{word}; divergence on others {before:.4f} -> {after:.4f} nats"

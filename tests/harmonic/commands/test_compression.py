@@ -174,3 +174,22 @@ def test_fine_tuning_on_other_classes_is_refused(small, base, tmp_path):
 def test_fine_tuning_what_is_no_bundle_is_refused(base, tmp_path):
     run = ("train", base / "more.toml", "--from", tmp_path, "--data", base / "images", "--out", tmp_path / "run")
     assert "is no bundle: it has no bundle.json" in refused(*run)
+
+
+def test_learning_from_the_whole_network_takes_all_images_and_is_told(base, start, tmp_path):
+    given = (base / "run" / "bundle", "--data", base / "images", "--budget", "params=0.4", "--images", 30)
+    plain = done("compress", *given, "--no-refit", "--out", tmp_path / "plain")
+    shown = done("compress", *given, "--no-refit", "--finetune", 4, "--out", tmp_path / "tuned")
+    told = bundle.load(tmp_path / "tuned").card.metrics["compression"]
+    # 24 of the 30 are not held out, a fifth of those judges; the other 42 were never drawn.
+    assert (told["finetuned_epochs"], told["finetuned_images"]) == (4, 42 + 19)
+    assert "learned from the whole network" in shown
+    assert "learned from the whole network" not in plain
+    before, after = (bundle.load(tmp_path / name).card.metrics["compression"] for name in ("plain", "tuned"))
+    assert after["parameters_after"] == before["parameters_after"]
+    assert after["divergence"] < before["divergence"]
+
+
+def test_a_device_that_is_not_there_is_told_before_anything_is_read(base, tmp_path):
+    run = (base / "run" / "bundle", "--data", tmp_path / "none", "--budget", "params=0.4", "--out", tmp_path / "new")
+    assert "the device 'cuda:99' is not there" in refused("compress", *run, "--device", "cuda:99")

@@ -1,0 +1,129 @@
+"""A compressed network comes closer to the whole one by learning from it, on images that it did not learn from."""
+
+import copy
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from harmonic.compression.bench import Bench
+from harmonic.compression.distill import Tuning, distilled
+from harmonic.compression.refit import outer_norms
+from harmonic.compression.sensitivity import fully_harmonic, with_levels
+from harmonic.conversion import harmonic_layers
+from tests.support.compression import SPEC, network
+
+
+def smooth(count, seed):
+    """Images with structure, without labels."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (count, 4, 4, 3), dtype=np.uint8)
+    return Bench(coarse.repeat(4, axis=1).repeat(4, axis=2), SPEC)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return fully_harmonic(network())
+
+
+@pytest.fixture(scope="module")
+def bench():
+    return smooth(160, seed=1)
+
+
+def truncated(whole):
+    return with_levels(whole, dict.fromkeys(harmonic_layers(whole), 2))
+
+
+def divergence(whole, small, bench):
+    return bench.answers(small).divergence(bench.answers(whole))
+
+
+def same(one, other):
+    state = other.state_dict()
+    return all(torch.equal(tensor, state[name]) for name, tensor in one.state_dict().items())
+
+
+@pytest.fixture(scope="module")
+def learned(whole, bench):
+    small = truncated(whole)
+    return small, distilled(small, whole, bench, Tuning(8))
+
+
+def test_answers_come_closer_on_images_that_were_not_learned_from(whole, learned):
+    others = smooth(100, seed=2)
+    assert divergence(whole, learned[0], others) < 0.5 * divergence(whole, truncated(whole), others)
+
+
+def test_what_it_tells_is_what_it_did(whole, bench, learned):
+    small, told = learned
+    own, judge = bench.parted(0.2)
+    assert (told.epochs, told.images, told.steps) == (8, len(own.pixels), (8, 8))
+    assert told.divergence == pytest.approx(
+        (divergence(whole, truncated(whole), judge), divergence(whole, small, judge))
+    )
+    assert not told.interrupted
+
+
+def test_the_whole_network_and_the_norms_statistics_stay(whole, bench):
+    before, small = copy.deepcopy(whole), truncated(whole)
+    distilled(small, whole, bench, Tuning(2))
+    assert same(before, whole)
+    assert all(parameter.grad is None for parameter in whole.parameters())
+    for name, norm in outer_norms(small).items():
+        assert torch.equal(norm.running_mean, outer_norms(whole)[name].running_mean)
+        assert torch.equal(norm.running_var, outer_norms(whole)[name].running_var)
+
+
+def test_equal_seeds_give_equal_bits_and_others_do_not(whole, bench):
+    one, again, other = (truncated(whole) for _ in range(3))
+    for small, seed in ((one, 1), (again, 1), (other, 2)):
+        distilled(small, whole, bench.some(130), Tuning(2, seed=seed))
+    assert same(one, again)
+    assert not same(one, other)
+
+
+def test_nothing_better_leaves_the_network_as_it_was(whole, bench):
+    """A copy of the whole network answers as it does already."""
+    small = copy.deepcopy(whole)
+    told = distilled(small, whole, bench.some(20), Tuning(2))
+    assert same(small, whole)
+    assert told.divergence == (0, 0)
+
+
+def test_what_cannot_be_computed_ends_it_with_the_best_state(whole, bench):
+    broken = copy.deepcopy(whole)
+    with torch.no_grad():
+        broken.linear.bias.fill_(float("nan"))
+    small, begun = truncated(whole), truncated(whole)
+    told = distilled(small, broken, bench.some(30), Tuning(3))
+    assert told.steps == (1, 3)
+    assert same(small, begun)
+
+
+def test_ctrl_c_keeps_the_best_so_far(whole, bench):
+    def pressed(steps, title):
+        for number, step in enumerate(steps):
+            if number == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield step
+
+    small = truncated(whole)
+    told = distilled(small, whole, bench, Tuning(8), pressed)
+    assert told.interrupted
+    assert told.steps == (3, 8)
+    assert told.divergence[1] < told.divergence[0]
+    judge = bench.parted(0.2)[1]
+    assert divergence(whole, small, judge) == pytest.approx(told.divergence[1])
+
+
+def test_networks_without_norms_learn_too():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 3, 3), nn.AdaptiveAvgPool2d(1))
+    torch.manual_seed(0)
+    whole = fully_harmonic(nn.Sequential(model, nn.Flatten()))
+    small, bench = truncated(whole), smooth(40, seed=3)
+    told = distilled(small, whole, bench, Tuning(8))
+    assert told.divergence[1] < told.divergence[0]
