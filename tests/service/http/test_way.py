@@ -75,4 +75,4 @@ async def test_a_request_passes_few_files_and_they_are_the_documented_ones(repos
     assert set(follower.here) - set(layers) - set(told) == set(way)
     assert len(way) <= MOST
     assert follower.elsewhere - set(way) - set(told) <= set(documented(r"\* Decoding")) | set(documented(r"\* Running"))
-    assert {"service/decoding/decode.py", "service/runtime/session.py"} <= follower.elsewhere
+    assert {"service/decoding/png.py", "service/runtime/session.py"} <= follower.elsewhere
