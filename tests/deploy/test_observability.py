@@ -166,6 +166,18 @@ def test_rules_and_dashboard_use_metrics_that_are_documented():
     assert used <= documented
 
 
+def test_whatever_an_alert_watches_has_a_panel():
+    watched, shown = (
+        {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"harmonic_\w+", text)}
+        for text in (
+            " ".join(re.findall(r"expr: (.*)", (DEPLOY / "prometheus/alerts.yml").read_text())),
+            " ".join(query.values[0] for query in QUERIES),
+        )
+    )
+    assert "harmonic_unsound_instances" in watched
+    assert watched - shown == set()
+
+
 def test_no_two_panels_lie_over_each_other():
     taken: set[tuple[int, int]] = set()
     for panel in DASHBOARD["panels"]:
