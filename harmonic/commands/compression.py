@@ -16,7 +16,8 @@ def compress(
     budget: Annotated[
         str,
         typer.Option(
-            help="params=0.6: that share of the parameters. accuracy=-1.0: as few as lose at most 1 point of top-1."
+            help="params=0.6 or macs=0.6: that share of the parameters, or of the multiplications. bytes=2MB: weights "
+            "of that size. accuracy=-1.0: as few parameters as lose at most 1 point of top-1."
         ),
     ],
     out: Annotated[Path, typer.Option(help="The new bundle's folder.")],
@@ -27,6 +28,14 @@ def compress(
     refit: Annotated[
         bool, typer.Option(help="Solve for the kept coefficients again, on the images; else they stay as they are.")
     ] = True,
+    search: Annotated[
+        int,
+        typer.Option(
+            help="How many other levels to try, with everything in place; each takes as long as solving on 250 images. "
+            "Ctrl-C ends it with the best so far.",
+            min=0,
+        ),
+    ] = 0,
     finetune: Annotated[
         int,
         typer.Option(
@@ -63,7 +72,7 @@ def compress(
         given.model.to(there)
         bench, others = calibration_and_others(data, given.card, images, seed)
         tuning = Tuning(finetune, others, seed) if finetune else None
-        made, outcome = compress_bundle(given, bench, wanted, _watched, refitted=refit, tuning=tuning)
+        made, outcome = compress_bundle(given, bench, wanted, _watched, refitted=refit, trials=search, tuning=tuning)
         bundle.save(made, out)
         for table in compression_tables(outcome):
             show(table)

@@ -7,16 +7,20 @@ Knows bundles, conversion and images; no labels but to measure with, and no trai
 from harmonic.compression.bench import Bench, calibration, calibration_and_others, device_named
 from harmonic.compression.compress import Outcome, compress_bundle, compressed
 from harmonic.compression.distill import Tuned, Tuning
-from harmonic.compression.levels import levels_for, parse_budget
+from harmonic.compression.levels import Measure, levels_for, parse_budget
+from harmonic.compression.prices import Prices, byte_prices, mac_prices, parameter_prices
 from harmonic.compression.refit import refit
 from harmonic.compression.sensitivity import fully_harmonic, losses, with_levels
 from harmonic.compression.table import compression_figures, compression_tables
 
 __all__ = [
     "Bench",
+    "Measure",
     "Outcome",
+    "Prices",
     "Tuned",
     "Tuning",
+    "byte_prices",
     "calibration",
     "calibration_and_others",
     "compress_bundle",
@@ -27,6 +31,8 @@ __all__ = [
     "fully_harmonic",
     "levels_for",
     "losses",
+    "mac_prices",
+    "parameter_prices",
     "parse_budget",
     "refit",
     "with_levels",

@@ -4,7 +4,7 @@ The network with the chosen levels is measured as a whole, on images that none o
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,20 +13,25 @@ from torch import nn
 from harmonic.bundles import Bundle, with_plans
 from harmonic.compression.bench import Bench, device_of
 from harmonic.compression.distill import Tuned, Tuning, distilled
-from harmonic.compression.levels import Budget, levels_for, levels_for_accuracy, must_be_possible
+from harmonic.compression.levels import Budget, Measure, Menu, levels_for, levels_for_accuracy, must_be_possible
+from harmonic.compression.prices import Prices, byte_prices, mac_prices, parameter_prices
 from harmonic.compression.refit import refit
+from harmonic.compression.search import Found, searched
 from harmonic.compression.sensitivity import Loss, fully_harmonic, losses, with_levels
 from harmonic.compression.watch import Watch, unwatched
 from harmonic.conversion import LayerPlan, Level, harmonic_layers
-from harmonic.graph import parameters
 from harmonic.layers import BandNormConv2d
 
 _HELD_OUT = 0.2  # of the images
+_JUDGES, _SEARCHED = 0.25, 250  # of the other images: on these a search compares; and how many of each it uses
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was chosen, on so many images, and what it cost on those that were held out."""
+    """What was chosen, on so many images, and what it cost on those that were held out.
+
+    losses: of each layer alone. sizes, layer_sizes: before and after, in every measure.
+    """
 
     budget: Budget
     images: int
@@ -34,20 +39,29 @@ class Outcome:
     levels: dict[str, Level]
     filters: dict[str, tuple[int, int]]
     losses: dict[str, float]
-    parameters: tuple[int, int]
+    sizes: dict[Measure, tuple[int, int]]
+    layer_sizes: dict[str, dict[Measure, tuple[int, int]]]
     accuracy: tuple[float | None, float | None]
     divergence: float
     agreement: float
+    search: Found | None = None
     tuned: Tuned | None = None
+
+    @property
+    def parameters(self) -> tuple[int, int]:
+        """Before and after."""
+        return self.sizes["params"]
 
     def summary(self) -> dict[str, Any]:
         """The figures for a card."""
         return {
-            "budget": f"{self.budget.kind}={self.budget.value}",
+            "budget": str(self.budget),
             "calibration_images": self.images,
             "held_out_images": self.held_out,
             "parameters_before": self.parameters[0],
             "parameters_after": self.parameters[1],
+            "multiplications_before": self.sizes["macs"][0],
+            "multiplications_after": self.sizes["macs"][1],
             "divergence": self.divergence,
             "agreement": self.agreement,
             "top1_before": self.accuracy[0],
@@ -63,31 +77,42 @@ def compress_bundle(
     watch: Watch = unwatched,
     *,
     refitted: bool = True,
+    trials: int = 0,
     tuning: Tuning | None = None,
 ) -> tuple[Bundle, Outcome]:
     """Choose levels for a budget and carry them out; CompressionError, before anything is measured, if none meet it.
 
-    refitted: solve for the kept coefficients again (`refit`); False leaves them as they are. tuning: then let the
-    network learn from the whole one. A fifth of the images is held out: neither losses nor coefficients see them, and
-    the outcome and a budget in accuracy are measured on them. The work is done where the network lies.
+    refitted: solve for the kept coefficients again (`refit`); False leaves them as they are. trials: other levels that
+    are tried, with that in place (not for a budget in accuracy). tuning: then let the network learn from the whole one.
+    A fifth of the images is held out: neither losses nor coefficients see them, and the outcome and a budget in
+    accuracy are measured on them. The work is done where the network lies.
     """
     network = fully_harmonic(given.model)
-    allowed = round(budget.value * parameters(network))
-    if budget.kind == "params":
-        must_be_possible(network, allowed)
+    prices = _prices(network, bench)
+    measure = budget.measure
+    whole = {name: layer.level for name, layer in harmonic_layers(network).items()}
+    allowed = budget.allowed(prices[measure].total(whole))
+    if budget.kind != "accuracy":
+        must_be_possible(prices[measure], allowed, measure)
     images, held_out = bench.parted(_HELD_OUT)
 
     def made(levels: Mapping[str, Level]) -> nn.Module:
         return _carried_out(network, levels, images if refitted else None, watch)
 
-    measured = losses(network, images, watch, refitted=refitted)
-    if budget.kind == "params":
-        levels = levels_for(network, measured, allowed)
-    else:
+    measured, search = losses(network, images, watch, refitted=refitted), None
+    if budget.kind == "accuracy":
         levels = levels_for_accuracy(network, measured, held_out, budget.value, made)
+    else:
+        levels = levels_for(network, measured, allowed, prices[measure], measure)
+        if trials:
+            menu = Menu.of(network, measured, prices[measure])
+            cost = _cost(network, menu, images, refitted)
+            search = searched(menu.options, menu.numbers(levels), allowed - menu.rest, cost, trials, watch)
+            levels = menu.as_levels(search.choice)
     small = made(levels)
     tuned = distilled(small, network, images, tuning, watch) if tuning else None
-    outcome = replace(_outcome(budget, (images, held_out), (network, small), levels, measured), tuned=tuned)
+    outcome = _outcome(budget, (images, held_out), (network, small), levels, measured, prices)
+    outcome = replace(outcome, search=search, tuned=tuned)
     return _bundle(given, small, outcome.summary()), outcome
 
 
@@ -114,16 +139,41 @@ def _carried_out(network: nn.Module, levels: Mapping[str, Level], images: Bench 
     return min([*tried, truncated], key=lambda small: images.answers(small).divergence(before))
 
 
+def _cost(network: nn.Module, menu: Menu, images: Bench, refitted: bool) -> Callable[[Mapping[str, int]], float]:
+    """What a choice of levels costs a network, carried out on a part of the images and measured on the others."""
+    fitted, judges = (part.some(_SEARCHED) for part in images.parted(_JUDGES))
+    batches, before = fitted.batches(device_of(network)), judges.answers(network)
+
+    def cost(choice: Mapping[str, int]) -> float:
+        small = with_levels(network, menu.as_levels(choice))
+        if refitted:
+            refit(small, network, batches, spread=False)
+        return judges.answers(small).divergence(before)
+
+    return cost
+
+
+def _prices(network: nn.Module, bench: Bench) -> dict[Measure, Prices]:
+    rows, columns, channels = bench.spec.shape
+    return {
+        "params": parameter_prices(network),
+        "macs": mac_prices(network, (channels, rows, columns)),
+        "bytes": byte_prices(network),
+    }
+
+
 def _outcome(
     budget: Budget,
     benches: tuple[Bench, Bench],
     networks: tuple[nn.Module, nn.Module],
     levels: dict[str, Level],
     measured: Sequence[Loss],
+    prices: Mapping[Measure, Prices],
 ) -> Outcome:
     """benches: for the choice, and held out. networks: before and after."""
     (images, held_out), (whole, small) = benches, networks
     before, after = held_out.answers(whole), held_out.answers(small)
+    former = {name: layer.level for name, layer in harmonic_layers(whole).items()}
     alone = {(loss.layer, loss.level): loss.divergence for loss in measured}
     return Outcome(
         budget,
@@ -132,7 +182,13 @@ def _outcome(
         levels,
         {n: (len(layer.frequencies), math.prod(layer.kernel_size)) for n, layer in harmonic_layers(small).items()},
         {name: alone.get((name, level or 0), 0.0) for name, level in levels.items()},
-        (parameters(whole), parameters(small)),
+        {measure: (price.total(former), price.total(levels)) for measure, price in prices.items()},
+        {
+            name: {
+                m: (price.layers[name, former[name]], price.layers[name, levels[name]]) for m, price in prices.items()
+            }
+            for name in levels
+        },
         (before.accuracy(), after.accuracy()),
         after.divergence(before),
         after.agreement(before),

@@ -4,6 +4,7 @@ Losses of different layers are added up, which holds while they are small.
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,50 +13,116 @@ from torch import nn
 
 from harmonic.compression.bench import Bench
 from harmonic.compression.knapsack import Option, cheapest_within
-from harmonic.compression.sensitivity import Loss, with_levels
+from harmonic.compression.prices import Prices, parameter_prices
+from harmonic.compression.sensitivity import Loss
 from harmonic.conversion import Level, harmonic_layers
 from harmonic.errors import CompressionError
 from harmonic.graph import parameters
 
+Measure = Literal["params", "macs", "bytes"]
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+WORDS: dict["Measure", str] = {"params": "parameters", "macs": "multiplications", "bytes": "bytes of weights"}
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What compression must keep to. params: share of the parameters; accuracy: points of top-1, zero or negative."""
+    """What compression must keep to. params, macs: share of the parameters, or of the multiplications; bytes: of the
+    weights; accuracy: points of top-1, zero or negative."""
 
-    kind: Literal["params", "accuracy"]
+    kind: Literal["params", "macs", "bytes", "accuracy"]
     value: float
+
+    def __str__(self) -> str:
+        return f"{self.kind}={self.value}"
+
+    @property
+    def measure(self) -> Measure:
+        """In what the network shall become small; parameters, where accuracy is kept to."""
+        return "params" if self.kind == "accuracy" else self.kind
+
+    def allowed(self, whole: int) -> int:
+        """How much of its measure a network of so much may keep."""
+        return int(self.value) if self.kind == "bytes" else round(self.value * whole)
 
 
 def parse_budget(text: str) -> Budget:
-    """Read `params=0.6` or `accuracy=-1.0`; CompressionError for anything else."""
-    kind, _, number = text.partition("=")
-    try:
-        value = float(number)
-    except ValueError:
-        value = math.nan
-    if kind == "params" and 0 < value <= 1:
-        return Budget("params", value)
+    """Read `params=0.6`, `macs=0.5`, `bytes=2MB` or `accuracy=-1.0`; CompressionError for anything else."""
+    kind, _, said = text.partition("=")
+    if kind == "bytes" and (size := _size(said)) >= 1:
+        return Budget("bytes", size)
+    value = _number(said)
+    if kind in ("params", "macs") and 0 < value <= 1:
+        return Budget("params" if kind == "params" else "macs", value)
     if kind == "accuracy" and -100 <= value <= 0:
         return Budget("accuracy", value)
     raise CompressionError(
-        f"a budget is params=SHARE (above 0, up to 1) or accuracy=POINTS (0 or below), not {text!r}."
+        "a budget is params=SHARE or macs=SHARE (above 0, up to 1), bytes=SIZE (as 500KB or 2MB) or accuracy=POINTS (0 "
+        f"or below), not {text!r}."
     )
 
 
-def levels_for(network: nn.Module, measured: Sequence[Loss], allowed: int) -> dict[str, Level]:
-    """The level of every layer, for the least total loss within a number of parameters of the whole network.
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _size(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
+    if not found or found[2] not in _UNITS:
+        return math.nan
+    return math.floor(float(found[1]) * _UNITS[found[2]])
+
+
+@dataclass(frozen=True)
+class Menu:
+    """What there is to choose from: levels of every layer, and for each what it weighs in the budget and loses."""
+
+    levels: Mapping[str, Sequence[Level]]
+    options: Mapping[str, Sequence[Option]]
+    rest: int
+
+    @classmethod
+    def of(cls, network: nn.Module, measured: Sequence[Loss], prices: Prices) -> "Menu":
+        """Every layer at its own level and at those that were measured."""
+        losses = {(name, layer.level): 0.0 for name, layer in harmonic_layers(network).items()}
+        losses |= {(loss.layer, loss.level): loss.divergence for loss in measured}
+        layers = list(harmonic_layers(network))
+        levels = {name: [level for layer, level in losses if layer == name] for name in layers}
+        options = {n: [Option(prices.layers[n, level], losses[n, level]) for level in levels[n]] for n in layers}
+        return cls(levels, options, prices.rest)
+
+    def chosen(self, allowed: int) -> dict[str, int] | None:
+        """The number of every layer's option, for the least total loss; None where nothing is light enough."""
+        return cheapest_within(self.options, allowed - self.rest)
+
+    def as_levels(self, choice: Mapping[str, int]) -> dict[str, Level]:
+        return {name: self.levels[name][number] for name, number in choice.items()}
+
+    def numbers(self, levels: Mapping[str, Level]) -> dict[str, int]:
+        """The inverse of `as_levels`."""
+        return {name: list(self.levels[name]).index(level) for name, level in levels.items()}
+
+
+def levels_for(
+    network: nn.Module,
+    measured: Sequence[Loss],
+    allowed: int,
+    prices: Prices | None = None,
+    measure: Measure = "params",
+) -> dict[str, Level]:
+    """The level of every layer, for the least total loss within a number of parameters of the whole network, or of
+    what else `prices` are in.
 
     Raises CompressionError, with the least possible number, for a budget that no levels meet.
     """
-    layers = harmonic_layers(network)
-    fixed = parameters(network) - sum(map(parameters, layers.values()))
-    options = {name: [(layer.level, Option(parameters(layer), 0.0))] for name, layer in layers.items()}
-    for loss in measured:
-        options[loss.layer].append((loss.level, Option(loss.parameters, loss.divergence)))
-    chosen = cheapest_within({name: [o for _, o in each] for name, each in options.items()}, allowed - fixed)
+    prices = prices or parameter_prices(network)
+    menu = Menu.of(network, measured, prices)
+    chosen = menu.chosen(allowed)
     if chosen is None:
-        raise _impossible(allowed, fixed + sum(min(o.weight for _, o in each) for each in options.values()))
-    return {name: options[name][index][0] for name, index in chosen.items()}
+        raise _impossible(allowed, least(prices), measure)
+    return menu.as_levels(chosen)
 
 
 def levels_for_accuracy(
@@ -92,12 +159,17 @@ def levels_for_accuracy(
     return best
 
 
-def must_be_possible(network: nn.Module, allowed: int) -> None:
-    """CompressionError, with the least possible number, where no levels bring a network to so few parameters."""
-    least = parameters(with_levels(network, dict.fromkeys(harmonic_layers(network), 1)))
-    if allowed < least:
-        raise _impossible(allowed, least)
+def least(prices: Prices) -> int:
+    """The least that any levels bring a network to."""
+    layers = {name for name, _ in prices.layers}
+    return prices.rest + sum(min(p for (n, _), p in prices.layers.items() if n == name) for name in layers)
 
 
-def _impossible(allowed: int, least: int) -> CompressionError:
-    return CompressionError(f"no levels bring the network to {allowed:,} parameters; the least is {least:,}.")
+def must_be_possible(prices: Prices, allowed: int, measure: Measure) -> None:
+    """CompressionError, with the least possible number, where no levels bring a network to so little."""
+    if allowed < least(prices):
+        raise _impossible(allowed, least(prices), measure)
+
+
+def _impossible(allowed: int, found: int, measure: Measure) -> CompressionError:
+    return CompressionError(f"no levels bring the network to {allowed:,} {WORDS[measure]}; the least is {found:,}.")

@@ -8,6 +8,8 @@ from rich.table import Table
 
 from harmonic.compression.compress import Outcome
 from harmonic.compression.distill import Tuned
+from harmonic.compression.levels import WORDS
+from harmonic.compression.search import Found
 from harmonic.conversion import layer_column
 from harmonic.shown import plain
 
@@ -20,35 +22,57 @@ def compression_figures(outcome: Outcome) -> dict[str, Any]:
         "calibration_images": outcome.images,
         "held_out_images": outcome.held_out,
         "parameters": list(outcome.parameters),
+        "multiplications": list(outcome.sizes["macs"]),
+        "bytes": list(outcome.sizes["bytes"]),
+        "layers": outcome.layer_sizes,
         "accuracy": list(outcome.accuracy),
         "agreement": outcome.agreement,
         "divergence": outcome.divergence,
+        "search": _search(outcome.search) if outcome.search else None,
         "finetuned": asdict(outcome.tuned) if outcome.tuned else None,
     }
 
 
 def compression_tables(outcome: Outcome) -> Iterator[Table]:
-    """The chosen level of every layer, then what they cost on the calibration images."""
-    layers = Table(layer_column(), "level", "filters", "loss alone, nats", title="Chosen levels")
+    """The chosen level of every layer, then what they cost on the images that were held out."""
+    columns = ("level", "filters", "parameters", "multiplications, M", "loss alone, nats")
+    layers = Table(layer_column(), *columns, title="Chosen levels")
     for name, level in outcome.levels.items():
-        kept, of = outcome.filters[name]
+        (kept, of), sizes = outcome.filters[name], outcome.layer_sizes[name]
         layers.add_row(
-            plain(name), "full" if level is None else str(level), f"{kept}/{of}", f"{outcome.losses[name]:.4f}"
+            plain(name),
+            "full" if level is None else str(level),
+            f"{kept}/{of}",
+            f"{sizes['params'][1]:,}",
+            f"{sizes['macs'][1] / 1e6:.2f}",
+            f"{outcome.losses[name]:.4f}",
         )
     yield layers
-    (before, after), (right, still) = outcome.parameters, outcome.accuracy
+    right, still = outcome.accuracy
     figures = Table(title=f"On {outcome.held_out:,} held-out images", show_header=False)
-    figures.add_row("parameters", f"{before:,} -> {after:,} ({after / before:.1%})")
+    for measure, word in WORDS.items():
+        before, after = outcome.sizes[measure]
+        figures.add_row(word, f"{before:,} -> {after:,} ({after / before:.1%})")
     figures.add_row("same answer as before", f"{outcome.agreement:.2%}")
     figures.add_row("divergence", f"{outcome.divergence:.4f} nats")
     if right is not None and still is not None:
         figures.add_row("top-1", f"{right:.2%} -> {still:.2%}")
+    if outcome.search:
+        figures.add_row(f"best of {outcome.search.trials:,} other levels", _closer(*outcome.search.cost))
     if outcome.tuned:
         figures.add_row("learned from the whole network", _learned(outcome.tuned))
     yield figures
 
 
 def _learned(tuned: Tuned) -> str:
-    (done, of), (before, after) = tuned.steps, tuned.divergence
+    done, of = tuned.steps
     word = f"{tuned.epochs} x {tuned.images:,} images" if done == of else f"{done:,} of {of:,} steps"
-    return f"{word}; divergence on others {before:.4f} -> {after:.4f} nats"
+    return f"{word}; {_closer(*tuned.divergence)}"
+
+
+def _closer(before: float, after: float) -> str:
+    return f"divergence on others {before:.4f} -> {after:.4f} nats"
+
+
+def _search(found: Found) -> dict[str, Any]:
+    return {"trials": found.trials, "divergence": list(found.cost)}

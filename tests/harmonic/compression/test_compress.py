@@ -135,3 +135,27 @@ def test_levels_of_some_layers_leave_the_others_as_they_are(tmp_path):
     assert levels.pop("layer1.0.conv1") == 2
     assert set(levels.values()) == {None}
     assert loaded.card.metrics == {"compression": {"by": "hand"}, "before_compression": {}}
+
+
+@pytest.mark.parametrize(("kind", "value"), [("macs", 0.6), ("bytes", 200_000)])
+def test_budgets_in_other_measures_are_kept_and_told(kind, value, bench):
+    model = network()
+    _, outcome = compress_bundle(given(model), bench, Budget(kind, value), refitted=False)
+    before, after = outcome.sizes[kind]
+    allowed = value if kind == "bytes" else value * before
+    assert 0.8 * allowed < after <= allowed
+    for measure, sizes in outcome.sizes.items():
+        of_layers = [layer[measure] for layer in outcome.layer_sizes.values()]
+        assert sizes[0] - sizes[1] == sum(then - now for then, now in of_layers)
+    with pytest.raises(CompressionError, match="the least is"):
+        compress_bundle(given(model), bench, Budget("bytes", 5), watch=lambda *steps: pytest.fail("measured"))
+
+
+def test_other_levels_are_tried_and_the_best_are_taken(bench):
+    _, plain = compress_bundle(given(network()), bench, Budget("params", 0.4))
+    _, outcome = compress_bundle(given(network()), bench, Budget("params", 0.4), trials=6)
+    assert plain.search is None
+    assert 1 <= outcome.search.trials <= 6
+    assert outcome.search.cost[1] <= outcome.search.cost[0]
+    assert (outcome.levels != plain.levels) == (outcome.search.cost[1] < outcome.search.cost[0])
+    assert outcome.parameters[1] <= 0.4 * outcome.parameters[0]

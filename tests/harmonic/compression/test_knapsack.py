@@ -25,6 +25,13 @@ def test_the_knapsack_finds_what_trying_everything_finds():
 
 
 def test_the_knapsack_keeps_a_budget_that_is_too_fine_for_its_steps():
-    items = {f"item{i}": [Option(100_003, 0.0), Option(10_007, 1.0)] for i in range(40)}
-    found = cheapest_within(items, 1_000_000)
-    assert sum(items[name][i].weight for name, i in found.items()) <= 1_000_000
+    items = {f"item{i}": [Option(1_000_003, 0.0), Option(100_007, 1.0)] for i in range(12)}
+    found = cheapest_within(items, 5_000_000)
+    assert sum(items[name][i].weight for name, i in found.items()) <= 5_000_000
+
+
+def test_a_budget_that_is_met_to_the_last_unit_is_used_to_it():
+    """A grid of 4,000 steps would round one of the two up and forbid it."""
+    items = {"one": [Option(65_537, 0.0), Option(1, 1.0)], "other": [Option(34_463, 0.0), Option(1, 1.0)]}
+    assert cheapest_within(items, 100_000) == {"one": 0, "other": 0}
+    assert 1 in cheapest_within(items, 99_999).values()

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from harmonic.compression.levels import Budget, levels_for, parse_budget
+from harmonic.compression.levels import Budget, Menu, least, levels_for, parse_budget
+from harmonic.compression.prices import mac_prices, parameter_prices
 from harmonic.compression.sensitivity import fully_harmonic, losses, with_levels
 from harmonic.conversion import harmonic_layers
 from harmonic.errors import CompressionError
@@ -35,14 +36,61 @@ def test_a_budget_that_no_levels_meet_is_told_with_the_least_possible(bench):
         levels_for(model, losses(model, bench), 100)
 
 
-@pytest.mark.parametrize(("text", "kind", "value"), [("params=0.6", "params", 0.6), ("accuracy=-1", "accuracy", -1.0)])
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("params=0.6", "params", 0.6),
+        ("macs=1", "macs", 1.0),
+        ("bytes=2MB", "bytes", 2_000_000),
+        ("bytes=1.5 KiB", "bytes", 1536),
+        ("bytes=700", "bytes", 700),
+        ("accuracy=-1", "accuracy", -1.0),
+    ],
+)
 def test_budgets_are_read(text, kind, value):
     assert parse_budget(text) == Budget(kind, value)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "params", "params=0", "params=1.5", "accuracy=1", "size=3", "params=nan", "params=x"]
+    "text",
+    [
+        *(
+            "",
+            "params",
+            "params=0",
+            "params=1.5",
+            "params=nan",
+            "params=x",
+            "macs=0",
+            "macs=1.1",
+            "accuracy=1",
+            "size=3",
+        ),
+        *("bytes=", "bytes=0", "bytes=0.5", "bytes=-1", "bytes=2TB", "bytes=nan", "bytes=1e6"),
+    ],
 )
 def test_other_budgets_are_refused(text):
     with pytest.raises(CompressionError, match="a budget is"):
         parse_budget(text)
+
+
+def test_levels_keep_to_what_prices_are_in(bench):
+    """Half of the multiplications: in what they weigh there, not in parameters."""
+    model = fully_harmonic(network())
+    prices = mac_prices(model, (3, 16, 16))
+    own = {name: layer.level for name, layer in harmonic_layers(model).items()}
+    allowed = prices.total(own) // 2
+    levels = levels_for(model, losses(model, bench, refitted=False), allowed, prices, "macs")
+    assert 0.85 * allowed < prices.total(levels) <= allowed
+    with pytest.raises(CompressionError, match=f"to 9 multiplications; the least is {least(prices):,}"):
+        levels_for(model, losses(model, bench, refitted=False), 9, prices, "macs")
+
+
+def test_a_menu_gives_levels_for_numbers_and_numbers_for_levels(bench):
+    model = fully_harmonic(network("harm_wrn10_1", level=(None, 3, 2)))
+    menu = Menu.of(model, losses(model, bench, refitted=False), parameter_prices(model))
+    own = {name: layer.level for name, layer in harmonic_layers(model).items()}
+    assert menu.as_levels(menu.numbers(own)) == own
+    assert all(options[menu.numbers(own)[name]].cost == 0 for name, options in menu.options.items())
+    lowest = menu.as_levels(menu.chosen(least(parameter_prices(model))))
+    assert set(lowest.values()) == {1}
