@@ -64,7 +64,7 @@ def export_again(order: Again, *, tell: Callable[[str], None] = lambda _: None) 
                 "files": {path.name: sha256(path) for path in sorted(folder.iterdir())},
             }
         )
-        (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+        (folder / MANIFEST).write_text(manifest.written() + "\n")
     _copy_beside(order.source.parent, order.repository / order.name)
     place = order.repository / order.name / str(version)
     return Published(place, version, manifest.parity, manifest.stem, manifest.variants, refused)

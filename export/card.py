@@ -1,11 +1,12 @@
 """A model card for a bundle that brings none: what the model is, what it was measured on, what nobody checked."""
 
+from export.manifest import LayoutPlan
 from harmonic.bundles import Bundle
 from harmonic.graph import parameters
 
 
-def model_card(name: str, bundle: Bundle) -> str:
-    """Markdown from the bundle's own facts."""
+def model_card(name: str, bundle: Bundle, plan: LayoutPlan | None = None) -> str:
+    """Markdown from the bundle's own facts, and from those of its layout."""
     card = bundle.card
     lines = [
         f"# {name}",
@@ -18,6 +19,7 @@ def model_card(name: str, bundle: Bundle) -> str:
         "## Measured",
         "",
         *_figures(card.metrics),
+        *_speed(plan),
         "",
         "## Limits",
         "",
@@ -36,3 +38,13 @@ def _figures(metrics: dict[str, object]) -> list[str]:
     if not isinstance(test, dict):
         return ["Nothing: this bundle carries no test figures."]
     return [f"Top-1 {test['top1']:.2%} on {test['images']:,} images of {test['source']}, seen once, after training."]
+
+
+def _speed(plan: LayoutPlan | None) -> list[str]:
+    if plan is None:
+        return []
+    fused, now = plan.multiplications
+    factored = sum(layer.form != "fused" for layer in plan.layers)
+    says = f"{factored} of {len(plan.layers)} truncated layers are factored: {now / fused:.0%} of the multiplications"
+    gains = [f"{gain:.2f} times as fast as fused in batches of {batch}" for batch, gain in plan.gains.items()]
+    return ["", f"{', '.join([says, *gains])}{f' ({plan.device}, one thread)' if gains else ''}."]

@@ -20,6 +20,12 @@ class _Stem(StrEnum):
     NATIVE = "native"
 
 
+class _Layout(StrEnum):
+    AUTO = "auto"
+    FUSED = "fused"
+    FACTORED = "factored"
+
+
 class _Norm(StrEnum):
     FROZEN = "frozen"
     ADAPTIVE = "adaptive"
@@ -78,6 +84,13 @@ def export(
     max_drop: Annotated[
         float, typer.Option(help="Points of top-1 that another precision may lose on --judge.", min=0, max=100)
     ] = 0.5,
+    layout: Annotated[
+        _Layout,
+        typer.Option(
+            help="Truncated layers: fused into one convolution, each as dear as a whole one; factored into few "
+            "multiplications; auto: what is fastest on this machine, measured."
+        ),
+    ] = _Layout.AUTO,
     jpeg_scale: JpegScale = None,
     json: Json = False,
 ) -> None:
@@ -99,7 +112,12 @@ def export(
     sources, judges, images = calibration or [], judge or [], _images(golden or [])
     with for_people(aside=json):
         if is_version(bundle):
-            if card or golden or jpeg_scale or (stem, norm, max_batch) != (_Stem.AUTO, _Norm.FROZEN, 64):
+            if (
+                card
+                or golden
+                or jpeg_scale
+                or (stem, norm, layout, max_batch) != (_Stem.AUTO, _Norm.FROZEN, _Layout.AUTO, 64)
+            ):
                 raise ExportError(f"{bundle} is a version: all but its precisions stays as it is. Export its bundle.")
             again = Again(bundle, repository, name, precisions, sources, judges, max_drop, version)
             published = export_again(again, tell=_tell)
@@ -108,7 +126,8 @@ def export(
             order = Order(
                 trained, repository, name, version, images, text, max_batch, stem.value, norm.value, precisions
             )
-            published = run(replace(order, calibration=sources, judges=judges, most_drop=max_drop), tell=_tell)
+            asked = replace(order, calibration=sources, judges=judges, most_drop=max_drop, layout=layout.value)
+            published = run(asked, tell=_tell)
         parity = published.parity
         typer.echo(
             f"Published {published.folder}. Against PyTorch at batches {', '.join(map(str, parity.batches))}: "

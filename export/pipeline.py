@@ -16,6 +16,7 @@ from export.card import model_card
 from export.emit import INPUT, OPSET, OUTPUT, emit
 from export.errors import ExportError
 from export.fold import fold
+from export.layout import BATCHES, LayoutOrder, lay_out
 from export.manifest import (
     GOLDENS,
     MANIFEST,
@@ -53,6 +54,7 @@ class Order:
     precisions: float32 is always there; the others are laid beside it if they keep what they must. calibration: images
     they are made with. judges: labelled ones they are judged on. most_drop: points of top-1 that they may lose.
     race: times them.
+    layout: of truncated layers, as `lay_out`.
     """
 
     bundle: Bundle
@@ -69,6 +71,7 @@ class Order:
     judges: Sequence[Path] = ()
     most_drop: float = MOST_DROP
     race: Race = speed
+    layout: LayoutOrder = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +102,14 @@ def export(order: Order, *, tell: Callable[[str], None] = lambda _: None) -> Pub
         folded = fold(network)
         tell("writing the ONNX graph")
         emit(folded, spec, folder / WHOLE_NET)
+        plan = lay_out(folder / WHOLE_NET, order.layout, synthetic_images(max(BATCHES), spec), tell)
         tell(f"comparing with PyTorch at batches {', '.join(map(str, batches))}")
-        variants, parity = write_variants(network, spec, folder, batches, order.stem, order.norm, tell)
+        variants, parity = write_variants(network, spec, folder, batches, order.stem, order.norm, tell, plan)
         tell("writing goldens, spectrum, card and manifest")
         np.savez_compressed(folder / GOLDENS, images=goldens, logits=reference_logits(network, spec, goldens))
         others, refused = _others(order, folder, images, tell)
         (folder / SPECTRUM).write_text(json.dumps(spectrum(network), indent=1) + "\n")
-        (folder / CARD).write_text(order.card or model_card(order.name, order.bundle))
+        (folder / CARD).write_text(order.card or model_card(order.name, order.bundle, plan))
         manifest = _write_manifest(folder, order, (*variants, *others), parity)
     triton.write_config(order.repository / order.name, order.name, order.bundle.card, order.max_batch)
     place = order.repository / order.name / str(version)
@@ -168,5 +172,5 @@ def _write_manifest(folder: Path, order: Order, variants: tuple[Variant, ...], p
         libraries=libraries,
         files={path.name: sha256(path) for path in sorted(folder.iterdir())},
     )
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+    (folder / MANIFEST).write_text(manifest.written() + "\n")
     return manifest

@@ -12,7 +12,7 @@ from torch import nn
 
 from export.emit import emit_body
 from export.errors import ExportError
-from export.manifest import BODY, NATIVE, WHOLE_NET, NormMode, ParityReport, Variant
+from export.manifest import BODY, NATIVE, WHOLE_NET, LayoutPlan, NormMode, ParityReport, Variant
 from export.stem import Split, split, write_stem
 from export.verify import measure, stem_and_body, tolerance, whole_net, within_tolerance
 from harmonic.pixels import PixelSpec
@@ -31,8 +31,10 @@ def write_variants(
     stem: StemOrder,
     norm: NormMode,
     tell: Callable[[str], None],
+    plan: LayoutPlan | None = None,
 ) -> tuple[tuple[Variant, ...], ParityReport]:
     """Hold the whole net in `folder` against PyTorch, lay a native stem beside it if that is the order or the need.
+    plan: how the whole net's truncated layers lie, where not all are fused.
 
     Returns the variants and the whole net's report. Raises ParityError for answers beyond rounding, ExportError for a
     network without a root that can stand alone.
@@ -42,10 +44,10 @@ def write_variants(
     if stem == "folded" or (stem == "auto" and exact):
         within_tolerance(report)
         tell(f"the folded form is within tolerance ({report.max_error:.1e}), so nothing else is needed")
-        return (_default(report),), report
+        return (_default(report, plan),), report
     cut = _cut(network, spec, report, exact)
     tell("writing the native stem and its body")
-    return (_default(report), _native(network, spec, folder, cut, batches, norm)), report
+    return (_default(report, plan), _native(network, spec, folder, cut, batches, norm)), report
 
 
 def _cut(network: nn.Module, spec: PixelSpec, report: ParityReport, exact: bool) -> Split:
@@ -62,8 +64,9 @@ def _cut(network: nn.Module, spec: PixelSpec, report: ParityReport, exact: bool)
         raise
 
 
-def _default(report: ParityReport) -> Variant:
-    return Variant(tolerance=_GOLDEN_SLACK * max(tolerance(report.largest_logit), report.max_error))
+def _default(report: ParityReport, plan: LayoutPlan | None) -> Variant:
+    allowed = _GOLDEN_SLACK * max(tolerance(report.largest_logit), report.max_error)
+    return Variant(layout="factored" if plan else "fused", tolerance=allowed, plan=plan)
 
 
 def _native(

@@ -1,5 +1,7 @@
 """What holds for every test: shapes are checked, coroutines run on asyncio, and nothing waits without an end."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from harmonic.cores import usable_cores
@@ -15,6 +17,14 @@ MOST_SECONDS, MOST_SECONDS_OF_SLOW_ONES = 300, 3600
 def anyio_backend() -> str:
     """The event loop of the service."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the cache of whoever runs it."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("HARMONIC_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -50,7 +50,7 @@ def test_a_manifest_without_a_word_about_stems_is_folded(tmp_path: Path) -> None
         ("", "JSON"),
         ("[]", "should be an object"),
         (_facts(schema_version=99), "schema 99"),
-        (_facts(schema_version=2, what_is_new=1), "schema 2; this build reads 1. A newer version of this package"),
+        (_facts(schema_version=3, what_is_new=1), "schema 3; this build reads 1 to 2. A newer version of this package"),
         (_facts(colour="red"), "colour"),
         (_facts(classes=["only"]), "classes"),
         (_facts(classes=["same", "same"]), "distinct"),

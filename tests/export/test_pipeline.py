@@ -59,6 +59,27 @@ def test_the_published_graph_answers_as_the_network(bundle: Bundle, tmp_path: Pa
     assert predictor.classes == bundle.card.classes
 
 
+def test_a_layout_stands_in_the_manifest_and_on_the_card(bundle: Bundle, tmp_path: Path) -> None:
+    fused, factored = (export(Order(bundle, tmp_path, "pets", layout=order)).folder for order in ("fused", "factored"))
+    manifest = read_manifest(factored)
+    plan = manifest.variant().plan
+    assert plan is not None
+    assert (manifest.schema_version, manifest.variant().layout) == (2, "factored")
+    assert [layer.layer for layer in plan.layers] == [
+        "groups.1.0.conv0",
+        "groups.1.0.conv1",
+        "groups.2.0.conv0",
+        "groups.2.0.conv1",
+    ]
+    assert plan.multiplications[1] < plan.multiplications[0]
+    assert "truncated layers are factored" in (factored / "MODEL_CARD.md").read_text()
+    assert (factored / "model.onnx").stat().st_size < 0.75 * (fused / "model.onnx").stat().st_size
+    assert manifest.parity.top1_agreement == 1
+    # Older builds read what holds nothing new.
+    assert json.loads((fused / "manifest.json").read_text())["schema_version"] == 1
+    assert read_manifest(fused).variant().plan is None
+
+
 def test_goldens_are_pytorchs_answers_to_synthetic_and_own_images(bundle: Bundle, tmp_path: Path) -> None:
     photo = Image.fromarray(np.random.default_rng(1).integers(0, 256, (50, 80, 3), dtype=np.uint8))
     photo.save(tmp_path / "photo.png")

@@ -3,6 +3,10 @@
 COVERED_BY: dict[str, str] = {
     "export.card": "export/test_pipeline.py",
     "export.errors": "export/test_repository.py",
+    "export.layout.choice": "export/layout/test_lay.py",
+    "export.layout.memory": "export/layout/test_lay.py",
+    "export.layout.timing": "export/layout/test_forms.py",
+    "export.layout.writer": "export/layout/test_graph.py",
     "export.predictor": "service/test_predictor.py",
     "export.runtime": "e2e/test_silence.py",
     "export.staging": "export/test_repository.py",

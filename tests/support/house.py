@@ -30,7 +30,13 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("training",),
         ("commands",),
     ),
-    "export": (("errors", "processor", "runtime"), ("manifest", "staging"), ("repository",), ("quantize",), ("*",)),
+    "export": (
+        ("errors", "processor", "runtime"),
+        ("manifest", "staging"),
+        ("repository", "layout"),
+        ("quantize",),
+        ("*",),
+    ),
     "service": (
         ("credential", "errors", "ranking"),
         ("batching", "runtime"),

@@ -1,0 +1,197 @@
+"""Equivalent graphs of one convolution whose kernels hold only some filters of a bank.
+
+A form is a function with `@form` above it. All give the same answers; which is fastest depends on the processor.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from export.layout.spans import Span
+from export.layout.writer import POINT, Geometry, Pair, Writer, attributes
+
+FUSED = "fused"
+_FLAT = 1e-12  # the taps of a constant filter differ by rounding alone
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution:
+    """What is to be computed. size: rows and columns of the input."""
+
+    span: Span
+    size: Pair
+    geometry: Geometry = POINT
+    groups: int = 1
+    bias: Float[ndarray, " out"] | None = None
+
+    @property
+    def outputs(self) -> int:
+        """Output channels."""
+        return len(self.span.coefficients)
+
+    @property
+    def inputs(self) -> int:
+        """Input channels."""
+        return int(self.span.coefficients.shape[1] * self.groups)
+
+    @property
+    def filters(self) -> int:
+        """How many filters its kernels hold."""
+        return len(self.span.frequencies)
+
+
+Form = Callable[[Writer, Convolution, str], str]
+_FORMS: dict[str, tuple[Form, Callable[[Convolution], bool]]] = {}
+
+
+def form(possible: Callable[[Convolution], bool] = lambda _: True) -> Callable[[Form], Form]:
+    """Register the decorated function. possible: whether it can express a convolution."""
+
+    def register(function: Form) -> Form:
+        _FORMS[function.__name__] = (function, possible)
+        return function
+
+    return register
+
+
+def possible_forms(convolution: Convolution) -> tuple[str, ...]:
+    """Names of the forms that can express a convolution, fused first."""
+    return tuple(name for name, (_, possible) in _FORMS.items() if possible(convolution))
+
+
+def write(name: str, writer: Writer, convolution: Convolution, x: str) -> str:
+    """Write a convolution of `x` in a form; returns the name of the answer."""
+    return _FORMS[name][0](writer, convolution, x)
+
+
+@form()
+def fused(writer: Writer, convolution: Convolution, x: str) -> str:
+    """One dense convolution: every filter costs as if all were there."""
+    span, geometry = convolution.span, convolution.geometry
+    return writer.convolve(x, span.kernels(), geometry, groups=convolution.groups, bias=convolution.bias)
+
+
+@form()
+def bands(writer: Writer, convolution: Convolution, x: str) -> str:
+    """Every filter depth-wise, then mixed by a 1x1, and all added up: ONNX Runtime adds within the 1x1."""
+    return _summed(writer, convolution, lambda number: _depthwise(writer, convolution, x, number, convolution.inputs))
+
+
+@form(lambda convolution: _constant(convolution) is not None)
+def pooled(writer: Writer, convolution: Convolution, x: str) -> str:
+    """As `bands`, with the constant filter as the mean of its window."""
+
+    def band(number: int) -> str:
+        if number == _constant(convolution):
+            return _mean(writer, convolution, x)
+        return _depthwise(writer, convolution, x, number, convolution.inputs)
+
+    return _summed(writer, convolution, band)
+
+
+@form(lambda convolution: convolution.groups == 1 and convolution.filters > 1)
+def stacked(writer: Writer, convolution: Convolution, x: str) -> str:
+    """Every filter depth-wise, side by side, then one 1x1 over them all."""
+    each = [_depthwise(writer, convolution, x, number, convolution.inputs) for number in range(convolution.filters)]
+    weights = np.moveaxis(convolution.span.coefficients, 2, 1).reshape(convolution.outputs, -1, 1, 1)
+    return writer.convolve(writer.apply("Concat", each, axis=1), weights, bias=convolution.bias)
+
+
+@form()
+def mixed(writer: Writer, convolution: Convolution, x: str) -> str:
+    """The 1x1 of every filter first, then the filter depth-wise: cheaper where outputs are fewer than inputs."""
+    total = None
+    for number in range(convolution.filters):
+        mixture = writer.convolve(x, _weights(convolution, number), groups=convolution.groups)
+        bias = convolution.bias if total is None else None
+        total = writer.add(_depthwise(writer, convolution, mixture, number, convolution.outputs, bias), total)
+    return _answer(total)
+
+
+@form(lambda convolution: convolution.filters > 1)
+def grouped(writer: Writer, convolution: Convolution, x: str) -> str:
+    """One grouped convolution gives all filters of a channel, channel by channel; then one 1x1."""
+    filters = np.tile(convolution.span.filters, (convolution.inputs, 1, 1))[:, None]
+    every = writer.convolve(x, filters, convolution.geometry, groups=convolution.inputs)
+    weights = convolution.span.coefficients.reshape(convolution.outputs, -1, 1, 1)
+    return writer.convolve(every, weights, groups=convolution.groups, bias=convolution.bias)
+
+
+@form(lambda convolution: min(convolution.span.filters.shape[1:]) > 1)
+def separable(writer: Writer, convolution: Convolution, x: str) -> str:
+    """Depth-wise along the rows, once for each wave there; then along the columns, mixed by a 1x1, and added up."""
+    span, (down, across) = convolution.span, _passes(convolution.geometry)
+    passed: dict[int, str] = {}
+
+    def band(number: int) -> str:
+        u = span.frequencies[number][0]
+        if u not in passed:
+            rows = np.tile(span.rows[number][:, None], (convolution.inputs, 1, 1, 1))
+            passed[u] = writer.convolve(x, rows, down, groups=convolution.inputs)
+        columns = np.tile(span.columns[number], (convolution.inputs, 1, 1, 1))
+        return writer.convolve(passed[u], columns, across, groups=convolution.inputs)
+
+    return _summed(writer, convolution, band)
+
+
+def _passes(geometry: Geometry) -> tuple[Geometry, Geometry]:
+    """A pass along the rows and one along the columns."""
+    (top, left, bottom, right), (down, across), (step, reach) = geometry.pads, geometry.strides, geometry.dilations
+    return (
+        Geometry((down, 1), (top, 0, bottom, 0), (step, 1)),
+        Geometry((1, across), (0, left, 0, right), (1, reach)),
+    )
+
+
+def _summed(writer: Writer, convolution: Convolution, band: Callable[[int], str]) -> str:
+    """Every filter's responses, mixed by a 1x1, added up. band: writes one filter's responses."""
+    total = None
+    for number in range(convolution.filters):
+        bias = convolution.bias if total is None else None
+        weights, groups = _weights(convolution, number), convolution.groups
+        total = writer.add(writer.convolve(band(number), weights, groups=groups, bias=bias), total)
+    return _answer(total)
+
+
+def _weights(convolution: Convolution, number: int) -> Float[ndarray, "out in_ 1 1"]:
+    """Of one filter."""
+    return convolution.span.coefficients[:, :, number, None, None]
+
+
+def _depthwise(
+    writer: Writer,
+    convolution: Convolution,
+    x: str,
+    number: int,
+    channels: int,
+    bias: Float[ndarray, " out"] | None = None,
+) -> str:
+    """One filter's response to every channel of `x`."""
+    filters = np.tile(convolution.span.filters[number], (channels, 1, 1, 1))
+    return writer.convolve(x, filters, convolution.geometry, groups=channels, bias=bias)
+
+
+def _constant(convolution: Convolution) -> int | None:
+    """The number of the filter that an average pool can compute; None where there is none."""
+    filters, geometry = convolution.span.filters, convolution.geometry
+    above, left, below, right = geometry.pads
+    # ONNX wants pads smaller than the window, and knows no dilation before opset 19.
+    fits = max(above, below) < filters.shape[1] and max(left, right) < filters.shape[2]
+    if geometry.dilations != (1, 1) or not fits:
+        return None
+    return next((number for number, each in enumerate(filters) if np.ptp(each) < _FLAT), None)
+
+
+def _mean(writer: Writer, convolution: Convolution, x: str) -> str:
+    window = list(convolution.span.filters.shape[1:])
+    shape = attributes(convolution.geometry)
+    return writer.apply("AveragePool", [x], kernel_shape=window, count_include_pad=1, **shape)
+
+
+def _answer(total: str | None) -> str:
+    if total is None:
+        raise ValueError("a span without filters has no answer")
+    return total

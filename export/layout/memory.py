@@ -1,0 +1,56 @@
+"""What was measured on this machine before, so that a layer of the same shape is not measured again."""
+
+import json
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from export.layout.forms import Convolution
+
+Times = dict[str, list[float]]  # form -> seconds of a call, for each batch
+
+FILE = "layouts.json"
+_SCHEMA = 1
+
+
+class Memory:
+    """Times by device and shape, in one file. What cannot be read counts as never measured."""
+
+    def __init__(self, path: Path, device: str) -> None:
+        self._path, self._device = path, device
+
+    def times(self, shape: str) -> Times | None:
+        """The times of every form of such a layer; None where it was never measured."""
+        return self._read().get(self._device, {}).get(shape)
+
+    def keep(self, shape: str, times: Times) -> None:
+        """Remember times. Raises OSError where the file cannot be written."""
+        known = self._read()
+        known.setdefault(self._device, {})[shape] = times
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        written = json.dumps({"schema_version": _SCHEMA, "devices": known}, indent=1) + "\n"
+        # Several exports may write at once: each has a file of its own until that takes the name.
+        with NamedTemporaryFile("w", dir=self._path.parent, suffix=".part", delete=False) as part:
+            part.write(written)
+        Path(part.name).replace(self._path)
+
+    def _read(self) -> dict[str, dict[str, Times]]:
+        try:
+            found = json.loads(self._path.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        if not isinstance(found, dict) or found.get("schema_version") != _SCHEMA:
+            return {}
+        devices: dict[str, dict[str, Times]] = found["devices"]
+        return devices
+
+
+def shape(convolution: Convolution) -> str:
+    """All of a convolution that its speed depends on, as text."""
+    filters = "+".join(f"{u}{v}" if max(u, v) < 10 else f"{u}-{v}" for u, v in convolution.span.frequencies)
+    (down, across), (rows, columns) = convolution.span.filters.shape[1:], convolution.size
+    geometry = convolution.geometry
+    return (
+        f"{convolution.inputs}->{convolution.outputs} at {rows}x{columns}, {convolution.span.bank} {down}x{across} "
+        f"{filters}, strides {geometry.strides}, pads {geometry.pads}, dilations {geometry.dilations}, "
+        f"groups {convolution.groups}, {'with' if convolution.bias is not None else 'no'} bias"
+    )
