@@ -18,6 +18,7 @@ import numpy as np
 
 from service.batching.health import CallLimits, InstanceHealth, Pulse, examine
 from service.batching.instance import Finish, Instance, InstanceThread, Observe, Outcome, Run, as_they_are
+from service.batching.pace import Pace
 from service.batching.policy import BatchPolicy
 from service.batching.seats import Seats
 from service.batching.ticket import Allocate, Content, Rows, Taken, Ticket
@@ -64,7 +65,8 @@ class Batcher:
     ) -> None:
         self.policy = policy
         self._limits = limits or CallLimits()
-        self._seats = Seats(policy)
+        self._pace = Pace()
+        self._seats = Seats(policy, self._pace)
         self._open: set[Ticket] = set()  # reserved and not left; of the loop alone
         self._closed = False
         self._lock = threading.Lock()  # of the counts that instances change
@@ -209,13 +211,15 @@ class Batcher:
         """Wait; False once the batcher stops."""
         return self._seats.pause(seconds)
 
-    def ran(self, images: int, seconds: float, failed: bool) -> None:
-        """Count a model call."""
+    def ran(self, images: int, seconds: float, failed: bool, made_s: float = 0.0) -> None:
+        """Count a model call. made_s: in which its rows were made before."""
         with self._lock:
             self._calls += 1
             # The tickets of a call that failed are run again, each alone.
             self._images += 0 if failed else images
             self._failed += failed
+            if not failed:
+                self._pace.add(images, made_s + seconds)
             self._seconds_per_image += 0.1 * (seconds / images - self._seconds_per_image)
 
     def settle(self, outcomes: list[Outcome]) -> None:

@@ -61,8 +61,8 @@ class Source(Protocol):
     def pause(self, seconds: float) -> bool:
         """Wait; False once there will be no work any more."""
 
-    def ran(self, images: int, seconds: float, failed: bool) -> None:
-        """Count a model call."""
+    def ran(self, images: int, seconds: float, failed: bool, made_s: float = 0.0) -> None:
+        """Count a model call. made_s: in which its rows were made before."""
 
     def settle(self, outcomes: list[Outcome]) -> None:
         """Give tickets what became of them."""
@@ -187,7 +187,7 @@ class Instance:
         ended = time.monotonic()
         failed = isinstance(outcome, ServiceError)
         images = len(rows)
-        self._source.ran(images, ended - started, failed)
+        self._source.ran(images, ended - started, failed, sum(part.made_s for part in batch))
         if not isinstance(outcome, ServiceError):
             self._source.settle(self._shares(batch, outcome, started, ended))
         elif isinstance(outcome, DeviceLost):

@@ -8,16 +8,18 @@ import time
 
 import numpy as np
 
+from service.batching.pace import Company, Pace
 from service.batching.policy import BatchPolicy
 from service.batching.queue import TicketQueue
 from service.batching.ticket import Content, Stage, Taken, Ticket
 
 
 class Seats:
-    """The seats of one model. Every method may be called from any thread."""
+    """The seats of one model. pace: of its calls. Every method may be called from any thread."""
 
-    def __init__(self, policy: BatchPolicy) -> None:
+    def __init__(self, policy: BatchPolicy, pace: Pace) -> None:
         self._policy = policy
+        self._pace = pace
         self._line: TicketQueue[Ticket] = TicketQueue(policy.priority_levels)
         lock = threading.Lock()
         self._changed = threading.Condition(lock)  # the line
@@ -109,11 +111,13 @@ class Seats:
 
     def _pop(self) -> list[Taken]:
         """Tickets that fit together, strictly in the line's order: none is overtaken by one of its own level and key.
+        They are so few that none of them misses its deadline by its company.
 
         Their rows leave with them: from here on no caller who leaves can change what the call is given.
         """
         batch: list[Taken] = []
-        room, now = self._policy.max_size, time.monotonic()
+        most, now = self._policy.max_size, time.monotonic()
+        company = Company(self._pace, most, now, crowded=self._queued > most)
         kind = None
         while self._line:
             ticket = self._line.first()
@@ -121,12 +125,11 @@ class Seats:
                 self._release(ticket)
                 continue
             kind = kind or ticket.kind()
-            if ticket.size > room or ticket.kind() != kind:
+            if ticket.kind() != kind or not company.admit(ticket.size, ticket.deadline):
                 break
             self._dequeue(ticket, taken=True)
             self.waiting -= ticket.size
             batch.append(Taken(ticket, ticket.take()))
-            room -= ticket.size
         return batch
 
     def _release(self, ticket: Ticket) -> None:

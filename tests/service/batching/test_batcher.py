@@ -1,13 +1,14 @@
 """Many callers, one model call: what runs together, and in which order."""
 
 import asyncio
+import threading
 
 import numpy as np
 import pytest
 
 from service.batching.batcher import Batcher
 from service.batching.policy import BatchPolicy
-from service.batching.ticket import Answer
+from service.batching.ticket import Answer, Rows
 from service.errors import Draining, ModelFailed, Overloaded, TooManyImages
 from tests.support.batching import SAMPLE, Model, ask, asking, running, settle_tasks
 
@@ -134,3 +135,24 @@ async def test_several_instances_run_side_by_side():
         for model in models:
             model.gate.set()
         assert [(await task).rows.item() for task in tasks] == [2, 4]
+
+
+def slow(rows: Rows) -> Rows:
+    """A model that takes 20 ms an image."""
+    threading.Event().wait(0.02 * len(rows))
+    return rows * 2
+
+
+async def test_a_deadline_is_kept_that_all_the_company_there_is_would_miss():
+    batcher = Batcher([slow], SAMPLE, BatchPolicy(max_size=64))
+    batcher.start()
+    for size in (1, 3):  # so that it knows what a call takes
+        await ask(batcher, *range(size))
+    first, urgent = asking(batcher, 0), asking(batcher, 1, deadline_s=0.7)
+    others = [asking(batcher, n) for n in range(60)]
+    answer = await urgent
+    assert 1 < answer.batch_size <= 35
+    for task in (first, *others):
+        task.cancel()
+    await asyncio.gather(first, *others, return_exceptions=True)
+    await batcher.drain()

@@ -5,6 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
+from service.batching.pace import Pace
 from service.batching.policy import BatchPolicy
 from service.batching.seats import Seats
 from service.batching.ticket import Answer, Desk, Rows, Ticket
@@ -32,7 +33,7 @@ def queued(seats: Seats, rows: Rows, deadline_s: float = 60) -> Ticket:
 @pytest.fixture
 async def seats():
     """Seats belong to the loop of those who wait."""
-    return Seats(BatchPolicy())
+    return Seats(BatchPolicy(), Pace())
 
 
 async def test_rows_that_an_instance_has_taken_stay_when_their_callers_leave(seats):
@@ -59,6 +60,21 @@ async def test_a_ticket_past_its_deadline_is_not_taken(seats):
     staying = queued(seats, ONE)
     assert [part.ticket for part in seats.take()] == [staying]
     assert seats.waiting == 0
+
+
+@pytest.mark.parametrize(("behind", "together"), [(30, 9), (60, 9)])
+async def test_an_instance_takes_no_more_than_the_earliest_deadline_allows(behind, together):
+    pace = Pace()
+    for images in (1, 4, 9):
+        pace.add(images, 100.0 * images)
+    seats = Seats(BatchPolicy(max_size=32), pace)
+    hopeless, first = queued(seats, ONE, deadline_s=50), queued(seats, ONE, deadline_s=1200)
+    for _ in range(behind):
+        queued(seats, ONE, deadline_s=100_000)
+    batch = seats.take()
+    assert [part.ticket for part in batch[:2]] == [hopeless, first]
+    assert len(batch) == together
+    assert len(seats.take()) == min(32, behind + 2 - together)
 
 
 async def test_rows_are_submitted_once_and_as_many_as_were_announced(seats):
