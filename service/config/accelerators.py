@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings
 from service.config.fields import Count, setting
 from service.runtime import (
     DEVICES,
+    PRECISIONS,
     Arena,
     ConvSearch,
     Devices,
@@ -62,6 +63,13 @@ class Accelerators(BaseSettings):
         _RUNNING.stem,
         "First layer: `auto` as each version's manifest says, `folded`, or `native` in PyTorch. "
         "See [native stem](native-stem.md).",
+        flag=True,
+    )
+    precision: Annotated[str, Field(pattern=PRECISIONS)] = setting(
+        "auto",
+        "`auto`: of each version's variants the one that its manifest says is fastest on this kind of device; int8 "
+        "only where the processor multiplies bytes fast. Or which to load: `fp32`, `fp16`, `int8`, or `int8,fp32`; "
+        "the first that a version has answers, and `NAME:fp32` asks for another: [precisions](export.md#serving-them).",
         flag=True,
     )
     adapt_images: Annotated[int, Field(ge=0, le=100_000)] = setting(

@@ -16,7 +16,7 @@ from service.batching import BatchPolicy
 from service.config.fields import Count, Milliseconds
 from service.config.versions import PATTERN, VersionPolicy, version_policy
 from service.errors import ServiceError
-from service.runtime import AS_EXPORTED, Running, StemChoice
+from service.runtime import AS_EXPORTED, PRECISIONS, Running, StemChoice, read_precisions
 
 CONFIG = "config.toml"
 Level = Annotated[int, Field(ge=1, le=64)]
@@ -41,6 +41,7 @@ class ModelSettings(BaseModel):
     instances: Annotated[int, Field(ge=1, le=64)] | None = None
     versions: Annotated[str, Field(pattern=PATTERN)] | None = None
     stem: StemChoice | None = None
+    precision: Annotated[str, Field(pattern=PRECISIONS)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,11 @@ class Plan:
         return Plan(
             instances=said.pop("instances", self.instances),
             versions=version_policy(said.pop("versions")) if "versions" in said else self.versions,
-            running=replace(self.running, stem=said.pop("stem", self.running.stem)),
+            running=replace(
+                self.running,
+                stem=said.pop("stem", self.running.stem),
+                precisions=read_precisions(said.pop("precision")) if "precision" in said else self.running.precisions,
+            ),
             policy=replace(self.policy, **said),
         )
 

@@ -8,7 +8,7 @@ from service.config.settings import Settings
 from service.config.sizes import ON_CPU, ON_CUDA
 from service.config.versions import version_policy
 from service.errors import ServiceError
-from service.runtime import Running
+from service.runtime import Running, read_precisions
 
 
 def plan(settings: Settings, name: str, own: ModelSettings | None = None, on_cuda: bool = False) -> Plan:
@@ -22,7 +22,7 @@ def plan(settings: Settings, name: str, own: ModelSettings | None = None, on_cud
         settings.policy(suited),
         settings.instances or suited.instances,
         version_policy(settings.versions),
-        Running(settings.stem, settings.adapt_images),
+        Running(settings.stem, settings.adapt_images, read_precisions(settings.precision)),
     )
     nothing = ModelSettings()
     return common.with_own(own or nothing, settings.policies.get(name, nothing))

@@ -33,6 +33,16 @@ class VersionFacts:
     adaptive: bool = False
     remark: str = ""
 
+    @property
+    def precision(self) -> str:
+        """Of weights and arithmetic: fp32, fp16 or int8."""
+        return "fp32" if self.variant == "default" else self.manifest.variant(self.variant).precision
+
+    @property
+    def model(self) -> str:
+        """The model's name in the repository, without the precision that a name may end with."""
+        return self.name.partition(_BEFORE_PRECISION)[0]
+
 
 @dataclass(frozen=True, slots=True)
 class BrokenVersion:
@@ -53,6 +63,12 @@ class Unloaded:
 
 Entry = VersionFacts | BrokenVersion
 _Asked = tuple[str | None, int | None]  # a model and a version, as requests name them
+_BEFORE_PRECISION = ":"  # which no model's name has
+
+
+def by_precision(model: str, precision: str) -> str:
+    """The name by which one precision of a model is asked for."""
+    return f"{model}{_BEFORE_PRECISION}{precision}"
 
 
 def trouble(entry: Entry) -> str:
@@ -73,9 +89,10 @@ class Catalog:
     def __post_init__(self) -> None:
         newest: dict[str, VersionFacts] = {}
         for facts in self.ready:
-            self._answering[facts.name, facts.version] = facts
-            if facts.name not in newest or facts.version > newest[facts.name].version:
-                newest[facts.name] = facts
+            for name in (facts.name, by_precision(facts.model, facts.precision)):
+                self._answering[name, facts.version] = facts
+                if name not in newest or facts.version > newest[name].version:
+                    newest[name] = facts
         for name, facts in newest.items():
             self._answering[name, None] = facts
             if name == self.default:
@@ -100,6 +117,7 @@ class Catalog:
             name = self.default or self._no_default()
         entries = self.versions(name)
         if not entries:
+            self._check_precision(name, version)
             raise ModelNotFound(f"there is no model {name!r}; GET /v1/models lists them")
         return _choose(name, version, entries)
 
@@ -108,6 +126,17 @@ class Catalog:
         if self.default is not None and (self.default, None) not in self._answering:
             return False
         return bool(self.ready)
+
+    def _check_precision(self, name: str, version: int | None) -> None:
+        """ModelNotFound that tells which precisions may be asked for, where only that is wrong."""
+        model, _, asked = name.partition(_BEFORE_PRECISION)
+        loaded = [facts for facts in self.ready if facts.model == model and version in (None, facts.version)]
+        if not asked or not loaded:
+            return
+        names = ", ".join(sorted({by_precision(model, facts.precision) for facts in loaded}))
+        there = {variant.precision for facts in loaded for variant in facts.manifest.variants}
+        advice = f"; it has {asked}, which the setting precision loads" if asked in there else ""
+        raise ModelNotFound(f"model {model!r} answers as {names} and not in {asked[:40]!r}{advice}")
 
     def _entries(self) -> list[Entry]:
         return [*self.ready, *self.broken]
@@ -124,7 +153,7 @@ class Catalog:
 def gather(entries: Iterable[Entry], default_model: str | None) -> Catalog:
     """A catalog of these versions. default_model: the setting; None for the only model, if there is only one."""
     found = tuple(entries)
-    names = {entry.name for entry in found}
+    names = {entry.name.partition(_BEFORE_PRECISION)[0] for entry in found}
     return Catalog(
         tuple(entry for entry in found if isinstance(entry, VersionFacts)),
         tuple(entry for entry in found if isinstance(entry, BrokenVersion)),

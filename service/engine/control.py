@@ -279,7 +279,8 @@ def _tell(key: tuple[str, int], before: InstanceHealth, now: InstanceHealth) -> 
 
 
 def _trials(items: dict[str, dict[int, Item]]) -> list[Trial]:
-    return [item.trial for versions in items.values() for item in versions.values()]
+    trials = [item.trial for versions in items.values() for item in versions.values()]
+    return [*trials, *(other for trial in trials if isinstance(trial, Loaded) for other in trial.beside)]
 
 
 def _serves(item: Item) -> bool:

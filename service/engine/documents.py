@@ -20,7 +20,7 @@ def read_document(root: Path, facts: VersionFacts, file: str) -> bytes:
     if file not in facts.manifest.files:
         raise DocumentNotFound(f"{place} brings no {file}; `harmonic export` writes one")
     try:
-        with (version_dir(root, facts.name, facts.version) / file).open("rb") as stream:
+        with (version_dir(root, facts.model, facts.version) / file).open("rb") as stream:
             content = stream.read(_BYTES + 1)
     except OSError as error:
         raise DocumentNotFound(f"{place} had a {file} when it was loaded, and it cannot be read now") from error

@@ -15,7 +15,7 @@ from export.errors import ExportError
 from export.manifest import Manifest, Variant, check_files, read_manifest
 from export.repository import version_dir
 from service.batching import BatchPolicy
-from service.engine.catalog import BrokenVersion, VersionFacts, trouble
+from service.engine.catalog import BrokenVersion, VersionFacts, by_precision, trouble
 from service.engine.reasons import within
 from service.engine.sizing import open_side_by_side
 from service.errors import DeviceLost, ServiceError, StartError
@@ -28,12 +28,14 @@ log = logging.getLogger(__name__)
 class Loaded:
     """A version that was loaded and tried, with what runs it; stays inside this room.
 
-    sessions: one per instance. sample: one golden image, (1, height, width, channels).
+    sessions: one per instance. sample: one golden image, (1, height, width, channels). beside: other precisions of the
+    same version.
     """
 
     facts: VersionFacts
     sessions: tuple[Backend, ...]
     sample: NDArray[Any] = field(compare=False, repr=False)
+    beside: tuple["Loaded", ...] = ()
 
     def remarked(self, remark: str) -> "Loaded":
         """The same, with a remark in place of the one it had."""
@@ -67,21 +69,13 @@ def load_version(
     try:
         manifest = read_manifest(folder)
         check_files(folder, manifest)
-        variant = choose(manifest, running)
-        if not suits(variant, placement):
-            raise SessionError(f"{folder}: made for {', '.join(variant.devices)}, and this service runs on {placement}")
-        policy = _bounded(policy, manifest.max_batch)
-        moving = adapts(variant, running)
-
-        def open_on(where: Placement) -> Backend:
-            return open_session(folder, manifest, variant, where, policy.max_size, running)
-
-        # Each session of a norm that follows the traffic would follow its own part of it.
-        sessions = open_side_by_side(open_on, placement, instances or 1 if moving else instances)
-        for session in sessions:
-            session.warm_up((1, policy.max_size))
-            sample = replay(folder, manifest, variant, session, policy.max_size)
-            session.follow_traffic()
+        order = _Order(
+            folder, name, version, manifest, placement, _bounded(policy, manifest.max_batch), instances, running
+        )
+        first, *others = choose(manifest, running, placement.first.kind)
+        loaded = _load(order, first) if running.precisions else _load_or_whole(order, first)
+        beside = (_load(order, variant) for variant in others)
+        return replace(loaded, beside=tuple(map(_named_by_precision, beside)))
     except StartError:
         raise
     except DeviceLost as error:
@@ -90,11 +84,43 @@ def load_version(
         return _broken(root, name, version, str(error))
     except Exception as error:  # a graph may fail in any way; the other versions must not notice
         return _broken(root, name, version, f"{type(error).__name__}: {error}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A version that shall be loaded; the words are those of `load_version`."""
+
+    folder: Path
+    name: str
+    version: int
+    manifest: Manifest
+    placement: Placement
+    policy: BatchPolicy
+    instances: int | None
+    running: Running
+
+
+def _load(order: _Order, variant: Variant) -> Loaded:
+    """Load and try one variant. Raises whatever is wrong with it."""
+    folder, manifest, placement, largest = order.folder, order.manifest, order.placement, order.policy.max_size
+    if not suits(variant, placement):
+        raise SessionError(f"{folder}: made for {', '.join(variant.devices)}, and this service runs on {placement}")
+    moving = adapts(variant, order.running)
+
+    def open_on(where: Placement) -> Backend:
+        return open_session(folder, manifest, variant, where, largest, order.running)
+
+    # Each session of a norm that follows the traffic would follow its own part of it.
+    sessions = open_side_by_side(open_on, placement, order.instances or 1 if moving else order.instances)
+    for session in sessions:
+        session.warm_up((1, largest))
+        sample = replay(folder, manifest, variant, session, largest)
+        session.follow_traffic()
     facts = VersionFacts(
-        name,
-        version,
+        order.name,
+        order.version,
         manifest,
-        policy,
+        order.policy,
         sessions[0].provider,
         str(placement),
         tuple(device.number for device in placement.devices if not device.on_cpu),
@@ -102,8 +128,26 @@ def load_version(
         variant.name,
         moving,
     )
-    _tell(facts, running)
+    _tell(facts, order.running)
     return Loaded(facts, sessions, sample)
+
+
+def _load_or_whole(order: _Order, variant: Variant) -> Loaded:
+    """Where nobody asked for a precision, one that does not hold here leaves its place to the whole net in float32."""
+    if variant.measured is None:
+        return _load(order, variant)
+    try:
+        return _load(order, variant)
+    except (StartError, DeviceLost):
+        raise
+    except Exception as error:  # a graph may fail in any way
+        log.warning("%s version %d: fp32 answers, not %s: %s", order.name, order.version, variant.name, error)
+        return _load(order, order.manifest.variant())
+
+
+def _named_by_precision(loaded: Loaded) -> Loaded:
+    facts = loaded.facts
+    return replace(loaded, facts=replace(facts, name=by_precision(facts.name, facts.precision)))
 
 
 def replay(folder: Path, manifest: Manifest, variant: Variant, session: Backend, largest: int) -> NDArray[Any]:

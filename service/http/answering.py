@@ -22,7 +22,7 @@ from service.http.errors import service_error
 from service.ranking import Ranked
 from service.telemetry import Answered, Metrics
 
-NORM = "Harmonic-Norm"
+NORM, PRECISION = "Harmonic-Norm", "Harmonic-Precision"
 _CALLER = "harmonic.caller"  # in the ASGI scope
 T = TypeVar("T")
 
@@ -115,8 +115,13 @@ class Answering:
             write = partial(asked.write, facts, ranked, partial(times.written, started))
             written = write() if asked.is_short(ranked) else await asyncio.to_thread(write)
             visit.note(times.written(started))
-        headers = {**written.headers, NORM: "adaptive"} if facts.adaptive else written.headers
-        return Response(written.body, headers=headers, media_type=written.media_type)
+        return Response(written.body, headers=written.headers | _said(facts), media_type=written.media_type)
+
+
+def _said(facts: VersionFacts) -> dict[str, str]:
+    """What an answer says of how it came about, where that is not as with most."""
+    said = {NORM: "adaptive"} if facts.adaptive else {}
+    return said if facts.precision == "fp32" else {**said, PRECISION: facts.precision}
 
 
 def introduce(scope: Scope, caller: Caller) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from export.manifest import ParityReport
+from export.manifest import ParityReport, Precision, Variant
 from harmonic.pixels import PixelSpec
 from service.engine import DOCUMENTS, BrokenVersion, Catalog, Entry
 
@@ -41,6 +41,7 @@ class Classification(BaseModel):
     predictions: list[Prediction]
     timing_ms: Timing
     norm: Literal["adaptive"] | None = Field(None, description="Present where answers depend on earlier traffic.")
+    precision: Precision | None = Field(None, description="Present where it is not fp32.")
 
 
 class ErrorDetail(BaseModel):
@@ -81,7 +82,10 @@ class VersionSummary(BaseModel):
     device: str | None = None
     instances: int | None = None
     policy: Policy | None = None
-    variant: str | None = Field(None, description="`default`: the whole folded net; `native`: its stem in PyTorch.")
+    variant: str | None = Field(
+        None, description="`default`: the whole folded net; `native`: its stem in PyTorch; else a precision."
+    )
+    precision: Precision | None = Field(None, description="Of weights and arithmetic.")
     norm: Literal["adaptive"] | None = Field(None, description="Present where answers depend on earlier traffic.")
     metrics: dict[str, Any] = Field(
         default_factory=dict, description="Figures measured when the model was made, with their data."
@@ -97,6 +101,7 @@ class VersionDetail(VersionSummary):
     documents: list[Literal["card", "spectrum"]] | None = Field(
         None, description="What there is to read under the version's own address."
     )
+    variants: list[Variant] | None = Field(None, description="Every way to run the version, loaded or not.")
     parity: ParityReport | None = Field(None, description="How well the exported graph gave the original's answers.")
     license: str | None = None
     notice: str | None = None
@@ -170,6 +175,7 @@ def _summary(entry: Entry) -> dict[str, Any]:
         "instances": entry.instances,
         "policy": Policy(**asdict(policy)),
         "variant": entry.variant,
+        "precision": entry.precision,
         "norm": "adaptive" if entry.adaptive else None,
         "metrics": entry.manifest.metrics,
     }
@@ -184,6 +190,7 @@ def _detail(entry: Entry) -> dict[str, Any]:
         "parameters": manifest.parameters,
         "pixels": manifest.pixels,
         "documents": [name for name, file in DOCUMENTS.items() if file in manifest.files],
+        "variants": list(manifest.variants),
         "parity": manifest.parity,
         "license": manifest.license,
         "notice": manifest.notice,

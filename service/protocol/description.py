@@ -57,7 +57,8 @@ def config(facts: VersionFacts) -> dict[str, Any]:
                 "gpus": list(facts.gpus),
             }
         ],
-        "default_model_filename": manifest.variant().file,
+        "default_model_filename": manifest.variant(facts.variant).file,
+        "parameters": {"precision": {"string_value": facts.precision}},
     }
 
 

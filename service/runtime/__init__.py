@@ -4,7 +4,7 @@ Knows manifests and arrays; no HTTP, no queue. Only `native` and `adaptive_norm`
 """
 
 from service.runtime.backend import Backend, Opening, SessionError, backend, forget_backend
-from service.runtime.choice import AS_EXPORTED, Running, StemChoice, adapts, choose
+from service.runtime.choice import AS_EXPORTED, PRECISIONS, Running, StemChoice, adapts, choose, read_precisions
 from service.runtime.cpus import usable_cpus
 from service.runtime.device import CPU, DEVICES, Device, Devices, read_devices
 from service.runtime.open import open_session
@@ -16,6 +16,7 @@ __all__ = [
     "AS_EXPORTED",
     "CPU",
     "DEVICES",
+    "PRECISIONS",
     "Arena",
     "Backend",
     "ConvSearch",
@@ -36,6 +37,7 @@ __all__ = [
     "open_session",
     "place",
     "read_devices",
+    "read_precisions",
     "suits",
     "usable_cpus",
     "wants_gpu",

@@ -6,7 +6,17 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from export.manifest import GOLDENS, MANIFEST, WHOLE_NET, Manifest, ParityReport, Variant, sha256
+from export.manifest import (
+    GOLDENS,
+    MANIFEST,
+    WHOLE_NET,
+    Manifest,
+    Measured,
+    ParityReport,
+    Variant,
+    read_manifest,
+    sha256,
+)
 from export.repository import publishing
 from export.runtime import ort
 from harmonic.pixels import PixelSpec
@@ -64,3 +74,31 @@ def publish_colours(
         }
         (folder / MANIFEST).write_text(Manifest(**(fields | manifest)).model_dump_json())
     return root / name / str(version)
+
+
+def publish_in_two_precisions(
+    root: Path, name: str = "colours", golden_shift: float = 0.0, speedup: float = 2.0
+) -> Path:
+    """The colour model with a variant that is called int8 and is half as sure of its answers.
+
+    golden_shift: makes the golden answers of that variant wrong by so much.
+    """
+    version = publish_colours(root, name)
+    manifest = read_manifest(version)
+    onnx.save(colour_graph(8, 8, sharpness=4.0), version / "int8.onnx")
+    with np.load(version / GOLDENS) as goldens:
+        images, logits = goldens["images"], goldens["logits"]
+    np.savez(version / "golden-int8.npz", images=images, logits=logits / 2 + np.float32(golden_shift))
+    figures = {"device": "cpu", "processor": "this one", "batch": 8, "images": 100, "agreement": 1.0}
+    int8 = Variant(
+        name="int8",
+        file="int8.onnx",
+        precision="int8",
+        devices=("cpu",),
+        goldens="golden-int8.npz",
+        measured=Measured(speedup=speedup, **figures),
+    )
+    files = {path.name: sha256(path) for path in version.iterdir() if path.name != MANIFEST}
+    both = manifest.model_copy(update={"variants": (*manifest.variants, int8), "files": files})
+    (version / MANIFEST).write_text(both.model_dump_json())
+    return version

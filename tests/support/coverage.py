@@ -106,7 +106,6 @@ COVERED_BY: dict[str, str] = {
     "service.processes.worker": "e2e/test_workers.py",
     "service.protocol.description": "e2e/test_triton_client.py",
     "service.protocol.tensors": "service/protocol/test_messages.py",
-    "service.runtime.choice": "service/runtime/test_native.py",
     "service.runtime.open": "service/runtime/test_backend.py",
     "service.runtime.placement": "service/runtime/test_session.py",
     "service.telemetry.families": "service/processes/test_reports.py",

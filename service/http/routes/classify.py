@@ -116,13 +116,17 @@ class _Classify:
         return bool(images * min(self._top_k, classes) <= _INLINE_RANKS)
 
     def write(self, facts: VersionFacts, ranked: Ranked, answered: Callable[[], Answered]) -> Written:
-        answer = {
+        answer: dict[str, Any] = {
             "model": facts.name,
             "version": facts.version,
             "predictions": ranked.predictions(facts.manifest.classes, self._top_k),
             "timing_ms": _timing(answered()),
         }
-        return Written(to_json({**answer, "norm": "adaptive"} if facts.adaptive else answer))
+        if facts.adaptive:
+            answer["norm"] = "adaptive"
+        if facts.precision != "fp32":
+            answer["precision"] = facts.precision
+        return Written(to_json(answer))
 
 
 def _timing(answered: Answered) -> dict[str, float]:

@@ -50,7 +50,7 @@ def images(count: int, seed: int = 0) -> np.ndarray:
 def opened(root: Path, running: Running) -> tuple[Session, Manifest]:
     folder = root / "pets" / "1"
     manifest = read_manifest(folder)
-    return open_session(folder, manifest, choose(manifest, running), CPU, 8, running), manifest
+    return open_session(folder, manifest, choose(manifest, running)[0], CPU, 8, running), manifest
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 16])
