@@ -4,6 +4,7 @@ VENV ?= .venv
 HOST ?= 127.0.0.1
 PORT ?= 8000
 MODELS ?= models
+NAME ?= mine
 DEVICE ?= auto
 TORCH ?=
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
@@ -13,7 +14,7 @@ OTHER_WHEEL = $(if $(findstring cuda,$(DEVICE)),onnxruntime,onnxruntime-gpu)
 WITH_BYTECODE = PYTHONDONTWRITEBYTECODE=
 TORCH_BUILD = $(if $(TORCH),$(VENV)/.torch-$(TORCH))
 
-.PHONY: help install serve test lint types unit test-all check format bench docs tree image clean
+.PHONY: help install serve fit test lint types unit test-all check format bench docs tree image clean
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -21,6 +22,10 @@ install: $(VENV)/.install-$(RUNTIME) ## Put `harmonic` with all its commands int
 
 serve: $(VENV)/.serve-$(RUNTIME) ## Serve the models in ./models on port 8000 (PORT=, DEVICE=cuda, MODELS=)
 	@$(VENV)/bin/harmonic serve --repository $(MODELS) --host $(HOST) --port $(PORT) --device $(DEVICE)
+
+fit: $(VENV)/.install-$(RUNTIME) ## A classifier of your own photographs: DATA=folder of class folders, NAME=mine; published into ./models
+	@test -n "$(DATA)" || { echo "Which photographs? make fit DATA=folder (a folder of images for each class)"; exit 1; }
+	@$(VENV)/bin/harmonic fit "$(DATA)" --name $(NAME) --repository $(MODELS)
 
 test: lint types unit ## Lint, types and tests
 
@@ -74,7 +79,7 @@ $(VENV)/.serve-cpu $(VENV)/.serve-gpu: $(VENV)/bin/python pyproject.toml constra
 $(VENV)/.install-cpu $(VENV)/.install-gpu: $(VENV)/bin/python $(TORCH_BUILD) pyproject.toml constraints.txt
 	@echo "Installing every command, PyTorch included, into $(VENV) (several minutes the first time) ..."
 	@! $(PIP) show --quiet $(OTHER_WHEEL) 2>/dev/null || $(PIP) uninstall --quiet --yes $(OTHER_WHEEL)
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[serve,train,export,$(RUNTIME)]'
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[serve,train,export,starter,$(RUNTIME)]'
 	@rm -f $(VENV)/.serve-* $(VENV)/.install-* && touch $@ $(VENV)/.serve-$(RUNTIME)
 
 # A build of PyTorch other than the package index's own (on Linux that is CUDA's, several gigabytes): TORCH=cpu. The two
@@ -89,5 +94,5 @@ $(VENV)/.torch-%: $(VENV)/bin/python constraints.txt
 $(VENV)/.dev: $(VENV)/bin/python $(TORCH_BUILD) pyproject.toml constraints.txt
 	@echo "Installing everything, PyTorch included, into $(VENV) (several minutes the first time) ..."
 	@! $(PIP) show --quiet onnxruntime-gpu 2>/dev/null || $(PIP) uninstall --quiet --yes onnxruntime-gpu
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[serve,train,export,dev,cpu]'
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[serve,train,export,starter,dev,cpu]'
 	@rm -f $(VENV)/.serve-* $(VENV)/.install-* && touch $@ $(VENV)/.serve-cpu $(VENV)/.install-cpu

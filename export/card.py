@@ -34,7 +34,16 @@ def model_card(name: str, bundle: Bundle, plan: LayoutPlan | None = None) -> str
 
 
 def _figures(metrics: dict[str, object]) -> list[str]:
-    test = metrics.get("test")
+    test, fitted = metrics.get("test"), metrics.get("fit")
+    if isinstance(fitted, dict):
+        right, even = (
+            f"{fitted[name]['value']:.1%} ({fitted[name]['low']:.1%} to {fitted[name]['high']:.1%})"
+            for name in ("accuracy", "balanced_accuracy")
+        )
+        return [
+            f"By {fitted['judged_by']}, on {fitted['images']:,} images of {fitted['source']}: accuracy {right}, "
+            f"mean over the classes {even}. Built on {fitted['backbone']}."
+        ]
     if not isinstance(test, dict):
         return ["Nothing: this bundle carries no test figures."]
     return [f"Top-1 {test['top1']:.2%} on {test['images']:,} images of {test['source']}, seen once, after training."]

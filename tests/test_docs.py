@@ -46,6 +46,7 @@ PAGES = {
     "convert": "convert.md",
     "evaluate": "evaluate.md",
     "export": "export.md",
+    "fit": "own-photographs.md",
     "import": "reference-checkpoints.md",
     "health": "settings.md",
     "key": "settings.md",

@@ -3,7 +3,7 @@
 A bundle is weights with everything needed to use them. Knows the zoo and conversion; no training, no ONNX.
 """
 
-from harmonic.bundles import adopt, bundle
+from harmonic.bundles import adopt, bundle, starter
 from harmonic.bundles.bundle import CARD, Bundle, Card, load, read_card
 from harmonic.bundles.checkpoints import import_reference, read_state
 from harmonic.bundles.classifier import Classifier
@@ -28,5 +28,6 @@ __all__ = [
     "probabilities",
     "read_card",
     "read_state",
+    "starter",
     "with_plans",
 ]

@@ -8,6 +8,7 @@ from harmonic.data.fingerprint import fingerprint
 from harmonic.data.images import (
     Images,
     check_all,
+    content,
     counted,
     prepare_all,
     prepared_batches,
@@ -22,6 +23,7 @@ from harmonic.data.tracking import tracked
 __all__ = [
     "Images",
     "check_all",
+    "content",
     "counted",
     "each_once",
     "fingerprint",

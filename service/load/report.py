@@ -3,40 +3,19 @@
 from collections.abc import Sequence
 from html import escape
 
-from service.load.drawing import Curve, bars, lines
+from harmonic.drawing import Curve, bar_chart, line_chart, whole_page
 from service.load.figures import PERCENTILES, StepFigures
 from service.load.findings import Findings
-
-_STYLE = """
-:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--paper:#fff;--rule:#d9dee5;--c0:#1668b8;--c1:#c2410c;--c2:#15803d;--bad:#b91c1c}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e9ee;--soft:#9aa5b4;--paper:#12161c;--rule:#2c3440;--c0:#6cb3f5;--c1:#fb923c;--c2:#4ade80;--bad:#f87171}}
-body{margin:2rem auto;max-width:84rem;padding:0 1rem;font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper)}
-h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2.2rem 0 .4rem}p{margin:.3rem 0}
-code{background:color-mix(in srgb,var(--rule) 45%,transparent);padding:.1em .3em;border-radius:3px;overflow-wrap:anywhere}
-.soft{color:var(--soft)}.bad{color:var(--bad)}.scroll{overflow-x:auto}
-table{border-collapse:collapse;margin:.8rem 0;font-variant-numeric:tabular-nums}
-th,td{text-align:right;padding:.25rem .7rem;border-bottom:1px solid var(--rule);white-space:nowrap}th:first-child,td:first-child{text-align:left}
-th{color:var(--soft);font-weight:600}
-.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(22rem,1fr));gap:1rem}
-figure{margin:0}figcaption{font-weight:600;font-size:.9rem}svg{width:100%;height:auto}
-svg text{fill:var(--soft);font:11px system-ui,sans-serif}.grid{stroke:var(--rule);stroke-width:1}
-.line{fill:none;stroke-width:2}.line.c0{stroke:var(--c0)}.line.c1{stroke:var(--c1)}.line.c2{stroke:var(--c2)}
-circle.c0{fill:var(--c0)}circle.c1{fill:var(--c1)}circle.c2{fill:var(--c2)}
-svg text.legend{text-anchor:end;font-weight:600}text.legend.c0{fill:var(--c0)}text.legend.c1{fill:var(--c1)}text.legend.c2{fill:var(--c2)}
-.bar{fill:var(--c0)}
-"""  # noqa: E501 - a style sheet
 
 
 def page(findings: Findings) -> str:
     """The whole page."""
     url = escape(findings.url)
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>Load on {url}</title><style>{_STYLE}</style></head><body>"
+    return whole_page(
+        f"Load on {findings.url}",
         f"<h1>Load on <code>{url}</code></h1>{_facts(findings)}{_peak(findings)}"
         f"<h2>Steps</h2>{_table(findings.steps)}{_curve(findings.steps)}"
-        f"{''.join(map(_step, findings.steps))}</body></html>\n"
+        f"{''.join(map(_step, findings.steps))}",
     )
 
 
@@ -83,7 +62,7 @@ def _curve(steps: Sequence[StepFigures]) -> str:
         )
         for name in ("p50", "p99")
     ]
-    return f'<div class="charts">{lines("Latency against throughput", drawn, "answers/s", "ms")}</div>'
+    return f'<div class="charts">{line_chart("Latency against throughput", drawn, "answers/s", "ms")}</div>'
 
 
 def _step(step: StepFigures) -> str:
@@ -92,14 +71,14 @@ def _step(step: StepFigures) -> str:
         for name in ("p50", "p99")
     ]
     charts = [
-        lines("Latency over time", drawn, "seconds", "ms"),
-        bars(
+        line_chart("Latency over time", drawn, "seconds", "ms"),
+        bar_chart(
             "Requests by latency", [(f"{top:.3g}", count) for top, count in step.histogram], "ms, at most", "requests"
         ),
     ]
     if step.service:
         batches = [(str(size), float(count)) for size, count in step.service.batches.items()]
-        charts.append(bars("Batches of the service", batches, "images in a model call", "calls"))
+        charts.append(bar_chart("Batches of the service", batches, "images in a model call", "calls"))
     return f'<h2>{escape(step.pace)}</h2>{_words(step)}<div class="charts">{"".join(charts)}</div>'
 
 

@@ -18,7 +18,7 @@ House = Mapping[str, str]
 # other. The names on the ground floor and on the roof are single modules.
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "harmonic": (
-        ("cli", "cores", "disk", "errors", "near", "picture", "shown"),
+        ("cli", "cores", "disk", "drawing", "errors", "near", "picture", "shown"),
         ("pixels",),
         ("layers",),
         ("graph",),
@@ -27,7 +27,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("zoo",),
         ("bundles",),
         ("analysis", "compression", "evaluation"),
-        ("training",),
+        ("training", "transfer"),
         ("commands",),
     ),
     "export": (
@@ -58,7 +58,7 @@ FORMER = {"harmonic.basis", "harmonic.convert", "harmonic.reference"}
 LENT = {
     "export": {"harmonic": {"*"}},
     "service": {
-        "harmonic": {"errors", "pixels", "shown"},
+        "harmonic": {"drawing", "errors", "pixels", "shown"},
         "export": {"errors", "manifest", "processor", "repository", "runtime"},
     },
 }
@@ -74,8 +74,17 @@ LIBRARIES: dict[str, set[str]] = {
     "onnx": {"export"},
     "pydantic_settings": {"service.config"},
     "lightning": {"harmonic.training"},
+    "sklearn": {"harmonic.transfer"},
     "matplotlib": {"harmonic.picture", "harmonic.analysis", "harmonic.training.curves"},
-    "typer": {"harmonic.commands", "harmonic.cli", "export.cli", "service.cli", "service.flags", "service.load_cli"},
+    "typer": {
+        "harmonic.commands",
+        "harmonic.cli",
+        "export.cli",
+        "export.fit_cli",
+        "service.cli",
+        "service.flags",
+        "service.load_cli",
+    },
 }
 # The same for a library inside one package.
 LIBRARIES_OF: dict[str, dict[str, set[str]]] = {

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from service.load.drawing import Curve, bars, lines
+from harmonic.drawing import Curve, bar_chart, line_chart
 from service.load.figures import StepFigures
 from service.load.findings import Findings, as_json, remarks, versions
 from service.load.peak import Peak
@@ -71,7 +71,9 @@ def test_what_must_be_known_is_said():
 
 
 def test_points_lie_where_their_values_are():
-    svg = ET.fromstring(re.search("<svg.*</svg>", lines("t", [Curve("a", [(0, 0), (10, 5), (5, 10)])], "x", "y"))[0])
+    svg = ET.fromstring(
+        re.search("<svg.*</svg>", line_chart("t", [Curve("a", [(0, 0), (10, 5), (5, 10)])], "x", "y"))[0]
+    )
     places = [(float(dot.get("cx")), float(dot.get("cy"))) for dot in svg.iter("circle")]
     (x0, y0), (x1, y1), (x2, y2) = places
     assert x0 < x2 < x1
@@ -81,10 +83,10 @@ def test_points_lie_where_their_values_are():
 
 
 def test_bars_are_as_high_as_their_values():
-    svg = ET.fromstring(re.search("<svg.*</svg>", bars("t", [("a", 10.0), ("b", 5.0)], "x", "y"))[0])
+    svg = ET.fromstring(re.search("<svg.*</svg>", bar_chart("t", [("a", 10.0), ("b", 5.0)], "x", "y"))[0])
     high, low = (float(bar.get("height")) for bar in svg.iter("rect"))
     assert high == pytest.approx(2 * low, abs=0.3)
 
 
 def test_nothing_is_no_chart():
-    assert lines("t", [], "x", "y") == bars("t", [], "x", "y") == ""
+    assert line_chart("t", [], "x", "y") == bar_chart("t", [], "x", "y") == ""

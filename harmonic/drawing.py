@@ -1,6 +1,6 @@
-"""Charts as SVG inside a page: lines and bars, in the page's own colours, so that they follow its light and dark.
+"""Reports as one file: a page without scripts, light or dark as the reader's screen is, and charts in its colours.
 
-Knows nothing of loads: points, names, axes.
+Knows nothing of what is reported: points, names, axes.
 """
 
 import math
@@ -12,6 +12,24 @@ _WIDTH, _HEIGHT = 460, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 16, 26, 44
 _TICKS = 5
 
+_STYLE = """
+:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--paper:#fff;--rule:#d9dee5;--c0:#1668b8;--c1:#c2410c;--c2:#15803d;--bad:#b91c1c}
+@media(prefers-color-scheme:dark){:root{--ink:#e6e9ee;--soft:#9aa5b4;--paper:#12161c;--rule:#2c3440;--c0:#6cb3f5;--c1:#fb923c;--c2:#4ade80;--bad:#f87171}}
+body{margin:2rem auto;max-width:84rem;padding:0 1rem;font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper)}
+h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2.2rem 0 .4rem}p{margin:.3rem 0}
+code{background:color-mix(in srgb,var(--rule) 45%,transparent);padding:.1em .3em;border-radius:3px;overflow-wrap:anywhere}
+.soft{color:var(--soft)}.bad{color:var(--bad)}.scroll{overflow-x:auto}
+table{border-collapse:collapse;margin:.8rem 0;font-variant-numeric:tabular-nums}
+th,td{text-align:right;padding:.25rem .7rem;border-bottom:1px solid var(--rule);white-space:nowrap}th:first-child,td:first-child{text-align:left}
+th{color:var(--soft);font-weight:600}
+.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(22rem,1fr));gap:1rem}
+figure{margin:0}figcaption{font-weight:600;font-size:.9rem}svg{width:100%;height:auto}
+svg text{fill:var(--soft);font:11px system-ui,sans-serif}.grid{stroke:var(--rule);stroke-width:1}
+.line{fill:none;stroke-width:2}.line.c0{stroke:var(--c0)}.line.c1{stroke:var(--c1)}.line.c2{stroke:var(--c2)}
+circle.c0{fill:var(--c0)}circle.c1{fill:var(--c1)}circle.c2{fill:var(--c2)}
+svg text.legend{text-anchor:end;font-weight:600}text.legend.c0{fill:var(--c0)}text.legend.c1{fill:var(--c1)}text.legend.c2{fill:var(--c2)}
+.bar{fill:var(--c0)}
+"""  # noqa: E501 - a style sheet
 Point = tuple[float, float]
 
 
@@ -24,7 +42,16 @@ class Curve:
     hints: Sequence[str] = ()
 
 
-def lines(title: str, drawn: Sequence[Curve], across: str, up: str) -> str:
+def whole_page(title: str, inner: str) -> str:
+    """A page of its own. title: as text; inner: what its body holds, as HTML."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>{inner}</body></html>\n"
+    )
+
+
+def line_chart(title: str, drawn: Sequence[Curve], across: str, up: str) -> str:
     """A chart of lines from zero, with a legend."""
     points = [point for line in drawn for point in line.points]
     if not points:
@@ -44,7 +71,7 @@ def lines(title: str, drawn: Sequence[Curve], across: str, up: str) -> str:
     return _svg(title, inner)
 
 
-def bars(title: str, values: Sequence[tuple[str, float]], across: str, up: str) -> str:
+def bar_chart(title: str, values: Sequence[tuple[str, float]], across: str, up: str) -> str:
     """A bar for every name, in the order given; names that have no room are left out."""
     if not values:
         return ""

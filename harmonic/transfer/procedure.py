@@ -1,0 +1,206 @@
+"""From labelled images to a classifier on a pretrained network: look, compute features, select, judge, fit."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from numpy import ndarray
+
+from harmonic.bundles import Bundle
+from harmonic.data import Images, prepare_all, split_by_group, tracked
+from harmonic.errors import FeatureError
+from harmonic.pixels import JpegScale
+from harmonic.transfer.backbones import networks_at_hand, open_backbone, sizes
+from harmonic.transfer.features import digests, features
+from harmonic.transfer.head import Headed, set_head, with_new_head
+from harmonic.transfer.judgement import Judgement, judge
+from harmonic.transfer.probe import Candidate, Choice, Scaled, fit_probe, scaled, select
+from harmonic.transfer.survey import Survey
+
+AUTO = "auto"
+_CHOOSING = 1000  # images by which a network is chosen, where there are more
+_TRIED = 16  # images by which the time of the others is foretold
+_SHARE = 0.6  # of the minutes that features may take
+_PRECISION = 0.95
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for.
+
+    backbone: "auto" or a name. weights: a file, in place of a hub's. sides: of the images; None tries several.
+    jpeg_scale: how large JPEGs are decoded; None as the backbone says. minutes: how long features may be computed for.
+    cache: a folder for features; None keeps nothing. balanced: every class weighs the same. seed: draws what is drawn.
+    """
+
+    backbone: str = AUTO
+    weights: Path | None = None
+    sides: tuple[int, ...] | None = None
+    jpeg_scale: JpegScale | None = None
+    minutes: float = 10.0
+    cache: Path | None = None
+    balanced: bool = False
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A candidate, and its least log loss on images held out."""
+
+    candidate: Candidate
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """What came of it.
+
+    bundle: the classifier. chosen: what it is built on, with the features of every image. tried: every candidate, the
+    best first. threshold: the least probability from which on 95 of 100 answers were right; None if there is none.
+    """
+
+    bundle: Bundle
+    survey: Survey
+    judgement: Judgement
+    chosen: Candidate
+    tried: tuple[Tried, ...]
+    threshold: float | None
+
+
+def fit(found: Survey, wanted: Wanted, tell: Tell = lambda _: None) -> Transferred:
+    """A classifier of these images. `tell` hears of every step.
+
+    Raises FeatureError where no pretrained network can be had, or none can be given another head.
+    """
+    started = time.monotonic()
+    images = found.images
+    labels, groups, classes = images.labels, images.own_groups(), len(images.classes)
+    few = _few(labels, groups, wanted.seed)
+    known = digests(images)
+    trials = _trials(images, known, few, wanted, tell, started)
+    own = [scaled(candidate) for _, candidate in trials]
+    choice, losses = select(own, labels[few], groups[few], classes, wanted.seed, wanted.balanced)
+    headed, chosen = trials[choice.place]
+    tell(f"Chosen: {chosen}")
+    if len(few) < len(images):
+        rows = features(headed, images, known, wanted.cache, f"Features of {chosen}")
+        own = [scaled(replace(chosen, features=rows))]
+        choice, _ = select(own, labels, groups, classes, wanted.seed, wanted.balanced)
+    judgement = _judged(own, labels, groups, classes, wanted)
+    tried = sorted(
+        (
+            Tried(candidate, min(loss for at, loss in losses.items() if at.place == place))
+            for place, (_, candidate) in enumerate(trials)
+        ),
+        key=lambda one: one.loss,
+    )
+    _finish(headed, own[choice.place], choice, images, wanted.balanced)
+    threshold = _threshold(judgement, labels)
+    made = Bundle(
+        headed.bundle.card.model_copy(update={"metrics": {"fit": _figures(found, judgement, chosen, threshold)}}),
+        headed.bundle.model,
+    )
+    return Transferred(made, found, judgement, own[choice.place].candidate, tuple(tried), threshold)
+
+
+def _few(labels: Int64[ndarray, " n"], groups: Int64[ndarray, " n"], seed: int) -> Int64[ndarray, " m"]:
+    """All images, or as many of every class as choosing takes."""
+    if len(labels) <= _CHOOSING:
+        return np.arange(len(labels))
+    few = split_by_group(labels, groups, _CHOOSING / len(labels), seed)[1]
+    # A class of few images keeps two of them at least, or nothing could be held out.
+    rare = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    return np.unique(np.concatenate([few, *(own[:20] for own in rare)]))
+
+
+def _trials(
+    images: Images, known: Sequence[bytes], few: Int64[ndarray, " m"], wanted: Wanted, tell: Tell, started: float
+) -> list[tuple[Headed, Candidate]]:
+    """The features of every candidate that the time allows; of the first in any case."""
+    some_images, digests_of = images.subset(few), [known[i] for i in few]
+    names = networks_at_hand() if wanted.backbone == AUTO else [wanted.backbone]
+    trials: list[tuple[Headed, Candidate]] = []
+    for name in names:
+        start = open_backbone(name, wanted.weights, wanted.jpeg_scale)
+        for spec in sizes(start.card.pixels, wanted.sides):
+            card = start.card.model_copy(update={"pixels": spec})
+            headed = with_new_head(Bundle(card, start.model), images.classes)
+            title = f"{name} at {spec.height} px"
+            left = _SHARE * 60 * wanted.minutes - (time.monotonic() - started)
+            foretold = _foretold(headed, some_images)
+            if trials and foretold > left:
+                tell(f"{title}: left out, its features would take {foretold:.0f} s (--minutes)")
+                continue
+            rows = features(headed, some_images, digests_of, wanted.cache, f"Features of {title}")
+            trials.append((headed, Candidate(name, spec.height, rows)))
+            tell(f"{title}: {rows.shape[1]} features of {len(rows)} images")
+    if not trials:
+        raise FeatureError("no size of image is left to try. Give one: --size 224.")
+    return trials
+
+
+def _foretold(headed: Headed, images: Images) -> float:
+    """Seconds for the features of all images, by a few of them."""
+    few = images.subset(np.arange(min(_TRIED, len(images))))
+    began = time.monotonic()
+    features(headed, few, digests(few), None, "Trying")
+    return (time.monotonic() - began) * len(images) / len(few)
+
+
+def _judged(
+    own: Sequence[Scaled],
+    labels: Int64[ndarray, " n"],
+    groups: Int64[ndarray, " n"],
+    classes: int,
+    wanted: Wanted,
+) -> Judgement:
+    repeats = 3 if len(labels) <= 300 else 2 if len(labels) <= _CHOOSING else 1
+    return judge(
+        own,
+        labels,
+        groups,
+        classes,
+        seed=wanted.seed,
+        repeats=repeats,
+        balanced=wanted.balanced,
+        watch=tracked,
+    )
+
+
+def _finish(headed: Headed, own: Scaled, choice: Choice, images: Images, balanced: bool) -> None:
+    """Fit the head on every image, and set it."""
+    probe = fit_probe(own.rows, images.labels, len(images.classes), choice.strength, balanced)
+    weight, bias = own.unscaled(probe.weight, probe.bias)
+    few = images.subset(np.arange(min(_TRIED, len(images))))
+    rows = prepare_all(few, headed.bundle.card.pixels, title="Trying the classifier")
+    set_head(headed, weight, bias, torch.from_numpy(rows))
+
+
+def _threshold(judgement: Judgement, labels: Int64[ndarray, " n"]) -> float | None:
+    """The least confidence from which on the wanted share of the answers was right, on images held out."""
+    sure, right = judgement.mean.max(1), judgement.mean.argmax(1) == labels
+    order = np.argsort(-sure, kind="stable")
+    shares = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    good = np.flatnonzero(shares >= _PRECISION)
+    return float(sure[order[good[-1]]]) if len(good) else None
+
+
+def _figures(found: Survey, judgement: Judgement, chosen: Candidate, threshold: float | None) -> dict[str, object]:
+    def figure(name: str) -> dict[str, float]:
+        value = getattr(judgement, name)
+        return {"value": round(value.value, 4), "low": round(value.low, 4), "high": round(value.high, 4)}
+
+    return {
+        "source": found.images.source,
+        "images": len(found.images),
+        "backbone": chosen.name,
+        "accuracy": figure("accuracy"),
+        "balanced_accuracy": figure("balanced"),
+        "threshold_95": threshold if threshold is None else round(threshold, 4),
+        "judged_by": f"{len(judgement.probabilities)} x 5-fold cross-validation, 95 % intervals",
+    }

@@ -1,0 +1,108 @@
+"""`harmonic fit`: one command from a folder to a version; and the right words for wrong folders."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from export.manifest import read_manifest
+from harmonic import zoo
+from harmonic.bundles import Bundle, Card, bundle
+from harmonic.pixels import PixelSpec
+from tests.support.commands import done, harmonic, refused
+from tests.support.images import plain
+from tests.support.pictures import CLASSES, encoded, texture
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, with a cache and a small network as the backbone."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARMONIC_CACHE", str(tmp_path / "cache"))
+    torch.manual_seed(1)
+    card = Card(architecture="harm_wrn10_0.5", classes=("x", "y"), pixels=PixelSpec(height=12, width=12))
+    bundle.save(Bundle(card, zoo.create("harm_wrn10_0.5", 2)), tmp_path / "backbone")
+    return tmp_path
+
+
+def folder(root: Path, images: int = 8, splits: tuple[str, ...] = ("",)) -> Path:
+    for number, split in enumerate(splits):
+        for kind in CLASSES:
+            (root / split / kind).mkdir(parents=True)
+            for seed in range(images):
+                (root / split / kind / f"{seed}.png").write_bytes(encoded(texture(kind, 100 * number + seed)))
+    return root
+
+
+def test_a_folder_becomes_a_version_with_a_report(tmp_path: Path) -> None:
+    data = folder(tmp_path / "textures", splits=("train", "test"))
+    (data / "train" / CLASSES[0] / "broken.png").write_bytes(b"broken")
+    (tmp_path / "runs" / "textures-1").mkdir(parents=True)
+    ended = harmonic("fit", data, "--name", "textures", "--backbone", tmp_path / "backbone", "--json")
+    assert ended.exit_code == 0, (ended.output, ended.exception)
+    shown, told = ended.stderr, json.loads(ended.stdout)
+    assert "24 images of 3 classes, 12 x 12" in shown
+    assert "1 cannot be read and are left out: textures/train/texture0/broken.png" in shown
+    assert "Accuracy on images held out:" in shown
+    assert "On the 24 test images of textures test:" in shown
+    assert "Next: harmonic serve --repository models --default-model textures" in shown
+    assert told["version"] == str(Path("models/textures/1"))
+    assert told["bundle"] == str(Path("runs/textures-2/bundle"))
+    assert told["accuracy"]["low"] <= told["accuracy"]["value"] <= told["accuracy"]["high"]
+    assert told["test"]["images"] == 24
+    version, run = tmp_path / "models/textures/1", tmp_path / "runs/textures-2"
+    assert read_manifest(version).classes == CLASSES
+    assert "By 3 x 5-fold cross-validation" in (version / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "<svg" in (run / "report.html").read_text(encoding="utf-8")
+    assert bundle.load(run / "bundle").card.classes == CLASSES
+
+
+def test_heavy_words_come_before_heavy_work(tmp_path: Path) -> None:
+    data = folder(tmp_path / "textures", images=2)
+    (tmp_path / "there").mkdir()
+    asked = ("fit", data, "--backbone", tmp_path / "backbone")
+    assert "there exists already" in refused(*asked, "--name", "a", "--out", tmp_path / "there")
+    assert "cannot be a model's name" in refused(*asked, "--name", "../a")
+    assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({}, "holds no images in class folders"),
+        ({"a/1.png": plain()}, "has the single class 'a'"),
+        ({"a/1.png": plain(), "a/2.png": plain("blue"), "b/1.png": plain("green")}, "b: a single image"),
+        ({"a/1.png": plain(), "b/1.heic.txt": b"", "b/2.raw": b""}, "class folders without an image"),
+        (
+            {"a/1.png": b"no", "a/2.png": b"no", "b/1.png": plain(), "b/2.png": plain("blue")},
+            "no image of a can be read",
+        ),
+        ({"train/1.png": plain(), "train/2.png": plain("blue")}, "single class"),
+    ],
+)
+def test_wrong_folders_get_the_right_words(tmp_path: Path, files: dict[str, bytes], words: str) -> None:
+    for name, content in files.items():
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).write_bytes(content)
+    (tmp_path / "data").mkdir(exist_ok=True)
+    said = refused("fit", tmp_path / "data", "--name", "a", "--backbone", tmp_path / "backbone")
+    assert words in said
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_zip_and_what_is_no_network(tmp_path: Path) -> None:
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+        for kind in CLASSES[:2]:
+            for seed in range(3):
+                archive.writestr(f"{kind}/{seed}.png", encoded(texture(kind, seed)))
+    (tmp_path / "data.zip").write_bytes(written.getvalue())
+    asked = ("fit", tmp_path / "data.zip", "--name", "a", "--backbone")
+    assert "there is no architecture 'nothing'" in refused(*asked, "nothing")
+    assert "Published" not in done(*asked, tmp_path / "backbone", "--size", 32, "--balanced", "--seed", 3)
+    assert np.array_equal(sorted(p.name for p in (tmp_path / "models/a").iterdir() if p.name.isdigit()), ["1"])

@@ -1,0 +1,73 @@
+"""Features are computed once: the cache answers for images and weights that it knows, and for nothing else."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from harmonic import zoo
+from harmonic.bundles import Bundle, Card
+from harmonic.pixels import PixelSpec
+from harmonic.transfer import features as module
+from harmonic.transfer.features import digests, features
+from harmonic.transfer.head import Headed, with_new_head
+from tests.support.pictures import CLASSES, encoded, read, texture, write_zip
+
+
+def headed(seed: int = 1, side: int = 12) -> Headed:
+    torch.manual_seed(seed)
+    card = Card(architecture="harm_wrn10_0.5", classes=("x", "y"), pixels=PixelSpec(height=side, width=side))
+    return with_new_head(Bundle(card, zoo.create("harm_wrn10_0.5", 2).eval()), CLASSES)
+
+
+@pytest.fixture
+def images(tmp_path: Path):
+    return read(
+        write_zip(tmp_path / "a.zip", {f"{k}/{s}.png": encoded(texture(k, s)) for k in CLASSES for s in range(4)})
+    )
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images were run, call by call."""
+    counts: list[int] = []
+    run = module.features_of
+
+    def counted(network: Headed, batch: torch.Tensor) -> torch.Tensor:
+        counts.append(len(batch))
+        return run(network, batch)
+
+    monkeypatch.setattr(module, "features_of", counted)
+    return counts
+
+
+def test_only_new_images_are_run(images, tmp_path: Path, computed: list[int]) -> None:
+    cache, known = tmp_path / "cache", digests(images)
+    few = np.array([0, 3, 5])
+    first = features(headed(), images.subset(few), [known[i] for i in few], cache, "few")
+    every = features(headed(), images, known, cache, "all")
+    again = features(headed(), images, known, cache, "again")
+    assert computed == [3, 9]
+    assert np.array_equal(every[few], first)
+    assert np.array_equal(every, again)
+    np.testing.assert_allclose(every, features(headed(), images, known, None, "none"), atol=1e-5)
+
+
+def test_other_weights_and_another_size_are_other_features(images, tmp_path: Path, computed: list[int]) -> None:
+    cache, known = tmp_path / "cache", digests(images)
+    one, two, large = (features(net, images, known, cache, "") for net in (headed(1), headed(2), headed(1, 16)))
+    assert computed == [12, 12, 12]
+    assert not np.allclose(one, two)
+    assert not np.allclose(one, large)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 half", b"no archive"])
+def test_a_damaged_cache_is_made_again(images, tmp_path: Path, computed: list[int], damage: bytes) -> None:
+    cache, known = tmp_path / "cache", digests(images)
+    wanted = features(headed(), images, known, cache, "")
+    (file,) = cache.iterdir()
+    file.write_bytes(damage)
+    assert np.array_equal(features(headed(), images, known, cache, ""), wanted)
+    assert computed == [12, 12]
+    assert file.stat().st_size > len(damage)

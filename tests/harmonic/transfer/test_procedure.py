@@ -1,0 +1,126 @@
+"""The whole story on small textures and a small network: chosen, judged, fitted, reported."""
+
+import re
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from harmonic import zoo
+from harmonic.bundles import Bundle, Card, bundle
+from harmonic.data import Images
+from harmonic.errors import FeatureError
+from harmonic.pixels import PixelSpec
+from harmonic.transfer import Transferred, Wanted, fit, report, survey
+from harmonic.transfer.findings import advice, class_table, tried_lines, worst_confusions
+from tests.support.pictures import CLASSES, encoded, read, texture, write_zip
+
+LABELS = ("<b>a", "b", "c")  # class names are people's own, and no HTML
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.manual_seed(1)
+    card = Card(architecture="harm_wrn10_0.5", classes=("x", "y"), pixels=PixelSpec(height=12, width=12))
+    folder = tmp_path_factory.mktemp("backbone") / "bundle"
+    bundle.save(Bundle(card, zoo.create("harm_wrn10_0.5", 2)), folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
+    members = {
+        f"{label}/{seed}.png": encoded(texture(kind, seed))
+        for label, kind in zip(LABELS, CLASSES, strict=True)
+        for seed in range(14)
+    }
+    return read(write_zip(tmp_path_factory.mktemp("data") / "textures.zip", members))
+
+
+@pytest.fixture(scope="module")
+def fitted(backbone: str, images: Images) -> Transferred:
+    return fit(survey(images), Wanted(backbone, sides=(12, 16)))
+
+
+def test_textures_are_told_apart_as_well_as_was_judged(fitted: Transferred, images: Images) -> None:
+    assert fitted.judgement.accuracy.value > 0.8
+    found = [fitted.bundle.predict(images.open(i)).label for i in range(len(images))]
+    right = np.mean([label == images.classes[images.labels[i]] for i, label in enumerate(found)])
+    assert right >= fitted.judgement.accuracy.low
+    assert {str(one.candidate) for one in fitted.tried} == {f"{fitted.chosen.name} at {side} px" for side in (12, 16)}
+    assert fitted.tried[0].loss <= fitted.tried[1].loss
+
+
+def test_the_bundle_carries_its_figures_and_is_loaded_again(fitted: Transferred, tmp_path: Path) -> None:
+    bundle.save(fitted.bundle, tmp_path / "made")
+    figures = bundle.load(tmp_path / "made").card.metrics["fit"]
+    assert figures["images"] == 42
+    assert figures["accuracy"]["low"] <= figures["accuracy"]["value"] <= figures["accuracy"]["high"]
+
+
+def test_the_same_images_and_seed_give_the_same_bits(fitted: Transferred, backbone: str, images: Images) -> None:
+    again = fit(survey(images), Wanted(backbone, sides=(12, 16)))
+    for name, tensor in again.bundle.model.state_dict().items():
+        assert torch.equal(tensor, fitted.bundle.model.state_dict()[name]), name
+    assert again.bundle.card == fitted.bundle.card
+
+
+def test_the_threshold_keeps_what_was_right_in_95_of_100_cases(fitted: Transferred) -> None:
+    assert fitted.threshold is not None
+    mean, labels = fitted.judgement.mean, fitted.survey.images.labels
+    sure = mean.max(1) >= fitted.threshold
+    assert (mean.argmax(1) == labels)[sure].mean() >= 0.95
+
+
+def test_what_would_take_too_long_is_left_out_and_said(backbone: str, images: Images) -> None:
+    said: list[str] = []
+    found = fit(survey(images), Wanted(backbone, sides=(12, 16), minutes=1e-6), said.append)
+    assert len(found.tried) == 1
+    assert any("at 16 px: left out, its features would take" in line for line in said)
+
+
+def test_of_many_images_a_part_chooses_and_all_are_learned_from(
+    backbone: str, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harmonic.transfer.procedure._CHOOSING", 21)
+    found = fit(survey(images), Wanted(backbone, sides=(12,)))
+    assert len(found.chosen.features) == 42
+    assert found.judgement.probabilities.shape[1] == 42
+
+
+def test_without_any_network_it_is_said_what_to_do(
+    images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harmonic.transfer.backbones.starter.at_hand", lambda: False)
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    with pytest.raises(FeatureError, match=r"pip install 'harmonic-inference\[starter\]'"):
+        fit(survey(images), Wanted())
+
+
+def test_the_report_is_one_file_that_says_what_was_found(fitted: Transferred) -> None:
+    text = report(fitted)
+    assert not re.search(r"(src|href)=\"(?!data:)|url\(|@import|<script", text)
+    assert "<b>a" not in text
+    assert "&lt;b&gt;a" in text
+    assert text.count("<svg") == 3
+    for words in (str(fitted.judgement.accuracy), advice(fitted), *tried_lines(fitted)):
+        assert escape(words) in text
+    wrong = int((fitted.judgement.mean.argmax(1) != fitted.survey.images.labels).sum())
+    assert text.count("<img") == 4 * min(24, wrong)
+
+
+def test_confusions_are_shares_of_the_true_class(fitted: Transferred) -> None:
+    for true, answer, share in worst_confusions(fitted):
+        assert true != answer
+        assert 0 < share <= 1
+    assert class_table(fitted).row_count == 3
+
+
+def test_advice_asks_for_images_only_where_the_curve_rises(fitted: Transferred) -> None:
+    flat = replace(fitted, judgement=replace(fitted.judgement, curve=((10, 0.9), (20, 0.9), (30, 0.9), (40, 0.901))))
+    steep = replace(fitted, judgement=replace(fitted.judgement, curve=((10, 0.2), (20, 0.4), (30, 0.6), (40, 0.9))))
+    assert "more of the same would help little" in advice(flat)
+    assert "still rises: more images help" in advice(steep)
