@@ -97,9 +97,8 @@ def _app(settings: Settings, engine: Engine, metrics: Metrics, spans: Spans | No
     guards = _protect(app, settings, engine, metrics, take)
     app.add_middleware(Observe, spans=spans, access_log=settings.access_log)
     app.add_middleware(Linger)  # the last one added is the outermost
-    if not settings.cors_origins:  # else answers get headers that only the framework knows of
-        observe, headers = Observe(app, spans, settings.access_log), Headers(app, engine.parting)
-        app.front = Front(kinds, answering, observe, headers, guards)
+    observe, headers = Observe(app, spans, settings.access_log), Headers(app, engine.parting)
+    app.front = Front(kinds, answering, observe, headers, guards, pages=bool(settings.cors_origins))
     return app
 
 

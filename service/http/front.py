@@ -45,7 +45,8 @@ class Pattern:
 
 
 class Front:
-    """The short way. guards: from the outside in."""
+    """The short way. guards: from the outside in. pages: whether pages of other origins may ask. A request
+    that names its origin goes the long way then, since its answer gets headers that only the framework knows of."""
 
     def __init__(
         self,
@@ -54,7 +55,9 @@ class Front:
         observe: Observe,
         headers: Headers,
         guards: Sequence[Guard],
+        pages: bool = False,
     ) -> None:
+        self._pages = pages
         self._patterns = [Pattern(path, kind) for path, kind in kinds.items()]
         self._answering = answering
         self._observe = observe
@@ -69,6 +72,8 @@ class Front:
         incoming = incoming_of(scope)
         if incoming is None or not incoming.complete():
             return False
+        if self._pages and any(name == b"origin" for name, _ in scope["headers"]):
+            return False
         found = self._known.get(scope["path"]) or self._find(scope["path"])
         if found is None:
             return False
@@ -81,6 +86,8 @@ class Front:
         exchange = observed.exchange
         try:
             response = await self._response(scope, receive)
+            if self._pages:
+                response.headers.add_vary_header("Origin")  # one with an origin may be answered otherwise
             exchange.status = response.status_code
             headers = [*self._headers.complete(response.raw_headers), *exchange_headers(exchange)]
             await _give(response, headers, send)

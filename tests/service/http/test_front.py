@@ -117,8 +117,6 @@ async def test_only_requests_for_an_answer_whose_body_is_there_go_the_short_way(
     front = app.front
     scope = {"type": "http", "method": "POST", "path": "/v1/models/some/classify", "headers": [], "root_path": ""}
     assert front is not None
-    listing = assemble(Settings(repository=repository, cors_origins=["https://a.example"])).app
-    assert isinstance(listing, App) and listing.front is None  # the framework knows what such answers carry
     assert not front.takes(dict(scope))  # under a server that is not ours
     assert front.takes(scope | there(True)) and not front.takes(scope | there(False))
     taken = scope | there(True)
@@ -128,6 +126,30 @@ async def test_only_requests_for_an_answer_whose_body_is_there_go_the_short_way(
     )
     for odd in ({"method": "GET"}, {"path": "/v1/models"}, {"path": "/v1/models/a/b/classify"}, {"root_path": "/api"}):
         assert not front.takes(scope | there(True) | odd)
+
+
+async def test_where_origins_are_listed_a_page_of_any_origin_goes_the_long_way(repository):
+    app = assemble(Settings(repository=repository, cors_origins=["https://a.example"])).app
+    assert isinstance(app, App) and app.front is not None
+    scope = {"type": "http", "method": "POST", "path": "/v1/classify", "headers": [], "root_path": "", **there(True)}
+    assert app.front.takes(dict(scope))
+    for origin in (b"https://a.example", b"https://b.example", b"null"):
+        assert not app.front.takes(scope | {"headers": [(b"origin", origin)]})
+
+
+def test_listed_origins_hold_either_way(tmp_path):
+    publish_colours(tmp_path)
+    with serving(tmp_path, cors_origins='["https://a.example"]') as (url, _):
+        for origin, status, allowed in (
+            (b"", 200, False),
+            (b"Origin: https://a.example\r\n", 200, True),
+            (b"Origin: https://b.example\r\n", 403, False),
+            (b"Sec-Fetch-Site: cross-site\r\n", 403, False),
+        ):
+            short, long = answers(url, b"/v1/classify", RED, origin)
+            assert short.startswith(b"HTTP/1.1 %d " % status), short
+            assert (b"access-control-allow-origin: https://a.example" in short.lower()) is allowed
+            assert told_alike(short) == told_alike(long)
 
 
 def there(complete: bool) -> dict[str, object]:
