@@ -11,6 +11,7 @@ from typing import NamedTuple
 from service.errors import DecodeError
 
 _HOLDERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl"}  # boxes of which only the boxes in them count
+_WORDS = {b"Exif", b"mime", b"uri "}  # items that no decoder takes for a picture
 _SEQUENCE_HEADER = 1
 _MOST_BOXES = 10_000
 
@@ -70,19 +71,33 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]
 
 
 def _items(data: bytes, start: int, end: int) -> Iterator[bytes]:
-    """The bytes of every item that a `meta` box locates; what is no AV1 has no sequence header."""
+    """The bytes of every item that a `meta` box locates, but of words; what is no AV1 has no sequence header."""
     boxes = {kind: (inside, last) for kind, inside, last in _boxes(data, start, end)}
     if b"iloc" in boxes:
         own, _ = boxes.get(b"idat", (0, 0))
-        for inside_meta, extents in _locations(data, boxes[b"iloc"][0]):
+        words = _words(data, *boxes[b"iinf"]) if b"iinf" in boxes else set()
+        for item, inside_meta, extents in _locations(data, boxes[b"iloc"][0]):
+            if item in words:
+                continue
             base = own if inside_meta else 0
             yield b"".join(
                 data[base + offset : base + offset + length if length else None] for offset, length in extents
             )
 
 
-def _locations(data: bytes, at: int) -> Iterator[tuple[bool, list[tuple[int, int]]]]:
-    """Of every item whether it lies in the `meta` box itself, and its pieces as offset and length."""
+def _words(data: bytes, start: int, end: int) -> set[int]:
+    """The numbers of the items that are words, as often as they are named: text may look like a sequence header."""
+    kinds: dict[int, set[bytes]] = {}
+    for kind, inside, _ in _all_boxes(data, start + (8 if data[start] else 6), end):
+        if kind == b"infe":
+            wide = 4 if data[inside] == 3 else 2
+            item, name = _number(data, inside + 4, wide), inside + 4 + wide + 2
+            kinds.setdefault(item, set()).add(data[name : name + 4] if data[inside] > 1 else b"")
+    return {item for item, names in kinds.items() if names <= _WORDS}
+
+
+def _locations(data: bytes, at: int) -> Iterator[tuple[int, bool, list[tuple[int, int]]]]:
+    """Of every item its number, whether it lies in the `meta` box itself, and its pieces as offset and length."""
     version, sizes = data[at], _number(data, at + 4, 2)
     offset_bytes, length_bytes, base_bytes = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
     index_bytes = sizes & 15 if version else 0
@@ -91,7 +106,7 @@ def _locations(data: bytes, at: int) -> Iterator[tuple[bool, list[tuple[int, int
     if count > _MOST_BOXES:
         raise DecodeError("the image has more items than any picture needs")
     for _ in range(count):
-        at += wide
+        item, at = _number(data, at, wide), at + wide
         method = _number(data, at, 2) & 15 if version else 0
         at += 4 if version else 2
         base, pieces, at = _number(data, at, base_bytes), _number(data, at + base_bytes, 2), at + base_bytes + 2
@@ -101,7 +116,7 @@ def _locations(data: bytes, at: int) -> Iterator[tuple[bool, list[tuple[int, int
             length = _number(data, at + index_bytes + offset_bytes, length_bytes)
             extents.append((base + offset, length))
             at += index_bytes + offset_bytes + length_bytes
-        yield method == 1, extents
+        yield item, method == 1, extents
 
 
 def _sequences(payload: bytes) -> Iterator[Coded]:

@@ -11,6 +11,7 @@ from service.config import Limits
 from service.decoding.avif import coded
 from service.decoding.decode import decode
 from service.errors import DecodeError, ImageTooCostly, ImageTooLarge
+from tests.support.avif_files import GRID, widened
 from tests.support.images import encoded, noise, oriented
 
 # 24 x 16 pixels of 10 bits and every colour, red and orange halves; of libavif's encoder.
@@ -53,7 +54,7 @@ def test_declared_pixels_are_held_against_the_limit():
         decode(avif(200, 100), Limits(pixels=19_999))
 
 
-@pytest.mark.parametrize("kind", [b"grid", b"iovl", b"iden", b"tmap", b"hvc1"])
+@pytest.mark.parametrize("kind", [b"grid", b"iovl", b"iden", b"tmap", b"hvc1", b"mime"])
 def test_an_item_that_is_another_than_it_says_is_refused(kind):
     with pytest.raises(DecodeError):
         decode(avif(64, 64).replace(b"av01", kind), Limits())
@@ -66,6 +67,54 @@ def test_a_file_is_held_against_all_that_it_codes():
     frames = coded(avif(320, 200, save_all=True, append_images=[noise(64).resize((320, 200))]))
     assert 320 * 200 <= frames.pixels <= 8 * 320 * 200
     assert coded(avif(320, 200, subsampling="4:4:4")).bytes == 2 * coded(avif(320, 200)).bytes
+
+
+def test_a_picture_in_cells_is_read():
+    assert coded(GRID).pixels == 192 * 128
+    image = decode(GRID, Limits())
+    assert image.size == (192, 128)
+    assert image.getpixel((190, 5))[0] - image.getpixel((2, 5))[0] > 200
+    assert image.getpixel((5, 120))[1] - image.getpixel((5, 5))[1] > 200
+
+
+EVERYWHERE = (b"meta", b"mdat", b"iloc", b"iinf", b"iref", b"iprp")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"offset": 8, "length": 8},
+        {"base": 8, "offset": 0},
+        {"version": 1, "index": 4},
+        {"version": 2, "index": 8, "offset": 8, "length": 8, "base": 8},
+        {"version": 2, "large": EVERYWHERE},
+    ],
+    ids=str,
+)
+def test_wide_numbers_in_the_boxes_are_read(form):
+    for data in (GRID, avif(64, 48)):
+        other = widened(data, **form)
+        assert other != data
+        assert coded(other) == coded(data)
+        assert decode(other, Limits()).tobytes() == decode(data, Limits()).tobytes()
+
+
+TEXT = b"\n<x:xmpmeta xmlns:x='adobe:ns:meta/'></x:xmpmeta>"
+
+
+def test_words_that_look_like_a_picture_are_none():
+    """A line feed is the head of a sequence header."""
+    data = avif(64, 48, xmp=TEXT)
+    assert coded(data) == coded(avif(64, 48))
+    assert decode(data, Limits()).size == (64, 48)
+
+
+def test_a_picture_that_is_said_to_be_words_as_well_counts():
+    words = struct.pack(">I4sIHH4s", 21, b"infe", 2 << 24, 1, 0, b"mime") + b"\0"
+    bomb = widened(declaring(avif(3000, 3000), 16, 16), described=words)
+    with pytest.raises(DecodeError):
+        decode(bomb, Limits())
+    assert coded(bomb) == coded(avif(3000, 3000))
 
 
 @pytest.mark.parametrize("cut", [8, 40, 120, 200, 270])
