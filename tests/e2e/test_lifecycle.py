@@ -94,11 +94,12 @@ async def test_a_steady_client_behind_a_balancer_loses_nothing_at_sigterm(reposi
         await asyncio.wait_for(asyncio.gather(balancer(), *callers), PATIENCE_S)
         assert {status for _, status, _ in seen} == {200}
         assert seen[-1][2] == "close"
+        process.send_signal(signal.SIGTERM)  # nobody is left: the rest of the lame duck is not waited for
         assert await asyncio.to_thread(process.wait, PATIENCE_S) == 0
 
     with (
-        serving(repository, drain_seconds="20") as one,
-        serving(repository, "--workers", "2", drain_seconds="20") as several,
+        serving(repository, drain_seconds="60") as one,
+        serving(repository, "--workers", "2", drain_seconds="60") as several,
     ):
         await asyncio.gather(story(*one), story(*several))
 

@@ -85,22 +85,7 @@ def test_the_seal_ends_whoever_asks_a_name_or_connects(tmp_path, role, attempt):
 
 
 @carries_telemetry
-def test_serving_calls_nobody(repository, tmp_path):
-    command = [HARMONIC, "serve", "--repository", repository, "--port", 0]
-    collector = {"FASTAPI_OTEL_AUTO_CONFIGURE": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
-    with running(tmp_path / "home", "server", *command, **collector) as process:
-        url = address(process)
-        answer = httpx.post(f"{url}/v1/classify", content=plain("green"), timeout=PATIENCE_S)
-        assert answer.json()["predictions"][0]["classes"][0]["label"] == "green"
-        wait_for_a_bare_runtime_to_call_home(repository / "colours" / "1" / "model.onnx", tmp_path / "bare")
-        assert httpx.get(f"{url}/readyz").status_code == 200
-        process.terminate()
-        assert process.wait(PATIENCE_S) == 0
-    assert left_in(tmp_path / "home") == []
-
-
-@carries_telemetry
-def test_exporting_evaluating_and_classifying_call_nobody(repository, tmp_path):
+def test_serving_exporting_evaluating_and_classifying_call_nobody(repository, tmp_path):
     torch.manual_seed(0)
     card = Card(architecture="harm_wrn10_0.5", classes=("cat", "dog"), pixels=PixelSpec(height=12, width=12))
     save(Bundle(card, zoo.create("harm_wrn10_0.5", 2)), tmp_path / "bundle")
@@ -113,18 +98,28 @@ def test_exporting_evaluating_and_classifying_call_nobody(repository, tmp_path):
         ("classify", tmp_path / "images" / "red" / "one.png", "--repository", repository),
     ]
     homes = [tmp_path / f"home{number}" for number in range(len(commands))]
+    served, serve = tmp_path / "served", [HARMONIC, "serve", "--repository", repository, "--port", 0]
+    collector = {"FASTAPI_OTEL_AUTO_CONFIGURE": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
     with ExitStack() as stack:
+        server = stack.enter_context(running(served, "server", *serve, **collector))
         processes = [
             stack.enter_context(running(home, "client", sys.executable, "-c", HOLD, *command))
             for home, command in zip(homes, commands, strict=True)
         ]
         for process in processes:
             assert "done\n" in process.stdout, process.stderr.read()  # else it was ended before
+        url = address(server)
+        answer = httpx.post(f"{url}/v1/classify", content=plain("green"), timeout=PATIENCE_S)
+        assert answer.json()["predictions"][0]["classes"][0]["label"] == "green"
         wait_for_a_bare_runtime_to_call_home(repository / "colours" / "1" / "model.onnx", tmp_path / "bare")
         for process in processes:
             assert process.poll() is None
             process.communicate(timeout=PATIENCE_S)  # closes what it waits for
             assert process.returncode == 0
+        assert httpx.get(f"{url}/readyz", timeout=PATIENCE_S).status_code == 200
+        server.terminate()
+        assert server.wait(PATIENCE_S) == 0
+    assert left_in(served) == []
     assert [path for home in homes for path in left_in(home) if "deviceid" in path] == []
 
 

@@ -11,6 +11,7 @@ from harmonic import zoo
 from harmonic.commands.completion import ARCHITECTURES
 from harmonic.training import shipped
 from tests.support.commands import harmonic
+from tests.support.forks import run
 
 PROGRAM = str(Path(sys.executable).with_name("harmonic"))
 
@@ -18,9 +19,10 @@ PROGRAM = str(Path(sys.executable).with_name("harmonic"))
 def offered(*words: str) -> list[str]:
     """What bash would offer for the last of the words."""
     typed = {"COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1), "_HARMONIC_COMPLETE": "complete_bash"}
-    ended = subprocess.run(
-        [PROGRAM], env={**os.environ, **typed}, capture_output=True, text=True, timeout=120, check=False
-    )
+    with pytest.MonkeyPatch.context() as shell:
+        for name, value in typed.items():
+            shell.setenv(name, value)
+        ended = run()
     assert "Traceback" not in ended.stderr
     return ended.stdout.split()
 
