@@ -59,8 +59,10 @@ def end(process: "subprocess.Popen[bytes]") -> None:
 def surroundings(version: Path, port: int) -> dict[str, str]:
     """Environment variables: where the peers' files and the model are, and MLServer's settings, which it takes so."""
     ports = {"HTTP_PORT": port, "GRPC_PORT": port + 1, "METRICS_PORT": port + 2}
-    mlserver = {f"MLSERVER_{name}": str(value) for name, value in ports.items()} | {"MLSERVER_PARALLEL_WORKERS": "0"}
-    return {"VERSION_FOLDER": str(version), "PYTHONPATH": str(FOLDER), "MLSERVER_HOST": "127.0.0.1", **mlserver}
+    # Debugging is its default, and writes a line for every request, which no other server here does.
+    settings = {**ports, "HOST": "127.0.0.1", "PARALLEL_WORKERS": 0, "DEBUG": "false"}
+    mlserver = {f"MLSERVER_{name}": str(value) for name, value in settings.items()}
+    return {"VERSION_FOLDER": str(version), "PYTHONPATH": str(FOLDER), **mlserver}
 
 
 def answers(url: str, server: Server, body: bytes) -> bool:

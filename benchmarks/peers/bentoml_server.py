@@ -7,7 +7,7 @@ import bentoml
 from classifier import MAX_BATCH, Classifier
 
 
-@bentoml.service(workers=1)
+@bentoml.service(workers=1, logging={"access": {"enabled": False}})
 class Peer:
     def __init__(self) -> None:
         self.classifier = Classifier(os.environ["VERSION_FOLDER"])
