@@ -18,6 +18,7 @@ from harmonic.errors import DataError
 
 _SIDE = 32  # of the thumbnails that are compared
 _BITS = 3  # hashes of copies differ in at most so many of their 64
+_CROWD = 1000  # more pictures that are alike by their hashes are not compared pair by pair
 _LEVELS = 4.0  # mean difference of the thumbnails of copies, of 255 levels
 FEW = 10  # images of a class: fewer are said
 
@@ -62,7 +63,7 @@ def survey(images: Images) -> Survey:
     seen = [one for one in looked if isinstance(one, _Seen)]
     _must_be_enough(images, kept, unreadable)
     good = images.subset(kept)
-    groups = _joined(_alike(np.stack([one.thumbnail for one in seen])), good.groups)
+    groups = _joined(alike(np.stack([one.thumbnail for one in seen])), good.groups)
     good = replace(good, groups=groups)
     copies = tuple(tuple(map(int, np.flatnonzero(groups == g))) for g in np.flatnonzero(np.bincount(groups) > 1))
     if images.groups is not None:  # what the data set itself calls one thing may be several pictures
@@ -105,7 +106,7 @@ def _must_be_judged(images: Images) -> None:
         )
 
 
-def _alike(thumbnails: UInt8[ndarray, "n side side 3"]) -> Int64[ndarray, " n"]:
+def alike(thumbnails: UInt8[ndarray, "n side side 3"]) -> Int64[ndarray, " n"]:
     """A number for every image, the same for copies: those whose hashes and thumbnails nearly agree."""
     hashes = _hashes(thumbnails)
     group = np.arange(len(hashes))
@@ -123,15 +124,26 @@ def _unite(
     thumbnails: UInt8[ndarray, "n side side 3"],
     group: Int64[ndarray, " n"],
 ) -> None:
+    if len(block) > _CROWD:  # flat pictures, or one picture again and again: told apart by their thumbnails alone
+        same: dict[bytes, int] = {}
+        for one in block:
+            _link(group, same.setdefault(thumbnails[one].tobytes(), int(one)), int(one))
+        return
     for place, one in enumerate(block[:-1]):
         others = block[place + 1 :]
+        others = others[group[others] != group[one]]
         near = others[_differing(hashes[others] ^ hashes[one]) <= _BITS]
         if not len(near):
             continue
         apart = np.abs(thumbnails[near].astype(np.int16) - thumbnails[one]).mean(axis=(1, 2, 3))
         for other in near[apart <= _LEVELS]:
-            first, second = sorted((_root(group, int(one)), _root(group, int(other))))
-            group[second] = first
+            _link(group, int(one), int(other))
+
+
+def _link(group: Int64[ndarray, " n"], one: int, other: int) -> None:
+    first, second = sorted((_root(group, one), _root(group, other)))
+    group[second] = first
+    group[[one, other]] = first  # short ways to the root
 
 
 def _root(group: Int64[ndarray, " n"], index: int) -> int:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from harmonic.errors import DataError
 from harmonic.transfer import survey, survey_lines
+from harmonic.transfer.survey import alike
 from tests.support.images import smooth
 from tests.support.pictures import encoded, read
 
@@ -83,3 +84,11 @@ def test_what_cannot_be_read_is_named_and_left_out(tmp_path: Path) -> None:
 def test_a_class_that_nothing_could_judge_is_refused(tmp_path: Path, files: list[bytes], words: str) -> None:
     with pytest.raises(DataError, match=words):
         survey(read(written(tmp_path, a=[encoded(noise(1)), encoded(noise(2))], b=files)))
+
+
+def test_thousands_of_the_same_and_of_flat_pictures_are_told_apart_in_a_moment() -> None:
+    levels = (np.arange(2500) % 25 * 10).astype(np.uint8)
+    flat = np.broadcast_to(levels[:, None, None, None], (2500, 32, 32, 3))
+    numbers = alike(np.ascontiguousarray(flat))
+    assert len(set(numbers)) == 25
+    assert (numbers == numbers[:25][np.arange(2500) % 25]).all()
