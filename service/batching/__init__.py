@@ -3,7 +3,7 @@
 Knows numpy arrays; no HTTP, no images, no ONNX.
 """
 
-from service.batching.batcher import Batcher, BatchStatistics
+from service.batching.batcher import Batcher, BatchStatistics, level_of
 from service.batching.health import CallLimits, InstanceHealth
 from service.batching.instance import calls_linger
 from service.batching.policy import BatchPolicy
@@ -19,4 +19,5 @@ __all__ = [
     "Kind",
     "Ticket",
     "calls_linger",
+    "level_of",
 ]

@@ -126,7 +126,7 @@ class Batcher:
         self.check(size)
         longest = self.policy.deadline_ms / 1000
         patience_s = longest if deadline_s is None else min(deadline_s, longest)
-        level = self.policy.level(priority, most_urgent)
+        level = level_of(self.policy, priority, most_urgent)
         rank = level - self.policy.default_priority
         ticket = Ticket(self, size, level, rank, patience_s, self._loop.create_future(), best, key)
         ticket.arm(self._loop.call_later(patience_s, self._expire, ticket))
@@ -253,6 +253,13 @@ class Batcher:
     def _backlog_s(self) -> float:
         """Seconds until what waits now has run, at the recent pace."""
         return max(1.0, math.ceil(self._seats.waiting * self._seconds_per_image / max(1, len(self._threads))))
+
+
+def level_of(policy: BatchPolicy, asked: int, most_urgent: int | None) -> int:
+    """The level of a ticket that asks for one: the default for one that there is not, and never above what it may."""
+    level = asked if 1 <= asked <= policy.priority_levels else policy.default_priority
+    limit = policy.default_priority if most_urgent is None else most_urgent
+    return max(level, min(limit, policy.default_priority))
 
 
 def _settle(outcomes: list[Outcome]) -> None:

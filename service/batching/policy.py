@@ -28,15 +28,6 @@ class BatchPolicy:
                 "them. Change default_priority or priority_levels."
             )
 
-    def level(self, asked: int, most_urgent: int | None = 1) -> int:
-        """The level of a ticket that asks for one: the default for one that there is not, and never above what it may.
-
-        most_urgent: what it may ask for at most; None for the default.
-        """
-        level = asked if 1 <= asked <= self.priority_levels else self.default_priority
-        limit = self.default_priority if most_urgent is None else most_urgent
-        return max(level, min(limit, self.default_priority))
-
     def shared_by(self, processes: int) -> "BatchPolicy":
         """The same for each of so many processes, which share the queue; it still holds a whole batch."""
         return replace(self, max_queue=max(self.max_size, self.max_queue // processes))

@@ -16,7 +16,7 @@ from typing import Any, NoReturn, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from service.batching import Answer
+from service.batching import Answer, level_of
 from service.errors import NotReady, Overloaded, ServiceError, TooManyImages
 from service.handover.bell import Bell
 from service.handover.parcel import Parcel
@@ -99,7 +99,7 @@ class Carriage:
         policy = stand.facts.policy
         longest = policy.deadline_ms / 1000
         patience_s = longest if timeout_s is None else min(timeout_s, longest)
-        level = policy.level(priority, most_urgent)
+        level = level_of(policy, priority, most_urgent)
         deadline = time.monotonic() + patience_s
         order = SlotOrder(next(self._numbers), stand.number, images, slot.start, level, deadline, key)
         shape, dtype = stand.kind
