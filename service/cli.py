@@ -24,7 +24,7 @@ def serve(context: typer.Context) -> None:
     from service.config import read_settings
 
     settings = read_settings(context.params)
-    if settings.processes() == 1:
+    if settings.processes() == 1 and not settings.has_owner():
         from service.http import run
 
         run(settings)

@@ -1,7 +1,7 @@
 """Settings of how models run: devices, ONNX Runtime's options, the first layer. Part of the service's settings."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings
@@ -37,9 +37,20 @@ class Accelerators(BaseSettings):
     )
     workers: Annotated[str, Field(pattern=r"^(auto|[1-9][0-9]?)$")] = setting(
         "1",
-        "Processes that serve together behind one port, each with sessions of its own; `auto` for one a CPU, and for "
-        "one alone on GPUs: [processes](processes.md).",
+        "Processes that take requests together behind one port; `auto` for one a CPU, and on GPUs for one fewer, which "
+        "the owner of the models has: [processes](processes.md).",
         flag=True,
+    )
+    owner: Literal["auto", "always", "never"] = setting(
+        "auto",
+        "Whether one process more owns the models, and the workers are its front ends; `auto` where several workers "
+        "serve models on GPUs: [processes](processes.md#front-ends-and-an-owner).",
+        flag=True,
+    )
+    owner_death: Literal["replace", "end"] = setting(
+        "replace",
+        "What follows when the owner of the models dies: `replace` starts another, and the service is not ready until "
+        "then; `end` ends the service with status 2, for whoever starts it again.",
     )
     threads: Count | None = setting(
         None,
@@ -105,10 +116,19 @@ class Accelerators(BaseSettings):
     )
 
     def processes(self) -> int:
-        """How many processes serve. The sessions of one feed a GPU better than those of several that share it."""
+        """How many processes take requests."""
         if self.workers != "auto":
             return int(self.workers)
-        return 1 if wants_gpu(self.devices()) else min(usable_cpus(), _MOST_WORKERS)
+        if not wants_gpu(self.devices()):
+            return min(usable_cpus(), _MOST_WORKERS)
+        # Several that hold the models would share a GPU's memory and get in each other's way.
+        return 1 if self.owner == "never" else max(1, min(usable_cpus() - 1, _MOST_WORKERS))
+
+    def has_owner(self) -> bool:
+        """True where one process more owns the models, and those that take requests have none."""
+        if self.owner == "auto":
+            return self.processes() > 1 and wants_gpu(self.devices())
+        return self.owner == "always"
 
     def devices(self) -> Devices:
         """The devices that were asked for."""

@@ -3,8 +3,9 @@
 Knows engines and sockets that it is given; no HTTP, and nobody who starts processes.
 """
 
+from service.handover.bell import Way, ends
 from service.handover.channel import Channel, Facts, Gone
 from service.handover.owner import ModelOwner
 from service.handover.remote import RemoteEngine
 
-__all__ = ["Channel", "Facts", "Gone", "ModelOwner", "RemoteEngine"]
+__all__ = ["Channel", "Facts", "Gone", "ModelOwner", "RemoteEngine", "Way", "ends"]

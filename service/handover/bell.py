@@ -14,12 +14,19 @@ from collections.abc import Callable, Sequence
 log = logging.getLogger(__name__)
 _MOST_BYTES = 16 * 1024  # of one message; far below what a socket takes at once
 _AT_ONCE = 64  # messages between two turns of the loop
+Way = tuple[socket.socket, socket.socket]
 _PATIENCE_MS = 200  # from one look whether the bell is still there to the next
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
     """Both ends of a bell."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def ends() -> tuple[Way, Way]:
+    """Both ends of a way between a front end and an owner: a bell, and a socket for letters."""
+    (bell, its_bell), (letters, its_letters) = pair(), socket.socketpair()
+    return (bell, letters), (its_bell, its_letters)
 
 
 class Bell:

@@ -8,7 +8,7 @@ import itertools
 import logging
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -54,9 +54,11 @@ class RemoteEngine:
         self._stands: dict[Key, Stand] = {}
         self._carriage: Carriage | None = None
         self._letters: Channel | None = None
+        self._told: Callable[[], None] = lambda: None
         self._visits = 0
         self._state = "starting"
         self._leaving = False
+        self._away = False  # the owner has ended, and no other has offered anything
         self._offered = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -70,6 +72,10 @@ class RemoteEngine:
             before.close(NotReady(LOST, retry_after_s=1))
             self._lose(before)
         self._carriage, self._letters = carriage, channel
+
+    def when_lost(self, told: Callable[[], None]) -> None:
+        """Have it said, on the loop, when the owner is lost, or the way to it."""
+        self._told = told
 
     async def start(self) -> None:
         """Return when the owner has offered what it has loaded."""
@@ -102,7 +108,12 @@ class RemoteEngine:
     def find(self, model: str | None, version: int | None) -> VersionFacts:
         """The version that a request would be answered with. Raises what `visit` raises, but Overloaded."""
         self.check_open()
-        return self._catalog.find(model, version)
+        try:
+            return self._catalog.find(model, version)
+        except NotReady:
+            if self._away:
+                raise NotReady(LOST, retry_after_s=1) from None
+            raise
 
     async def index(self) -> list[Entry | Unloaded]:
         """Every version, and the models that could be loaded and are not. Raises NotReady, Draining."""
@@ -212,7 +223,7 @@ class RemoteEngine:
             stand = self._stands[key] = Stand(offer, self._ends, self._metrics)
             if old is not None and old.lost:
                 stand.counted_on(old)
-        self._catalog = offers.catalog()
+        self._catalog, self._away = offers.catalog(), False
         self._offered.set()
         for key, old in before.items():
             if self._stands.get(key) is not old:
@@ -230,7 +241,7 @@ class RemoteEngine:
         """The owner has ended. What it offered is broken until another offers it."""
         if self._carriage is not carriage:
             return
-        self._carriage = None
+        self._carriage, self._away = None, True
         for stand in self._stands.values():
             stand.lost = True
         here = self._catalog
@@ -238,8 +249,9 @@ class RemoteEngine:
         self._catalog = replace(here, ready=(), broken=(*here.broken, *broken))
         if not self._leaving:
             log.error("%s", LOST)
+            self._told()
 
     def _counts(self) -> State:
         """What is read at a scrape: of versions only that they are broken, the owner tells of those that are not."""
-        broken = self._catalog.broken if self._carriage is None else ()
+        broken = self._catalog.broken if self._away else ()
         return State(Catalog((), broken, None), self.statistics(), self._visits)

@@ -8,7 +8,6 @@ one, as long as others serve.
 import asyncio
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -18,93 +17,35 @@ from typing import Any
 
 from service.config import PREFIX
 from service.errors import StartError
-from service.handover import Channel, Facts, Gone
+from service.handover import Channel, Facts, Gone, ends
 from service.processes.handing import Hand
+from service.processes.hired import Worker
+from service.processes.history import History
 
 log = logging.getLogger(__name__)
-_YOUNG_SECONDS = 30.0
-_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.1, 30.0
-_TRIES = 3  # of a worker that is to replace one
-_REAP_SECONDS = 5.0
+_LOST_SECONDS = 0.5  # after which an owner that has died is known to have
+_WORKER, _OWNER = "service.processes.worker", "service.processes.owning"
 
 Answer = Callable[["Worker", str, Facts], Awaitable[Facts]]
 
 
-class Worker:
-    """A process that serves, as the supervisor knows it.
-
-    listening: it may be given connections. joined: its models are loaded, and it serves with the others.
-    """
-
-    def __init__(self, number: int, process: "subprocess.Popen[bytes]", hand: Hand) -> None:
-        self.number = number
-        self.process = process
-        self.hand = hand
-        self.channel: Channel
-        self.started = time.monotonic()
-        self.listening = self.joined = False
-        self.facts: Facts = {}  # what it said of itself last
-        self.reason = ""  # why it could not start
-
-    @property
-    def ready(self) -> bool:
-        """True if it serves, and says that it lets requests in."""
-        return self.joined and bool(self.facts.get("ready"))
-
-    async def ask(self, what: str, limit_s: float, **facts: object) -> Facts:
-        """What it answers."""
-        return await self.channel.ask(what, limit_s, **facts)
-
-    def kill(self) -> None:
-        """End it at once."""
-        if self.process.poll() is None:
-            self.process.kill()
-
-    async def end(self) -> str:
-        """Wait until it has ended, and say how."""
-        await self.channel.closed.wait()
-        self.hand.close()
-        try:
-            status = await asyncio.to_thread(self.process.wait, _REAP_SECONDS)
-        except subprocess.TimeoutExpired:  # it speaks no more, and lives
-            self.process.kill()
-            status = await asyncio.to_thread(self.process.wait)
-        return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-
-
-class History:
-    """What became of the workers of one number, one after the other."""
-
-    def __init__(self) -> None:
-        self._young = self._failed = self._helpless = 0
-
-    def note(self, joined: bool, lived_s: float, helpless: bool) -> None:
-        """Note an end. joined: it had served. helpless: it said why it could not start, or nobody else serves."""
-        if joined:
-            self._failed = self._helpless = 0
-            self._young = self._young + 1 if lived_s < _YOUNG_SECONDS else 0
-        else:
-            self._failed += 1
-            self._helpless += helpless
-
-    @property
-    def hopeless(self) -> bool:
-        """True once another try would be one of a loop."""
-        return self._helpless >= _TRIES
-
-    def wait_s(self) -> float:
-        """Seconds until the next is started."""
-        return float(min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2 ** min(self._young + self._failed, 20)))
-
-
 class Crew:
-    """All workers. answer: what they ask and tell. changed: told of every change of who serves. departed: told the
-    number of a worker that has ended."""
+    """All workers, and the owner of their models where there is one. answer: what they ask and tell. changed: told of
+    every change of who serves. departed: told the number of a worker that has ended. owned: whether there is an owner;
+    its number is beyond theirs. ends_with_owner: none takes its place when it dies."""
 
     def __init__(
-        self, number: int, answer: Answer, changed: Callable[[], None], departed: Callable[[int], None]
+        self,
+        number: int,
+        answer: Answer,
+        changed: Callable[[], None],
+        departed: Callable[[int], None],
+        owned: bool = False,
+        ends_with_owner: bool = False,
     ) -> None:
         self._number = number
+        self._owner_number = number + 1 if owned else None
+        self._ends_with_owner = ends_with_owner
         self._answer = answer
         self._changed = changed
         self._departed = departed
@@ -112,20 +53,26 @@ class Crew:
         self._complete = False  # every worker of the first start has joined
         self._leaving = self._ending = False
         self.workers: dict[int, Worker] = {}
-        self.replaced = 0
+        self.replaced = self.owners_replaced = 0
         self.listening = asyncio.Event()  # all of them, once
         self.joined = asyncio.Event()
         self.broken: asyncio.Future[StartError] = asyncio.get_running_loop().create_future()
 
     def start(self) -> None:
         """Start every worker."""
-        self._keepers = [asyncio.ensure_future(self._keep(number + 1)) for number in range(self._number)]
+        number = self._owner_number or self._number
+        self._keepers = [asyncio.ensure_future(self._keep(each + 1)) for each in range(number)]
         for keeper in self._keepers:
             keeper.add_done_callback(self._lament)
 
     def members(self) -> list[Worker]:
-        """Those that serve."""
-        return [worker for worker in self.workers.values() if worker.joined]
+        """Those that serve; the owner takes no requests."""
+        return [worker for worker in self.workers.values() if worker.joined and not worker.owner]
+
+    def owner(self) -> Worker | None:
+        """The owner of the models, while it has any."""
+        owner = self.workers.get(self._owner_number or 0)
+        return owner if owner is not None and owner.joined else None
 
     def hands(self) -> list[Hand]:
         """Of those that may be given connections: the ready ones, else those that serve, else those that listen."""
@@ -137,57 +84,72 @@ class Crew:
     def ready(self) -> bool:
         """True if every worker that serves is ready, and the first start is over."""
         members = self.members()
+        if self._owner_number and not ((owner := self.owner()) and owner.ready):
+            return False
         return self._complete and bool(members) and all(worker.ready for worker in members)
 
     def hear(self, worker: Worker, facts: Facts) -> None:
         """Note what a worker says of itself."""
         worker.facts = facts
         if not facts["alive"] and not self._leaving:
-            log.error("worker %d is beyond help and is replaced; /v1/models said why", worker.number)
+            log.error("%s is beyond help and is replaced; /v1/models said why", worker.name)
             worker.kill()
         self._tell_all()
 
     def listens(self, worker: Worker) -> None:
         """Note that a worker takes connections."""
         worker.listening = True
-        if len(self.workers) == self._number and all(one.listening for one in self.workers.values()):
+        if sum(one.listening for one in self.workers.values()) == self._number:
             self.listening.set()
         self._changed()
 
     def join(self, worker: Worker, facts: Facts) -> None:
         """Note that a worker's models are loaded."""
         worker.joined, worker.facts = True, facts
-        if len(self.members()) == self._number:
+        if len(self.members()) == self._number and (self.owner() or not self._owner_number):
             self._complete = True
             self.joined.set()
         self._tell_all()
-        self._even_out()
+        if not worker.owner:
+            self._even_out()
+
+    async def reintroduce(self, worker: Worker) -> None:
+        """A front end has lost the owner: bring them together again, if the owner has not ended."""
+        owner = self.workers.get(self._owner_number or 0)
+        await asyncio.sleep(_LOST_SECONDS)
+        if owner is not None and self.workers.get(owner.number) is owner and not self._ending:
+            _bring_together(worker, owner)
 
     async def leave(self, limit_s: float) -> None:
         """Have every worker be ready no more. From now on each ends in its own time, whatever it is at."""
         self._leaving = True
-        await self._ask_all("leave", limit_s)
+        owner = self.owner()
+        await self._ask_all("leave", limit_s, [*self.members(), *([owner] if owner else [])])
 
     async def close_door(self, limit_s: float) -> None:
         """Have every worker let nobody in any more."""
-        await self._ask_all("close", limit_s)
+        await self._ask_all("close", limit_s, self.members())
 
-    async def _ask_all(self, what: str, limit_s: float) -> None:
-        """Ask every worker that serves, and wait for those that answer in time."""
-        asked = (worker.ask(what, limit_s) for worker in self.members())
+    async def _ask_all(self, what: str, limit_s: float, workers: list[Worker]) -> None:
+        """Ask them, and wait for those that answer in time."""
+        asked = (worker.ask(what, limit_s) for worker in workers)
         for found in await asyncio.gather(*asked, return_exceptions=True):
             if isinstance(found, BaseException) and not isinstance(found, Gone | TimeoutError):
                 raise found
 
     async def end(self, limit_s: float, **facts: Any) -> None:
-        """Tell every worker to end; return when all have, or after so many seconds."""
+        """Tell every worker to end, and then the owner; return when all have, or after so many seconds."""
         self._ending = True
         for number, keeper in enumerate(self._keepers):
             if number + 1 not in self.workers:  # it waits to start another
                 keeper.cancel()
-        for worker in self.workers.values():
-            worker.channel.tell("end", **facts)
-        await asyncio.wait(self._keepers, timeout=limit_s)
+        until = time.monotonic() + limit_s
+        for owners, keepers in ((False, self._keepers[: self._number]), (True, self._keepers[self._number :])):
+            for worker in self.workers.values():
+                if worker.owner == owners:
+                    worker.channel.tell("end", **facts)
+            if keepers:
+                await asyncio.wait(keepers, timeout=max(0.0, until - time.monotonic()))
 
     def kill(self) -> None:
         """End every worker now."""
@@ -221,34 +183,47 @@ class Crew:
             self._tell_all()
             if self._ending:
                 return
-            self.replaced += worker.joined
+            self.replaced += worker.joined and not worker.owner
+            self.owners_replaced += worker.joined and worker.owner
             history.note(worker.joined, time.monotonic() - worker.started, bool(worker.reason or not self.members()))
+            if worker.owner and worker.joined and self._ends_with_owner:
+                self._break(f"{worker.name} {how} (owner_death says that the service ends with it)")
+                return
             if history.hopeless or not (worker.joined or self._complete):
-                self._break(number, worker.reason or f"it {how}")
+                reason = worker.reason or f"it {how}"
+                self._break(f"{worker.name} cannot start: {reason}" if self._complete else reason)
                 return
             wait_s = history.wait_s()
-            log.error("worker %d %s: %s; another is started in %.1f s", number, how, _loss(worker), wait_s)
+            log.error("%s %s: %s; another is started in %.1f s", worker.name, how, worker.loss(), wait_s)
             await asyncio.sleep(wait_s)
 
     async def _spawn(self, number: int) -> Worker:
         talk, its_talk = socket.socketpair()
         hand, its_hand = socket.socketpair()
+        owner = number == self._owner_number
         with its_talk, its_hand:
-            ends = (its_talk.fileno(), its_hand.fileno())
+            numbers = (its_talk.fileno(), its_hand.fileno())
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-P", "-m", "service.processes.worker", *map(str, ends)],
+                [sys.executable, "-P", "-m", _OWNER if owner else _WORKER, *map(str, numbers)],
                 stdin=subprocess.DEVNULL,
-                pass_fds=ends,
+                pass_fds=numbers,
                 env={name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
             )
-        worker = Worker(number, process, Hand(hand))
+        worker = Worker(number, process, Hand(hand), owner)
 
         async def answer(what: str, facts: Facts) -> Facts:
             return await self._answer(worker, what, facts)
 
         worker.channel = await Channel.over(talk, answer)
         self.workers[number] = worker
+        self._introduce(worker)
         return worker
+
+    def _introduce(self, worker: Worker) -> None:
+        """Bring a new process together with the owner, or a new owner with all others."""
+        for other in list(self.workers.values()):
+            if other.owner != worker.owner:
+                _bring_together(*((other, worker) if worker.owner else (worker, other)))
 
     def _tell_all(self) -> None:
         self._changed()
@@ -259,16 +234,14 @@ class Crew:
         """A worker that cannot even be started ends the service."""
         if not keeper.cancelled() and (error := keeper.exception()):
             log.error("a worker cannot be started", exc_info=error)
-            self._break(0, f"a worker cannot be started: {error}")
+            self._break(f"a worker cannot be started: {error}")
 
-    def _break(self, number: int, reason: str) -> None:
+    def _break(self, reason: str) -> None:
         if not self.broken.done():
-            self.broken.set_result(
-                StartError(reason if not self._complete else f"worker {number} cannot start: {reason}")
-            )
+            self.broken.set_result(StartError(reason))
 
 
-def _loss(worker: Worker) -> str:
-    if not worker.joined:
-        return worker.reason or "it had not started"
-    return "the requests on its connections are lost"
+def _bring_together(front: Worker, owner: Worker) -> None:
+    way, its_way = ends()
+    front.hand.introduce(way)
+    owner.hand.introduce(its_way)

@@ -11,8 +11,11 @@ import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
+from service.handover import Way
+
 log = logging.getLogger(__name__)
 MAIN, ADMIN = b"m", b"a"  # which port a connection came to
+_WAY = b"w"  # what comes is a way to the owner of the models, or to one of its front ends
 
 _AT_ONCE = 64  # connections between two turns of the loop
 _PAUSE_SECONDS = 0.02
@@ -23,6 +26,7 @@ class Hand:
 
     def __init__(self, one: socket.socket) -> None:
         self._socket = one
+        self._ways: list[Way] = []  # still to be given
         self.open = self.given = 0
         one.setblocking(False)
         asyncio.get_running_loop().add_reader(one, self._ended)
@@ -37,10 +41,34 @@ class Hand:
         self.given += 1
         return True
 
+    def introduce(self, way: Way) -> None:
+        """Give it a way to another process, as soon as it takes one. The sockets are the hand's from now on."""
+        self._ways.append(way)
+        self._give_ways()
+
     def close(self) -> None:
         """Give no more."""
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
+        self._let_go(self._ways)
+
+    def _give_ways(self) -> None:
+        while self._ways:
+            try:
+                socket.send_fds(self._socket, [_WAY], [one.fileno() for one in self._ways[0]])
+            except BlockingIOError:
+                asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._give_ways)
+                return
+            except OSError:  # it has died, which is noticed elsewhere
+                self._let_go(self._ways)
+                return
+            self._let_go(self._ways[:1])
+
+    def _let_go(self, ways: list[Way]) -> None:
+        for way in list(ways):
+            self._ways.remove(way)
+            for one in way:
+                one.close()
 
     def _ended(self) -> None:
         try:
@@ -54,11 +82,18 @@ class Hand:
 
 
 class Taker:
-    """A worker's end. take: what to do with a connection, by the port that it came to."""
+    """A worker's end. take: what to do with a connection, by the port that it came to. meet: what to do with a way to
+    the owner of the models, or to a front end; None for one that could not be opened."""
 
-    def __init__(self, one: socket.socket, take: Callable[[bytes, socket.socket], None]) -> None:
+    def __init__(
+        self,
+        one: socket.socket,
+        take: Callable[[bytes, socket.socket], None],
+        meet: Callable[[Way | None], None] = lambda _: None,
+    ) -> None:
         self._socket = one
         self._take = take
+        self._meet = meet
         self._untold = 0
         one.setblocking(False)
         asyncio.get_running_loop().add_reader(one, self._come)
@@ -78,7 +113,7 @@ class Taker:
     def _come(self) -> None:
         for _ in range(_AT_ONCE):
             try:
-                port, descriptors, _, _ = socket.recv_fds(self._socket, 1, 1)
+                port, descriptors, _, _ = socket.recv_fds(self._socket, 1, 2)
             except BlockingIOError:
                 return
             except OSError:
@@ -86,6 +121,10 @@ class Taker:
             if not port:
                 asyncio.get_running_loop().remove_reader(self._socket)
                 return
+            if port == _WAY:
+                ends = [socket.socket(fileno=each) for each in descriptors]
+                self._meet((ends[0], ends[1]) if len(ends) == 2 else None)
+                continue
             if not descriptors:  # this process may open no more files
                 log.warning("a connection was lost: no file descriptor is free")
                 self.ended()

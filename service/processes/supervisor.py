@@ -22,8 +22,10 @@ from service.errors import StartError
 from service.handover import Facts
 from service.http import LAST_SECONDS, check_tls, listen, port_of, remark
 from service.processes.commands import Commands
-from service.processes.crew import Crew, Worker
+from service.processes.crew import Crew
 from service.processes.handing import ADMIN, MAIN, Reception
+from service.processes.hired import Worker
+from service.runtime import usable_cpus
 from service.telemetry import Family, logs, read_families
 
 log = logging.getLogger(__name__)
@@ -39,14 +41,18 @@ class CrewCollector(Collector):
         self._crew = crew
 
     def collect(self) -> list[Metric]:
-        """The two families."""
+        """The three families."""
         workers = GaugeMetricFamily("harmonic_workers", "Processes that serve, where several do.")
         replaced = CounterMetricFamily(
             "harmonic_worker_restarts", "Workers that ended without being told, and replaced."
         )
+        owners = CounterMetricFamily(
+            "harmonic_owner_restarts", "Owners of the models that ended without being told, and were replaced."
+        )
         workers.add_metric((), len(self._crew.members()) if self._crew else 0)
         replaced.add_metric((), self._crew.replaced if self._crew else 0)
-        return [workers, replaced]
+        owners.add_metric((), self._crew.owners_replaced if self._crew else 0)
+        return [workers, replaced, owners]
 
 
 def supervise(settings: Settings) -> None:
@@ -54,6 +60,8 @@ def supervise(settings: Settings) -> None:
     logs.configure(settings.log_level, settings.log_format)
     if not hasattr(socket, "send_fds"):
         raise StartError("several workers want a system that hands sockets to other processes; take --workers 1.")
+    if settings.has_owner() and not hasattr(os, "memfd_create"):
+        raise StartError("an owner of the models wants memory as Linux shares it; take --owner never.")
     asyncio.run(_supervise(settings))
 
 
@@ -81,9 +89,13 @@ class _Supervisor:
         self._number = settings.processes()
         self._share = share_of(settings, self._number)
         self._listeners = listeners
-        self._crew = Crew(self._number, self._answer, self._resume, self._depart)
+        self._owned = settings.has_owner()
+        self._crew = Crew(
+            self._number, self._answer, self._resume, self._depart, self._owned, settings.owner_death == "end"
+        )
         self._reception = Reception(listeners, self._crew.hands)
-        self._commands = Commands(self._share, self._crew.members, self._own)
+        owner = self._crew.owner if self._owned else None
+        self._commands = Commands(self._share, self._counting, self._own, owner)
         self._registry = CollectorRegistry()
         self._registry.register(CrewCollector(self._crew))
         ProcessCollector(registry=self._registry)
@@ -118,7 +130,7 @@ class _Supervisor:
         return not told.done()
 
     async def _run(self, told: _Told) -> None:
-        self._commands.begin(sorted({name for worker in self._crew.members() for name in worker.facts["models"]}))
+        self._commands.begin(sorted({name for worker in self._counting() for name in worker.facts["models"]}))
         waited: set[asyncio.Future[Any]] = {told, self._crew.broken}
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if told.done():
@@ -142,7 +154,12 @@ class _Supervisor:
 
     async def _answer(self, worker: Worker, what: str, facts: Facts) -> Facts:
         if what == "begin":
-            return {"settings": self._orders(), "number": worker.number, "processes": self._number}
+            return {
+                "settings": self._orders(worker),
+                "number": worker.number,
+                "owner": worker.owner,
+                "processes": self._number,
+            }
         if what == "listening":
             self._crew.listens(worker)
         elif what == "failed":
@@ -150,9 +167,12 @@ class _Supervisor:
         elif what == "state":
             self._crew.hear(worker, facts)
         elif what == "started":
-            await self._commands.catch_up(worker, facts["models"])
+            if worker.owner or not self._owned:
+                await self._commands.catch_up(worker, facts["models"])
             self._crew.join(worker, facts)
             return {"ready": self._crew.ready()}
+        elif what == "lost":
+            await self._crew.reintroduce(worker)
         else:
             return await self._commands.answer(worker, what, facts)
         return {}
@@ -163,10 +183,17 @@ class _Supervisor:
     def _depart(self, number: int) -> None:
         self._commands.departed(number)
 
-    def _orders(self) -> dict[str, Any]:
-        """The settings of a worker that starts now."""
-        share = self._share.model_copy(update={"load_models": self._commands.first_models()})
-        return share.model_dump(mode="json")
+    def _counting(self) -> list[Worker]:
+        """Every process that counts something."""
+        owner = self._crew.owner()
+        return [*self._crew.members(), *([owner] if owner else [])]
+
+    def _orders(self, worker: Worker) -> dict[str, Any]:
+        """The settings of a process that starts now. An owner shares models, queues and threads with nobody."""
+        update: dict[str, Any] = {"load_models": self._commands.first_models()}
+        if worker.owner:
+            return self._settings.model_copy(update={**update, "keys": None, "keys_file": None}).model_dump(mode="json")
+        return self._share.model_copy(update=update).model_dump(mode="json")
 
     def _own(self) -> Sequence[Family]:
         return read_families(self._registry)
@@ -201,13 +228,14 @@ class _Supervisor:
     def _tell_versions(self, seconds: float) -> None:
         facts = next(iter(self._crew.members())).facts
         log.info(
-            "%d version%s ready, %d left out, on %s (asked for %s, %d threads each) by %d workers, in %.1f s",
+            "%d version%s ready, %d left out, on %s (asked for %s, %d threads each) by %d %s, in %.1f s",
             facts["versions"],
             "" if facts["versions"] == 1 else "s",
             facts["broken"],
             ", ".join(facts["providers"]) or "nothing yet",
             self._settings.device,
-            self._share.threads,
+            self._settings.threads or usable_cpus() if self._owned else self._share.threads,
             self._number,
+            "front ends of one owner" if self._owned else "workers",
             seconds,
         )

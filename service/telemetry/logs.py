@@ -13,7 +13,7 @@ LogFormat = Literal["text", "json"]
 
 def configure(level: str, log_format: LogFormat = "text", worker: int | None = None) -> None:
     """Set up logging for the process. level: least severe that is shown. worker: the number of this process, where
-    several serve together; every line tells it."""
+    several serve together, 0 for the owner of their models; every line tells it."""
     kinds: dict[LogFormat, type[logging.Formatter]] = {"text": TextFormatter, "json": JsonFormatter}
     logging.config.dictConfig(
         {
@@ -31,7 +31,7 @@ class TextFormatter(logging.Formatter):
     """A line for people; it ends with the id of the request that it belongs to."""
 
     def __init__(self, worker: int | None = None) -> None:
-        who = "" if worker is None else f" [worker {worker}]"
+        who = "" if worker is None else f" [worker {worker}]" if worker else " [owner]"
         super().__init__(f"%(asctime)s %(levelname)s %(name)s{who}: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:

@@ -12,7 +12,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return Trained(made_once(tmp_path_factory, "trained", train))
 
 
-@pytest.fixture(params=["1", "2"], ids=["one", "two"])
-def workers(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """What holds for one process holds for several."""
-    return "--workers", request.param
+_OWNED = pytest.param(("2", "--owner", "always"), id="owned", marks=pytest.mark.slow)
+
+
+@pytest.fixture(params=[pytest.param(("1",), id="one"), pytest.param(("2",), id="two"), _OWNED])
+def workers(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """What holds for one process holds for several, and for front ends of one owner."""
+    return "--workers", *request.param

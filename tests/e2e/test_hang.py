@@ -13,7 +13,7 @@ from tests.support.process import PATIENCE_S, serving
 from tests.support.waiting import not_ready
 
 
-def test_sigterm_ends_a_process_whose_model_hangs_and_its_caller_is_told(tmp_path: Path, workers: tuple[str, str]):
+def test_sigterm_ends_a_process_whose_model_hangs_and_its_caller_is_told(tmp_path: Path, workers: tuple[str, ...]):
     publish_colours(tmp_path / "models", graph=hangs_on_red(FOR_EVER))
     answers: list[httpx.Response] = []
     settings = {

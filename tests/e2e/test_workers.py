@@ -6,8 +6,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -17,6 +16,7 @@ from tests.support.colours import publish_colours
 from tests.support.faults import FOR_EVER, hangs_on_red
 from tests.support.images import plain
 from tests.support.process import HARMONIC, PATIENCE_S, address, environment, free_port, run, serving, starting
+from tests.support.several import answered, children, connections, gone
 from tests.support.sockets import GET, connect, refused, told
 from tests.support.waiting import metrics_with, until
 
@@ -27,40 +27,6 @@ TWO = ("--workers", "2")
 def repository(tmp_path: Path) -> Path:
     publish_colours(tmp_path / "models")
     return tmp_path / "models"
-
-
-def children(process: "subprocess.Popen[str]") -> list[int]:
-    """The workers of a supervisor."""
-    found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return sorted(map(int, found))
-
-
-def gone(pid: int) -> bool:
-    """True once a process serves no more; it may still wait to be reaped by somebody else."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
-@contextmanager
-def connections(url: str, number: int = 8) -> Iterator[list[httpx.Client]]:
-    """Callers with a connection each, open: they are spread over all workers."""
-    clients = [httpx.Client(base_url=url, timeout=PATIENCE_S) for _ in range(number)]
-    try:
-        for client in clients:
-            assert client.get("/livez").status_code == 200
-        yield clients
-    finally:
-        for client in clients:
-            client.close()
-
-
-def answered(client: httpx.Client, colour: str = "red") -> int:
-    answer = client.post("/v1/classify", content=plain(colour))
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["predictions"][0]["classes"][0]["label"] == colour
-    return int(answer.json()["version"])
 
 
 def test_whichever_worker_is_asked_tells_the_truth_of_all(repository):

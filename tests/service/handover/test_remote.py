@@ -228,8 +228,9 @@ async def test_an_owner_that_is_lost_costs_what_it_had_in_hand_and_another_takes
             late = await settles(visit.submit([plain()]))  # let in before, and decoded after
             assert isinstance(late, NotReady) and late.retry_after_s
         await until(lambda: not house.fronts[1].engine.local.ready())
-        with pytest.raises(NotReady), front.engine.visit(None, None):
+        with pytest.raises(NotReady) as told, front.engine.visit(None, None):
             pass
+        assert told.value.retry_after_s
         (broken,) = front.engine.describe().broken
         assert broken.version == 1 and "ended" in broken.reason
         await house.models.stop()

@@ -1,6 +1,6 @@
 """When another worker takes the place of one that has ended, and when that is given up."""
 
-from service.processes.crew import History
+from service.processes.history import History
 
 
 def test_those_that_die_young_are_replaced_later_and_later() -> None:
