@@ -52,10 +52,33 @@ def test_a_queue_is_shared_and_holds_a_whole_batch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "number"), [({}, 1), ({"workers": "3"}, 3), ({"workers": "auto", "device": "cuda"}, 1)]
+    ("settings", "number"),
+    [
+        ({}, 1),
+        ({"workers": "3"}, 3),
+        ({"workers": "auto", "device": "cuda"}, max(1, min(usable_cpus() - 1, 64))),
+        ({"workers": "auto", "device": "cuda", "owner": "never"}, 1),
+    ],
 )
 def test_how_many_processes_serve(settings: dict[str, str], number: int) -> None:
     assert Settings(**settings).processes() == number
+
+
+@pytest.mark.parametrize(
+    ("settings", "owned"),
+    [
+        ({"workers": "4", "device": "cuda"}, True),
+        ({"workers": "4", "device": "cuda:0,cuda:1"}, True),
+        ({"workers": "4", "device": "cpu"}, False),
+        ({"workers": "1", "device": "cuda"}, False),
+        ({"workers": "4", "device": "cuda", "owner": "never"}, False),
+        ({"workers": "1", "device": "cpu", "owner": "always"}, True),
+    ],
+)
+def test_several_workers_on_gpus_have_an_owner_unless_the_operator_says_otherwise(
+    settings: dict[str, str], owned: bool
+) -> None:
+    assert Settings(**settings).has_owner() is owned
 
 
 def test_auto_is_one_process_a_cpu() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from service.handover import ends
 from service.processes.handing import ADMIN, MAIN, Hand, Reception, Taker
 
 pytestmark = pytest.mark.timeout(30)
@@ -114,3 +115,28 @@ async def test_who_came_before_the_port_closed_is_given_away_and_nobody_comes_af
     assert sum(await house.until(3)) == 3
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address, timeout=20)
+
+
+async def test_ways_between_two_processes_are_given_whole_and_in_order_with_connections() -> None:
+    given, taken = socket.socketpair()
+    hand, met = Hand(given), []
+    taker = Taker(taken, lambda _, connection: connection.close(), met.append)
+    heres = []
+    for _ in range(3):
+        here, there = ends()
+        hand.introduce(there)
+        heres.append(here)
+    async with asyncio.timeout(20):
+        while len(met) < 3:
+            await asyncio.sleep(0.001)
+    assert hand.open == 0  # a way is no connection
+    for number, (way, here) in enumerate(zip(met, heres, strict=True)):
+        assert way is not None
+        for one, other in zip(way, here, strict=True):
+            one.setblocking(True)
+            one.sendall(b"%d" % number)
+            assert other.recv(9) == b"%d" % number
+            one.close()
+            other.close()
+    taker.close()
+    hand.close()
