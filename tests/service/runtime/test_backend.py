@@ -42,7 +42,7 @@ def toy():
 
 def opened(folder: Path, running: Running = AS_EXPORTED) -> tuple[Backend, Manifest]:
     manifest = read_manifest(folder)
-    return open_session(folder, manifest, choose(manifest, running), ON_CPU, LARGEST, running), manifest
+    return open_session(folder, manifest, choose(manifest, running)[0], ON_CPU, LARGEST, running), manifest
 
 
 @pytest.fixture(params=["onnxruntime", "buckets", "graphs", "native", "numpy"])
