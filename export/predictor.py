@@ -11,10 +11,12 @@ from export.manifest import MANIFEST, Manifest, check_files, read_manifest
 from export.runtime import ort
 from harmonic.pixels import PixelSpec
 
+_PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
+
 
 @dataclass(frozen=True)
 class VersionPredictor:
-    """A version's default variant on ONNX Runtime; on CUDA where its provider is installed."""
+    """A version's variant on ONNX Runtime; on CUDA where its provider is installed and the variant may run there."""
 
     manifest: Manifest
     session: ort.InferenceSession
@@ -36,11 +38,19 @@ class VersionPredictor:
 
 
 def version_predictor(target: str) -> VersionPredictor | None:
-    """A predictor from a version's folder; None if the target is something else."""
-    folder = Path(target)
+    """A predictor from a version's folder, `models/NAME/1` or `models/NAME/1:int8`; None for anything else.
+
+    Raises ManifestError for a variant that the version has not.
+    """
+    folder, variant_name = Path(target), "default"
     if not (folder / MANIFEST).is_file():
-        return None
+        place, _, variant_name = target.rpartition(":")
+        folder = Path(place)
+        if not place or not (folder / MANIFEST).is_file():
+            return None
     manifest = read_manifest(folder)
     check_files(folder, manifest)
-    providers = [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in ort.get_available_providers()]
-    return VersionPredictor(manifest, ort.InferenceSession(folder / manifest.variant().file, providers=providers))
+    variant = manifest.variant("default" if variant_name == "fp32" else variant_name)
+    wanted = [_PROVIDERS[device] for device in ("cuda", "cpu") if device in variant.devices]
+    providers = [provider for provider in wanted if provider in ort.get_available_providers()]
+    return VersionPredictor(manifest, ort.InferenceSession(folder / variant.file, providers=providers))

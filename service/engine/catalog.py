@@ -89,7 +89,7 @@ class Catalog:
     def __post_init__(self) -> None:
         newest: dict[str, VersionFacts] = {}
         for facts in self.ready:
-            for name in (facts.name, by_precision(facts.model, facts.precision)):
+            for name in _names_of(facts):
                 self._answering[name, facts.version] = facts
                 if name not in newest or facts.version > newest[name].version:
                     newest[name] = facts
@@ -103,8 +103,10 @@ class Catalog:
         return sorted({entry.name for entry in self._entries()})
 
     def versions(self, name: str) -> list[Entry]:
-        """A model's versions, ready or broken, ascending; empty if there is no such model."""
-        return sorted((entry for entry in self._entries() if entry.name == name), key=lambda entry: entry.version)
+        """A model's versions, ready or broken, ascending; empty if there is no such model. Of a model in one precision
+        those that are ready in it."""
+        found = (entry for entry in self._entries() if name in _names_of(entry))
+        return sorted(found, key=lambda entry: entry.version)
 
     def find(self, name: str | None, version: int | None) -> VersionFacts:
         """The version asked for; None means the default model, and the newest ready version.
@@ -148,6 +150,11 @@ class Catalog:
             f"several models are served ({', '.join(self.names())}) and none is the default; "
             "name one: /v1/models/NAME/classify"
         )
+
+
+def _names_of(entry: Entry) -> set[str]:
+    """Every name by which a version is asked for."""
+    return {entry.name} | ({by_precision(entry.model, entry.precision)} if isinstance(entry, VersionFacts) else set())
 
 
 def gather(entries: Iterable[Entry], default_model: str | None) -> Catalog:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from export.manifest import check_files, read_manifest
 from harmonic.data.sources import Images, read
-from harmonic.evaluation.evaluate import evaluate, open_predictor
+from harmonic.evaluation.evaluate import Evaluation, evaluate, open_predictor
 from tests.support.process import serving
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -41,7 +41,7 @@ def images() -> Images:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with serving(MODELS, "--default-model", "cifar10") as (address, _):
+    with serving(MODELS, "--default-model", "cifar10", "--precision", "fp32,int8") as (address, _):
         yield address
 
 
@@ -60,6 +60,32 @@ async def test_every_image_gets_the_label_that_evaluation_gives_it(
     assert found == expected
     assert rows == count
     assert rows / calls > 1, "the service did not batch"
+
+
+@pytest.mark.data
+def test_its_int8_variant_answers_as_its_graph_and_nearly_as_float32(images: Images, url: str) -> None:
+    chosen = images.subset(np.arange(0, len(images), 20))
+    served = evaluate(open_predictor(f"{url}/v1/models/cifar10:int8"), chosen)
+    graph = evaluate(open_predictor(f"{VERSION}:int8"), chosen)
+    whole = evaluate(open_predictor(f"{url}/v1/models/cifar10"), chosen)
+    # Batches of other sizes may round a pixel's last bit the other way.
+    assert _agreement(served, graph) >= 0.99
+    assert 0.97 <= _agreement(served, whole) < 1
+    assert abs(served.top(1) - whole.top(1)) <= 0.012  # 0.5 points of all images; these are 500
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_its_int8_variant_loses_what_its_manifest_says(images: Images) -> None:
+    measured = read_manifest(VERSION).variant("int8").measured
+    assert measured is not None
+    assert measured.drop is not None
+    assert measured.drop <= 0.5
+    assert evaluate(open_predictor(f"{VERSION}:int8"), images).top(1) == pytest.approx(measured.top1, abs=1e-3)
+
+
+def _agreement(first: Evaluation, second: Evaluation) -> float:
+    return float((first.probabilities.argmax(axis=1) == second.probabilities.argmax(axis=1)).mean())
 
 
 @pytest.mark.data

@@ -54,6 +54,9 @@ async def test_both_may_be_loaded_and_asked_for_by_name(models: Path) -> None:
         catalog: Catalog = engine.describe()
         assert (catalog.default, catalog.names()) == ("colours", ["colours", "colours:fp32"])
         assert (await client.post("/v1/classify", content=plain("red"))).json()["precision"] == "int8"
+        for name in ("colours", "colours:int8", "colours:fp32"):
+            (version,) = (await client.get(f"/v1/models/{name}")).json()["versions"]
+            assert version["precision"] == (name.partition(":")[2] or "int8")
 
 
 async def test_the_inference_protocol_asks_by_the_same_names(models: Path) -> None:
