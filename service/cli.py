@@ -67,7 +67,7 @@ def classify(
 
     A file that cannot be classified is reported and does not stop the others; the exit status is then 1.
     """
-    from service.client import classify_files
+    from service.classify import classify_files
 
     failed = classify_files(
         images,

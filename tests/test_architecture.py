@@ -158,7 +158,7 @@ def loaded_by(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["service.http.app", "service.http.server", "service.client"])
+@pytest.mark.parametrize("module", ["service.http.app", "service.http.server", "service.classify"])
 def test_serving_loads_no_torch(module):
     assert not {"torch", "onnx", "lightning", "matplotlib"} & loaded_by(f"import {module}")
 
@@ -179,7 +179,7 @@ TAKEN_UP = {"_brotli", "brotli", "_distutils_hack", "zstandard"}
 
 
 def test_serving_loads_only_what_its_extras_install():
-    modules = loaded_by("import service.http.app, service.http.server, service.client, service.cli")
+    modules = loaded_by("import service.http.app, service.http.server, service.classify, service.cli")
     homes = packages_distributions()
     bring = packages_of("serve", "cpu") | {"harmonic-inference"}
     tops = {name.split(".")[0] for name in modules} & homes.keys() - TAKEN_UP

@@ -19,7 +19,7 @@ from torch import nn
 
 from harmonic.bundles.classifier import Classifier
 from harmonic.errors import PixelError
-from harmonic.pixels import PixelSpec, Upright, prepare
+from harmonic.pixels import PixelSpec, Upright, as_image, prepare
 
 Picture = str | Path | bytes | Image.Image | NDArray[Any]
 _AT_ONCE = 32  # images in memory, and in one run of the network
@@ -92,20 +92,4 @@ def _taken(picture: Picture) -> Upright | bytes:
         return Path(picture).read_bytes()
     if isinstance(picture, bytes):
         return picture
-    image = _from_array(picture) if isinstance(picture, np.ndarray) else picture
-    if not isinstance(image, Image.Image):
-        raise PixelError(f"wanted a path, an encoded image's bytes, a Pillow image or an array; got {type(image)}.")
-    if not image.width * image.height:
-        raise PixelError("it has no pixels.")
-    image.load()
-    return Upright(image)
-
-
-def _from_array(pixels: NDArray[Any]) -> Image.Image:
-    try:
-        return Image.fromarray(np.ascontiguousarray(pixels))
-    except (TypeError, ValueError) as error:
-        raise PixelError(
-            f"an array {pixels.shape} of {pixels.dtype} is no image: wanted (height, width) or (height, width, 3), "
-            "uint8. Several images are given as a list."
-        ) from error
+    return Upright(as_image(picture))

@@ -15,6 +15,7 @@ from harmonic.pixels.formats import (
     recognised,
     upright_size,
 )
+from harmonic.pixels.given import as_image
 from harmonic.pixels.hair import HairRemoval, remove_hair
 from harmonic.pixels.prepare import prepare, resampling, with_own_size
 from harmonic.pixels.reduction import reduce
@@ -35,6 +36,7 @@ __all__ = [
     "Reduction",
     "Resampler",
     "Upright",
+    "as_image",
     "check_range",
     "decoded",
     "low_pass",

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from harmonic.evaluation.evaluate import open_predictor
+from service.client import ClientError
 from service.config import make
 from service.credential import VARIABLE, authorization
 from service.errors import RequestError
-from service.predictor import UnexpectedAnswerError
 from tests.support.colours import publish_colours
 from tests.support.images import plain
 from tests.support.process import run, serving
@@ -52,7 +52,7 @@ def test_without_a_sound_key_it_says_which_option_is_missing_and_repeats_none(ur
 
 
 def test_evaluate_takes_it_from_the_environment(url, monkeypatch):
-    with pytest.raises(UnexpectedAnswerError, match=VARIABLE):
+    with pytest.raises(ClientError, match=VARIABLE):
         open_predictor(f"{url}/v1/models/colours")
     monkeypatch.setenv(VARIABLE, SECRET)
     predictor = open_predictor(f"{url}/v1/models/colours")

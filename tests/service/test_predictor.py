@@ -41,7 +41,7 @@ def test_a_service_answers_as_its_graph(model: str, repository: Path, path: str,
     ("path", "says"),
     [
         ("/versions/9", "no such version"),
-        ("/versions/nine", "as this build expects"),
+        ("/versions/nine", "names no model"),
         ("x", "404"),
         ("/classify", "names no model"),
     ],

@@ -38,8 +38,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("*",),
     ),
     "service": (
-        ("credential", "errors", "ranking"),
-        ("batching", "runtime"),
+        ("answers", "credential", "errors", "ranking"),
+        ("batching", "client", "runtime"),
         ("config",),
         ("decoding", "telemetry"),
         ("engine",),
@@ -47,7 +47,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("http",),
         ("processes",),
         ("load",),
-        ("cli", "client", "flags", "load_cli", "predictor", "probe"),
+        ("classify", "cli", "flags", "load_cli", "predictor", "probe"),
     ),
 }
 
@@ -90,7 +90,7 @@ LIBRARIES: dict[str, set[str]] = {
 LIBRARIES_OF: dict[str, dict[str, set[str]]] = {
     "service": {
         "torch": {"service.runtime.native", "service.runtime.adaptive_norm"},
-        "PIL": {"service.decoding", "service.load"},
+        "PIL": {"service.client", "service.decoding", "service.load"},
     }
 }
 

@@ -19,8 +19,8 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r
 
 
 @contextmanager
-def stub(answer: Answer) -> Iterator[str]:
-    """Its address, while it listens. It closes whatever is open at its end."""
+def stub(answer: Answer, heard: list[bytes] | None = None) -> Iterator[str]:
+    """Its address, while it listens. It closes whatever is open at its end. heard: takes the head of every request."""
     loop = asyncio.new_event_loop()
     listening: list[asyncio.Server] = []
     up = threading.Event()
@@ -31,6 +31,8 @@ def stub(answer: Answer) -> Iterator[str]:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
                 await reader.readexactly(int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or b"0"))
+                if heard is not None:
+                    heard.append(head)
                 delay, said = answer(next(count))
                 await asyncio.sleep(delay)
                 if said is None:

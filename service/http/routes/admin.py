@@ -4,9 +4,10 @@ from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 
+from service.answers import ErrorBody, Health, ModelDetail, ModelList
 from service.engine import Engine
 from service.errors import ModelNotFound
-from service.http.schemas import ErrorBody, Health, ModelDetail, ModelList, model_detail, model_list
+from service.http.schemas import model_detail, model_list
 from service.telemetry import Metrics
 
 

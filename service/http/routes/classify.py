@@ -9,13 +9,13 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.answers import Classification, ErrorBody
 from service.config import Limits
 from service.engine import Caller, VersionFacts, Visit
 from service.errors import ModelNotFound, RequestError
 from service.http.answering import Answering, Kind, Written, version_in
 from service.http.bodies import read_images
 from service.http.buffers import Share
-from service.http.schemas import Classification, ErrorBody
 from service.ranking import Ranked
 from service.telemetry import Answered
 
@@ -52,7 +52,13 @@ _PARAMETERS: list[dict[str, Any]] = [
         "in": "query",
         "description": "How many classes an image gets; more than the model has means all.",
         "schema": {"type": "integer", "minimum": 1, "default": TOP_K},
-    }
+    },
+    {
+        "name": "timeout_ms",
+        "in": "query",
+        "description": "Milliseconds until 504, where that is sooner than the model's deadline.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
 ]
 _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorBody} for status in (400, 404, 408, 413, 415, 422, 429, 500, 503, 504)
@@ -100,7 +106,7 @@ class _Classify:
 
     def __init__(self, limits: Limits, request: Request) -> None:
         self._limits = limits
-        self._top_k = _top_k(request)
+        self._top_k, self._timeout_s = _wishes(request)
         self._images: list[bytes] = []
         self.model: str | None = request.path_params.get("name")
         self.version = version_in(request, ModelNotFound)
@@ -109,7 +115,7 @@ class _Classify:
         self._images = await read_images(request, self._limits, share)
 
     def submit(self, visit: Visit, caller: Caller, share: Share) -> Awaitable[tuple[Ranked, Answered]]:
-        return visit.submit(self._images, caller=caller, loan=share, best=self._top_k)
+        return visit.submit(self._images, timeout_s=self._timeout_s, caller=caller, loan=share, best=self._top_k)
 
     def is_short(self, ranked: Ranked) -> bool:
         images, classes = ranked.logits.shape
@@ -142,10 +148,16 @@ def _ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
 
 
-def _top_k(request: Request) -> int:
+def _wishes(request: Request) -> tuple[int, float | None]:
+    """What the query says: how many classes, and after how many seconds the answer is of no use."""
     if not request.scope["query_string"]:
-        return TOP_K
-    text = request.query_params.get("top_k", str(TOP_K))
+        return TOP_K, None
+    query = request.query_params
+    timeout_ms = _whole("timeout_ms", query["timeout_ms"]) if "timeout_ms" in query else None
+    return _whole("top_k", query.get("top_k", str(TOP_K))), timeout_ms and timeout_ms / 1000
+
+
+def _whole(name: str, text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) >= 1):
-        raise RequestError(f"top_k is {text[:40]!r}; it wants a whole number from 1")
+        raise RequestError(f"{name} is {text[:40]!r}; it wants a whole number from 1")
     return int(text)

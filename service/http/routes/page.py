@@ -13,8 +13,8 @@ from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.answers import ErrorBody
 from service.engine import CARD, SPECTRUM, Engine
-from service.http.schemas import ErrorBody
 
 _Version = Annotated[int, Path(ge=1)]
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}

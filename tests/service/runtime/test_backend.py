@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from export.manifest import MANIFEST, Manifest, read_manifest
-from service.client import classify_files
+from service.classify import classify_files
 from service.runtime import (
     AS_EXPORTED,
     CPU,

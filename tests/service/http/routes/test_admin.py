@@ -2,7 +2,7 @@
 
 import asyncio
 
-from service.http.schemas import ModelDetail, ModelList
+from service.answers import ModelDetail, ModelList
 from tests.support.app import got, posted, refused, serving
 from tests.support.images import plain
 

@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from service.http.schemas import Classification
+from service.answers import Classification
 from tests.support.app import got, posted, refused, serving, top
 from tests.support.images import encoded, noise, plain
 
@@ -38,6 +38,23 @@ async def test_probabilities_are_a_distribution_likeliest_first(repository):
 @pytest.mark.parametrize("top_k", ["0", "-1", "x", "1.5", "", "9" * 30, "\u0661"])
 async def test_an_impossible_top_k_is_refused(repository, top_k):
     refused(await posted(repository, "/v1/classify", params={"top_k": top_k}, content=plain()), 400, "bad_request")
+
+
+@pytest.mark.parametrize("timeout_ms", ["0", "-1", "x", "", "0.5"])
+async def test_an_impossible_timeout_is_refused(repository, timeout_ms):
+    message = refused(
+        await posted(repository, "/v1/classify", params={"timeout_ms": timeout_ms}, content=plain()), 400, "bad_request"
+    )
+    assert "timeout_ms" in message
+
+
+async def test_a_caller_may_have_less_patience_than_the_model(repository):
+    """The window keeps the image waiting for company that does not come."""
+    settings = {"window_ms": 60_000, "max_batch": 2}
+    late = await posted(repository, "/v1/classify?timeout_ms=50", settings, content=plain())
+    assert "answer" in refused(late, 504, "deadline_exceeded")
+    in_time = await posted(repository, "/v1/classify?top_k=1&timeout_ms=60000", content=plain("green"))
+    assert top(in_time) == ["green"]
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
 from prometheus_client import CollectorRegistry
 from pydantic_core import to_json
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from harmonic.errors import HarmonicError
 from harmonic.shown import plain, show
+from service.client import AsyncClient
 from service.config import read_settings
-from service.credential import VARIABLE, authorization
 from service.engine import Engine, LocalEngine
-from service.errors import RequestError, ServiceError
 from service.telemetry import Metrics
 
 _Classes = list[dict[str, Any]]  # label, index, probability; the likeliest first
@@ -35,8 +34,8 @@ def classify_files(
     as_json: bool,
     key: str | None = None,
 ) -> int:
-    """Classify files, print the answers, return how many failed. Raises ServiceError if no file can be asked about."""
-    answering = _remote(url, model, top_k, authorization(key)) if url else _local(repository, model, top_k, device)
+    """Classify files, print the answers, return how many failed. Raises HarmonicError if no file can be asked about."""
+    answering = _remote(url, model, top_k, key) if url else _local(repository, model, top_k, device)
     return asyncio.run(_classify_all(paths, answering, as_json))
 
 
@@ -49,7 +48,7 @@ async def _classify_all(
         for path in paths:
             try:
                 classes = await ask(path.read_bytes())
-            except (OSError, ServiceError) as error:
+            except (OSError, HarmonicError) as error:
                 failed += 1
                 _report(path, error, as_json)
                 continue
@@ -80,35 +79,18 @@ async def _local(repository: Path | None, model: str | None, top_k: int, device:
 
 
 @contextlib.asynccontextmanager
-async def _remote(url: str, model: str | None, top_k: int, headers: dict[str, str]) -> AsyncIterator[_Ask]:
-    route = f"{url.rstrip('/')}/v1/models/{model}/classify" if model else f"{url.rstrip('/')}/v1/classify"
-    async with httpx.AsyncClient(timeout=60, headers=headers) as client:
+async def _remote(url: str, model: str | None, top_k: int, key: str | None) -> AsyncIterator[_Ask]:
+    async with AsyncClient(url, key=key) as client:
 
         async def ask(data: bytes) -> _Classes:
-            try:
-                response = await client.post(route, content=data, params={"top_k": top_k})
-            except httpx.HTTPError as error:
-                raise ServiceError(f"{route}: {error or type(error).__name__}. Is the service running?") from error
-            return _read_answer(route, response)
+            answer = await client.classify(data, top=top_k, model=model)
+            return [one.model_dump() for one in answer.classes]
 
         yield ask
 
 
-def _read_answer(route: str, response: httpx.Response) -> _Classes:
-    try:
-        body = response.json()
-        if response.is_success:
-            return list(body["predictions"][0]["classes"])
-        message = str(body["error"]["message"])
-        if response.status_code == 401:
-            message += f" (here: --key, or the environment variable {VARIABLE})"
-    except (ValueError, LookupError, TypeError):
-        message = "the answer is not one of this service's; is the URL right?"
-    raise RequestError(f"{route}: {response.status_code} {message}")
-
-
-def _report(path: Path, error: OSError | ServiceError, as_json: bool) -> None:
-    reason = error.message if isinstance(error, ServiceError) else str(error.strerror)
+def _report(path: Path, error: OSError | HarmonicError, as_json: bool) -> None:
+    reason = str(error.strerror) if isinstance(error, OSError) else str(error)
     if as_json:
         _line({"file": str(path), "error": reason})
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]{escape(str(path))}:[/] {escape(reason)}")
