@@ -1,21 +1,33 @@
 """Tests that cannot fail, by their source: an assertion that always holds, or a test that checks nothing."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 
 from tests.support.house import parsed
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function, whether it asserts or raises by itself, and what it calls."""
+
+    name: str
+    line: int
+    asserts: bool
+    calls: frozenset[str]
 
 
 def no_assertion_always_holds(tests: Mapping[str, str]) -> list[str]:
     """No assertion is of a constant, a tuple, `... or True`, or of a thing that equals itself."""
-    return [
-        f"{path}:{node.lineno}: {ast.unparse(node)[:60]}"
-        for path, source in tests.items()
-        for node in ast.walk(parsed(source))
-        if isinstance(node, ast.Assert) and _always_holds(node.test)
-    ]
+    return [f"{path}:{line}: {text}" for path, source in tests.items() for line, text in _hollow(source)]
+
+
+@cache  # rules are tried on all tests again and again
+def _hollow(source: str) -> tuple[tuple[int, str], ...]:
+    """The assertions of a file that always hold."""
+    asserts = (node for node in ast.walk(parsed(source)) if isinstance(node, ast.Assert))
+    return tuple((node.lineno, ast.unparse(node)[:60]) for node in asserts if _always_holds(node.test))
 
 
 def _always_holds(test: ast.expr) -> bool:
@@ -35,7 +47,7 @@ def every_test_checks_something(tests: Mapping[str, str]) -> list[str]:
     """A test asserts, expects an error, or calls a function of the tests that does."""
     checking = _checking_names(tests)
     return [
-        f"{path}:{function.lineno}: {function.name} checks nothing"
+        f"{path}:{function.line}: {function.name} checks nothing"
         for path, source in tests.items()
         for function in _functions(source)
         if function.name.startswith("test_") and not _checks(function, checking)
@@ -51,15 +63,22 @@ def _checking_names(tests: Mapping[str, str]) -> set[str]:
     return checking
 
 
-def _functions(source: str) -> Iterator[Function]:
-    return (node for node in ast.walk(parsed(source)) if isinstance(node, Function))
+@cache
+def _functions(source: str) -> tuple[Function, ...]:
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef
+    return tuple(_function(node) for node in ast.walk(parsed(source)) if isinstance(node, kinds))
+
+
+def _function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function:
+    inner = list(ast.walk(node))
+    asserts = any(isinstance(one, ast.Assert | ast.Raise) for one in inner)
+    return Function(
+        node.name, node.lineno, asserts, frozenset(_called(one) for one in inner if isinstance(one, ast.Call))
+    )
 
 
 def _checks(function: Function, checking: set[str]) -> bool:
-    return any(
-        isinstance(node, ast.Assert | ast.Raise) or (isinstance(node, ast.Call) and _may_fail(_called(node), checking))
-        for node in ast.walk(function)
-    )
+    return function.asserts or any(_may_fail(name, checking) for name in function.calls)
 
 
 def _may_fail(name: str, checking: set[str]) -> bool:
