@@ -3,8 +3,20 @@
 Reads and writes ONNX graphs; knows no network of PyTorch's.
 """
 
-from export.quantize.gate import Race, Speed, speed
-from export.quantize.making import MOST_DROP, Refused, lay, parse_precisions
+from export.quantize.gate import Race, Speed, opened, speed
+from export.quantize.making import MOST_DROP, Refused, int8_of, lay, parse_precisions
 from export.quantize.material import Material, material
 
-__all__ = ["MOST_DROP", "Material", "Race", "Refused", "Speed", "lay", "material", "parse_precisions", "speed"]
+__all__ = [
+    "MOST_DROP",
+    "Material",
+    "Race",
+    "Refused",
+    "Speed",
+    "int8_of",
+    "lay",
+    "material",
+    "opened",
+    "parse_precisions",
+    "speed",
+]

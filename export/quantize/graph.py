@@ -105,9 +105,17 @@ def attribute(node: onnx.NodeProto, name: str, otherwise: Any) -> Any:
 
 def ranks(model: onnx.ModelProto) -> dict[str, int]:
     """How many dimensions each tensor has, where that can be told."""
+    return {value.name: len(value.type.tensor_type.shape.dim) for value in _known(model)}
+
+
+def floats(model: onnx.ModelProto) -> set[str]:
+    """The tensors that hold float32 numbers, as far as that can be told; shapes that are worked out hold integers."""
+    return {value.name for value in _known(model) if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
+
+
+def _known(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     graph = onnx.shape_inference.infer_shapes(model).graph
-    known = (*graph.input, *graph.output, *graph.value_info)
-    return {value.name: len(value.type.tensor_type.shape.dim) for value in known}
+    return [*graph.input, *graph.output, *graph.value_info]
 
 
 def _renamed(node: onnx.NodeProto, names: Mapping[str, str]) -> None:

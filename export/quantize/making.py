@@ -9,6 +9,8 @@ from typing import Any, get_args
 
 import numpy as np
 import onnx
+from jaxtyping import Num
+from numpy import ndarray
 
 from export.errors import ExportError
 from export.manifest import GOLDENS, WHOLE_NET, DeviceKind, Measured, Precision, Variant
@@ -68,6 +70,11 @@ def parse_precisions(text: str) -> tuple[Precision, ...]:
     return tuple(precision for precision in known if precision in words)
 
 
+def int8_of(model: onnx.ModelProto, images: Num[ndarray, "n h w c"]) -> onnx.ModelProto:
+    """A float32 graph wholly in int8, with ranges from these images; nothing of it is judged."""
+    return _maker(model, Material(images, images, None))()
+
+
 def lay(
     precisions: Sequence[Precision],
     folder: Path,
@@ -94,9 +101,7 @@ def lay(
 def _int8(work: _Work) -> Variant | Refused:
     work.tell(f"calibrating int8 on {len(work.material.calibration)} images")
     path, judges = work.folder / "int8.onnx", work.judges("cpu")
-    maker = Maker(
-        without_norms(with_pools(work.whole)), work.material.batches(), FULL if multiplies_int8() else REDUCED
-    )
+    maker = _maker(work.whole, work.material)
     if not maker.layers:
         return Refused("int8", "the network has no layer that int8 kernels could run")
     few = work.material.calibration[:_COSTS]
@@ -109,6 +114,11 @@ def _int8(work: _Work) -> Variant | Refused:
         if not refusal:
             return _timed(work, "int8", "cpu", lost, kept)
     return Refused("int8", refusal)
+
+
+def _maker(model: onnx.ModelProto, material: Material) -> Maker:
+    largest = FULL if multiplies_int8() else REDUCED
+    return Maker(without_norms(with_pools(model)), material.batches(), largest)
 
 
 def _fp16(work: _Work) -> Variant | Refused:

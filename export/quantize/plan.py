@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from export.quantize.graph import Graph
+from export.quantize.graph import Graph, floats
 
 WEIGHTED = ("Conv", "Gemm")
 # These have an int8 form that needs no weights. A Relu is one of them only where it cannot be part of the node before.
@@ -36,8 +36,8 @@ def plan(graph: Graph, kept: Collection[str] = ()) -> Plan:
     absorbed = frozenset(node.name for node in graph.nodes if _ends_the_node_before(graph, node))
     chosen = [node for node in graph.nodes if node.name not in absorbed and node.name not in kept]
     chosen = [node for node in chosen if _has_weights(graph, node) or node.op_type in _PASSING]
-    images = _of_the_images(graph)
-    chosen = [node for node in chosen if not images.intersection(node.output)]
+    images, numbers = _of_the_images(graph), floats(graph.model)
+    chosen = [node for node in chosen if not images.intersection(node.output) and numbers.issuperset(node.output)]
     tensors: dict[str, None] = {}
     tied: dict[str, str] = {}
     for node in chosen:

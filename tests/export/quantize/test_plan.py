@@ -1,10 +1,12 @@
 """What of a graph becomes int8: layers with weights and what lies between them; neither the pixels nor the logits."""
 
+import numpy as np
+
 from export.quantize.graph import Graph
 from export.quantize.norms import without_norms
 from export.quantize.plan import plan, weighted
 from export.quantize.pooling import with_pools
-from tests.support.graphs import residual
+from tests.support.graphs import PIXELS, graph_of, residual
 
 PREPARED = without_norms(with_pools(residual()))
 
@@ -36,3 +38,21 @@ def test_a_kept_layer_is_not_in_the_plan_and_its_neighbours_are() -> None:
     assert first not in made.nodes
     assert set(others) <= made.nodes
     assert "x" not in made.tensors
+
+
+def test_arithmetic_on_shapes_is_no_part_of_it() -> None:
+    body = (
+        PIXELS
+        + """
+    a = Conv (x, w)
+    size = Shape <start = 0, end = 1> (a)
+    shape = Concat <axis = 0> (size, rest)
+    flat = Reshape (a, shape)
+    logits = Gemm (flat, head)
+    """
+    )
+    figures = {"pixel_scale": np.full((1, 3, 1, 1), 0.02), "pixel_shift": np.zeros((1, 3, 1, 1))}
+    weights = {"w": np.ones((2, 3, 6, 6)), "head": np.ones((2, 2)), "rest": np.array([2])}
+    made = plan(Graph(graph_of(body, **figures, **weights)))
+    assert not {"size", "shape"} & set(made.tensors)
+    assert "a" in made.tensors

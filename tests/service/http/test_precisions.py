@@ -50,6 +50,7 @@ async def test_both_may_be_loaded_and_asked_for_by_name(models: Path) -> None:
         assert await asked(client, "colours:int8") == (name, precision, unsure)
         name, precision, sure = await asked(client, "colours:fp32")
         assert (name, precision) == ("colours:fp32", "fp32")
+        assert await asked(client, "colours%3Afp32") == (name, precision, sure)  # as browsers write it
         assert sure > unsure
         catalog: Catalog = engine.describe()
         assert (catalog.default, catalog.names()) == ("colours", ["colours", "colours:fp32"])
