@@ -38,7 +38,7 @@ RUN useradd --system --uid 10001 --no-create-home harmonic \
  && find /usr/share/doc ! -type d ! -name copyright -delete \
  && cd "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
  && rm -rf ensurepip idlelib lib2to3 test tkinter turtledemo \
-    $(python -c 'import site; print(*site.getsitepackages())') \
+    $(command -v pip)* $(python -c 'import site; print(*site.getsitepackages())') \
     /usr/share/info /usr/share/locale /usr/share/man /usr/share/python-wheels \
     /var/cache/apt /var/cache/debconf/*-old /var/lib/apt/lists /var/log/*.log /var/log/apt \
  && python -m compileall -q .
