@@ -5,8 +5,9 @@ Knows bundles, conversion and images; no labels but to measure with, and no trai
 """
 
 from harmonic.compression.bench import Bench, calibration, calibration_and_others, device_named
-from harmonic.compression.compress import Outcome, compress_bundle, compressed
+from harmonic.compression.compress import Outcome, compress_bundle, compress_to, compressed, shares
 from harmonic.compression.distill import Tuned, Tuning
+from harmonic.compression.front import draw_front, front_table
 from harmonic.compression.levels import Measure, levels_for, parse_budget
 from harmonic.compression.prices import Prices, byte_prices, mac_prices, parameter_prices
 from harmonic.compression.refit import refit
@@ -24,10 +25,13 @@ __all__ = [
     "calibration",
     "calibration_and_others",
     "compress_bundle",
+    "compress_to",
     "compressed",
     "compression_figures",
     "compression_tables",
     "device_named",
+    "draw_front",
+    "front_table",
     "fully_harmonic",
     "levels_for",
     "losses",
@@ -35,5 +39,6 @@ __all__ = [
     "parameter_prices",
     "parse_budget",
     "refit",
+    "shares",
     "with_levels",
 ]

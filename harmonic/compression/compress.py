@@ -4,7 +4,7 @@ The network with the chosen levels is measured as a whole, on images that none o
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,16 @@ from torch import nn
 from harmonic.bundles import Bundle, with_plans
 from harmonic.compression.bench import Bench, device_of
 from harmonic.compression.distill import Tuned, Tuning, distilled
-from harmonic.compression.levels import Budget, Measure, Menu, levels_for, levels_for_accuracy, must_be_possible
+from harmonic.compression.levels import (
+    Budget,
+    Measure,
+    Menu,
+    ShareMeasure,
+    least,
+    levels_for,
+    levels_for_accuracy,
+    must_be_possible,
+)
 from harmonic.compression.prices import Prices, byte_prices, mac_prices, parameter_prices
 from harmonic.compression.refit import refit
 from harmonic.compression.search import Found, searched
@@ -87,33 +96,81 @@ def compress_bundle(
     A fifth of the images is held out: neither losses nor coefficients see them, and the outcome and a budget in
     accuracy are measured on them. The work is done where the network lies.
     """
+    return next(compress_to(given, bench, [budget], watch, refitted=refitted, trials=trials, tuning=tuning))
+
+
+def compress_to(
+    given: Bundle,
+    bench: Bench,
+    budgets: Sequence[Budget],
+    watch: Watch = unwatched,
+    *,
+    refitted: bool = True,
+    trials: int = 0,
+    tuning: Tuning | None = None,
+) -> Iterator[tuple[Bundle, Outcome]]:
+    """As `compress_bundle` for several budgets in turn; what layers lose is measured once."""
     network = fully_harmonic(given.model)
     prices = _prices(network, bench)
-    measure = budget.measure
-    whole = {name: layer.level for name, layer in harmonic_layers(network).items()}
-    allowed = budget.allowed(prices[measure].total(whole))
-    if budget.kind != "accuracy":
-        must_be_possible(prices[measure], allowed, measure)
+    for budget in budgets:
+        _must_be_possible(network, prices, budget)
     images, held_out = bench.parted(_HELD_OUT)
+    measured = losses(network, images, watch, refitted=refitted)
+    for budget in budgets:
+        levels, search = _levels(network, measured, prices, budget, (images, held_out), watch, refitted, trials)
+        small = _carried_out(network, levels, images if refitted else None, watch)
+        tuned = distilled(small, network, images, tuning, watch) if tuning else None
+        outcome = _outcome(budget, (images, held_out), (network, small), levels, measured, prices)
+        outcome = replace(outcome, search=search, tuned=tuned)
+        yield _bundle(given, small, outcome.summary()), outcome
 
-    def made(levels: Mapping[str, Level]) -> nn.Module:
-        return _carried_out(network, levels, images if refitted else None, watch)
 
-    measured, search = losses(network, images, watch, refitted=refitted), None
+def shares(given: Bundle, bench: Bench, measure: ShareMeasure, wanted: Sequence[float]) -> list[Budget]:
+    """Budgets of these shares of a network, those alone that some levels meet."""
+    network = fully_harmonic(given.model)
+    prices = _prices(network, bench)[measure]
+    whole = prices.total(_own_levels(network))
+    budgets = [Budget(measure, share) for share in wanted]
+    return [budget for budget in budgets if budget.allowed(whole) >= least(prices)]
+
+
+def _must_be_possible(network: nn.Module, prices: Mapping[Measure, Prices], budget: Budget) -> None:
+    if budget.kind != "accuracy":
+        measured = prices[budget.kind]
+        must_be_possible(measured, budget.allowed(measured.total(_own_levels(network))), budget.kind)
+
+
+def _levels(
+    network: nn.Module,
+    measured: Sequence[Loss],
+    prices: Mapping[Measure, Prices],
+    budget: Budget,
+    benches: tuple[Bench, Bench],
+    watch: Watch,
+    refitted: bool,
+    trials: int,
+) -> tuple[dict[str, Level], Found | None]:
+    """The levels for a budget, and what a search for them found. benches: for the choice, and held out."""
+    images, held_out = benches
     if budget.kind == "accuracy":
-        levels = levels_for_accuracy(network, measured, held_out, budget.value, made)
-    else:
-        levels = levels_for(network, measured, allowed, prices[measure], measure)
-        if trials:
-            menu = Menu.of(network, measured, prices[measure])
-            cost = _cost(network, menu, images, refitted)
-            search = searched(menu.options, menu.numbers(levels), allowed - menu.rest, cost, trials, watch)
-            levels = menu.as_levels(search.choice)
-    small = made(levels)
-    tuned = distilled(small, network, images, tuning, watch) if tuning else None
-    outcome = _outcome(budget, (images, held_out), (network, small), levels, measured, prices)
-    outcome = replace(outcome, search=search, tuned=tuned)
-    return _bundle(given, small, outcome.summary()), outcome
+
+        def made(levels: Mapping[str, Level]) -> nn.Module:
+            return _carried_out(network, levels, images if refitted else None, watch)
+
+        return levels_for_accuracy(network, measured, held_out, budget.value, made), None
+    price = prices[budget.kind]
+    allowed = budget.allowed(price.total(_own_levels(network)))
+    levels = levels_for(network, measured, allowed, price, budget.kind)
+    if not trials:
+        return levels, None
+    menu = Menu.of(network, measured, price)
+    cost = _cost(network, menu, images, refitted)
+    found = searched(menu.options, menu.numbers(levels), allowed - menu.rest, cost, trials, watch)
+    return menu.as_levels(found.choice), found
+
+
+def _own_levels(network: nn.Module) -> dict[str, Level]:
+    return {name: layer.level for name, layer in harmonic_layers(network).items()}
 
 
 def compressed(
@@ -173,7 +230,7 @@ def _outcome(
     """benches: for the choice, and held out. networks: before and after."""
     (images, held_out), (whole, small) = benches, networks
     before, after = held_out.answers(whole), held_out.answers(small)
-    former = {name: layer.level for name, layer in harmonic_layers(whole).items()}
+    former = _own_levels(whole)
     alone = {(loss.layer, loss.level): loss.divergence for loss in measured}
     return Outcome(
         budget,

@@ -20,6 +20,7 @@ from harmonic.errors import CompressionError
 from harmonic.graph import parameters
 
 Measure = Literal["params", "macs", "bytes"]
+ShareMeasure = Literal["params", "macs"]
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 WORDS: dict["Measure", str] = {"params": "parameters", "macs": "multiplications", "bytes": "bytes of weights"}
 
@@ -34,11 +35,6 @@ class Budget:
 
     def __str__(self) -> str:
         return f"{self.kind}={self.value}"
-
-    @property
-    def measure(self) -> Measure:
-        """In what the network shall become small; parameters, where accuracy is kept to."""
-        return "params" if self.kind == "accuracy" else self.kind
 
     def allowed(self, whole: int) -> int:
         """How much of its measure a network of so much may keep."""

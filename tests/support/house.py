@@ -75,7 +75,12 @@ LIBRARIES: dict[str, set[str]] = {
     "pydantic_settings": {"service.config"},
     "lightning": {"harmonic.training"},
     "sklearn": {"harmonic.transfer"},
-    "matplotlib": {"harmonic.picture", "harmonic.analysis", "harmonic.training.curves"},
+    "matplotlib": {
+        "harmonic.picture",
+        "harmonic.analysis",
+        "harmonic.compression.front",
+        "harmonic.training.curves",
+    },
     "typer": {
         "harmonic.commands",
         "harmonic.cli",

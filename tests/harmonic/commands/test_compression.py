@@ -193,3 +193,20 @@ def test_learning_from_the_whole_network_takes_all_images_and_is_told(base, star
 def test_a_device_that_is_not_there_is_told_before_anything_is_read(base, tmp_path):
     run = (base / "run" / "bundle", "--data", tmp_path / "none", "--budget", "params=0.4", "--out", tmp_path / "new")
     assert "the device 'cuda:99' is not there" in refused("compress", *run, "--device", "cuda:99")
+
+
+def test_the_front_is_a_bundle_a_size_a_table_and_a_picture(base, start, tmp_path):
+    run = ("compress", base / "run" / "bundle", "--data", base / "images", "--images", 30, "--no-refit")
+    shown = done(*run, "--front", "--out", tmp_path / "front")
+    sizes = {path.name: parameters(bundle.load(path).model) for path in (tmp_path / "front").glob("params=*")}
+    assert set(sizes) >= {"params=0.9", "params=0.75", "params=0.6", "params=0.45"}
+    for name, size in sizes.items():
+        assert size <= float(name.removeprefix("params=")) * parameters(start.model)
+        assert f"{size:,}" in shown
+    assert (tmp_path / "front" / "front.svg").read_text().startswith("<?xml")
+
+
+def test_one_budget_or_the_front_must_be_asked_for(base, tmp_path):
+    run = ("compress", base / "run" / "bundle", "--data", base / "images", "--out", tmp_path / "new")
+    assert "either --budget" in refused(*run)
+    assert "either --budget" in refused(*run, "--front", "--budget", "params=0.5")

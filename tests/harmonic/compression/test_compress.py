@@ -2,17 +2,18 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
-from harmonic.bundles import bundle
+from harmonic.bundles import Bundle, bundle
 from harmonic.compression.bench import Bench
 from harmonic.compression.compress import compress_bundle, compressed
 from harmonic.compression.levels import Budget
 from harmonic.compression.sensitivity import fully_harmonic, with_levels
 from harmonic.conversion import harmonic_layers
 from harmonic.errors import CompressionError
-from harmonic.graph import parameters
+from harmonic.graph import macs, parameters
 from tests.support.compression import SPEC, calibration_images, given, network
 
 
@@ -149,6 +150,20 @@ def test_budgets_in_other_measures_are_kept_and_told(kind, value, bench):
         assert sizes[0] - sizes[1] == sum(then - now for then, now in of_layers)
     with pytest.raises(CompressionError, match="the least is"):
         compress_bundle(given(model), bench, Budget("bytes", 5), watch=lambda *steps: pytest.fail("measured"))
+
+
+def test_images_of_odd_sizes_are_compressed_alike(bench, tmp_path):
+    """Neither square nor even: rows and columns must not be mixed up in sizes, batches and refitting."""
+    spec = SPEC.model_copy(update={"height": 17, "width": 23})
+    rng = np.random.default_rng(4)
+    odd = Bench(rng.integers(0, 256, (20, 17, 23, 3), dtype=np.uint8), spec)
+    start = given(network())
+    start = Bundle(start.card.model_copy(update={"pixels": spec}), start.model)
+    made, outcome = compress_bundle(start, odd, Budget("macs", 0.6))
+    assert outcome.sizes["macs"][0] == macs(start.model, (3, 17, 23))
+    bundle.save(made, tmp_path / "odd")
+    loaded = odd.answers(bundle.load(tmp_path / "odd").model).log_probabilities
+    assert torch.equal(loaded, odd.answers(made.model).log_probabilities)
 
 
 def test_other_levels_are_tried_and_the_best_are_taken(bench):
