@@ -50,7 +50,9 @@ def with_band_norm_root() -> list[str]:
     """Families whose stand-in begins with a layer that can be cut off."""
     kept = []
     for name in stand_in_names():
-        first = next(m for m in stand_in(name).modules() if isinstance(m, nn.Conv2d) or hasattr(m, "bank"))
+        with torch.device("meta"):
+            layers = stand_in(name).modules()
+        first = next(m for m in layers if isinstance(m, nn.Conv2d) or hasattr(m, "bank"))
         kept += [name] if isinstance(first, BandNormConv2d) else []
     return kept
 
