@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from zipfile import BadZipFile
@@ -31,23 +32,35 @@ def features(headed: Headed, images: Images, known: list[bytes], cache: Path | N
 
     What the cache holds of images of the same content is not computed again.
     """
-    path = None if cache is None else cache / f"{_key(headed)}.npz"
+    path = _path(headed, cache)
     stored = _stored(path)
     missing = np.array([i for i, digest in enumerate(known) if digest not in stored], np.int64)
-    if len(missing):
-        fresh = _computed(headed, images.subset(missing), title)
-        stored |= {known[i]: row for i, row in zip(missing, fresh, strict=True)}
-        _store(path, stored)
+    try:
+        rows = _computed(headed, images.subset(missing), title) if len(missing) else iter(())
+        for place, row in zip(missing, rows, strict=True):
+            stored[known[place]] = row
+    finally:  # whoever stops it finds again what was computed
+        if len(missing):
+            _store(path, stored)
     return np.stack([stored[digest] for digest in known])
 
 
-def _computed(headed: Headed, images: Images, title: str) -> Features:
-    rows = [
-        features_of(headed, torch.from_numpy(batch[start : start + _BATCH])).numpy()
-        for batch in prepared_batches(images, headed.bundle.card.pixels, title=title)
-        for start in range(0, len(batch), _BATCH)
-    ]
-    return np.concatenate(rows).astype(np.float32)
+def unknown(headed: Headed, known: list[bytes], cache: Path | None) -> int:
+    """How many of these images the cache does not know."""
+    stored = _stored(_path(headed, cache))
+    return sum(digest not in stored for digest in known)
+
+
+def _path(headed: Headed, cache: Path | None) -> Path | None:
+    return None if cache is None else cache / f"{_key(headed)}.npz"
+
+
+def _computed(headed: Headed, images: Images, title: str) -> Iterator[ndarray]:
+    """The features of each image in turn."""
+    for batch in prepared_batches(images, headed.bundle.card.pixels, title=title):
+        for start in range(0, len(batch), _BATCH):
+            rows = features_of(headed, torch.from_numpy(batch[start : start + _BATCH])).numpy()
+            yield from rows.astype(np.float32)
 
 
 def _key(headed: Headed) -> str:
@@ -72,7 +85,7 @@ def _stored(path: Path | None) -> dict[bytes, ndarray]:
 
 
 def _store(path: Path | None, rows: dict[bytes, ndarray]) -> None:
-    if path is None:
+    if path is None or not rows:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     numbers = np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1)

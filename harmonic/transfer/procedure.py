@@ -12,10 +12,9 @@ from numpy import ndarray
 
 from harmonic.bundles import Bundle
 from harmonic.data import Images, prepare_all, split_by_group, tracked
-from harmonic.errors import FeatureError
 from harmonic.pixels import JpegScale
 from harmonic.transfer.backbones import networks_at_hand, open_backbone, sizes
-from harmonic.transfer.features import digests, features
+from harmonic.transfer.features import digests, features, unknown
 from harmonic.transfer.head import Headed, set_head, with_new_head
 from harmonic.transfer.judgement import Judgement, judge
 from harmonic.transfer.probe import Candidate, Choice, Scaled, fit_probe, scaled, select
@@ -132,24 +131,22 @@ def _trials(
             headed = with_new_head(Bundle(card, start.model), images.classes)
             title = f"{name} at {spec.height} px"
             left = _SHARE * 60 * wanted.minutes - (time.monotonic() - started)
-            foretold = _foretold(headed, some_images)
-            if trials and foretold > left:
+            new = unknown(headed, digests_of, wanted.cache) if trials else 0
+            if new and (foretold := new * _seconds_each(headed, some_images)) > left:
                 tell(f"{title}: left out, its features would take {foretold:.0f} s (--minutes)")
                 continue
             rows = features(headed, some_images, digests_of, wanted.cache, f"Features of {title}")
             trials.append((headed, Candidate(name, spec.height, rows)))
             tell(f"{title}: {rows.shape[1]} features of {len(rows)} images")
-    if not trials:
-        raise FeatureError("no size of image is left to try. Give one: --size 224.")
     return trials
 
 
-def _foretold(headed: Headed, images: Images) -> float:
-    """Seconds for the features of all images, by a few of them."""
+def _seconds_each(headed: Headed, images: Images) -> float:
+    """How long the features of one image take, by a few of them."""
     few = images.subset(np.arange(min(_TRIED, len(images))))
     began = time.monotonic()
     features(headed, few, digests(few), None, "Trying")
-    return (time.monotonic() - began) * len(images) / len(few)
+    return (time.monotonic() - began) / len(few)
 
 
 def _judged(

@@ -71,3 +71,21 @@ def test_a_damaged_cache_is_made_again(images, tmp_path: Path, computed: list[in
     assert np.array_equal(features(headed(), images, known, cache, ""), wanted)
     assert computed == [12, 12]
     assert file.stat().st_size > len(damage)
+
+
+def test_what_was_computed_before_a_stop_is_kept(
+    images, tmp_path: Path, computed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, known, run = tmp_path / "cache", digests(images), module.features_of
+    monkeypatch.setattr(module, "_BATCH", 5)
+
+    def stopped(network: Headed, batch: torch.Tensor) -> torch.Tensor:
+        if sum(computed) >= 10:
+            raise KeyboardInterrupt
+        return run(network, batch)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "features_of", stopped)
+        features(headed(), images, known, cache, "")
+    assert len(features(headed(), images, known, cache, "")) == 12
+    assert computed == [5, 5, 2]
