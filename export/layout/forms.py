@@ -43,7 +43,7 @@ class Convolution:
         return len(self.span.frequencies)
 
 
-Form = Callable[[Writer, Convolution, str], str]
+Form = Callable[[Writer, Convolution, str, str | None], str]
 _FORMS: dict[str, tuple[Form, Callable[[Convolution], bool]]] = {}
 
 
@@ -62,26 +62,32 @@ def possible_forms(convolution: Convolution) -> tuple[str, ...]:
     return tuple(name for name, (_, possible) in _FORMS.items() if possible(convolution))
 
 
-def write(name: str, writer: Writer, convolution: Convolution, x: str) -> str:
-    """Write a convolution of `x` in a form; returns the name of the answer."""
-    return _FORMS[name][0](writer, convolution, x)
+def write(name: str, writer: Writer, convolution: Convolution, x: str, plus: str | None = None) -> str:
+    """Write a convolution of `x` in a form; returns the name of the answer.
+
+    plus: a tensor that the answer begins with, the other way around a residual block: ONNX Runtime adds it within a
+    convolution, and only one tensor to each.
+    """
+    return _FORMS[name][0](writer, convolution, x, plus)
 
 
 @form()
-def fused(writer: Writer, convolution: Convolution, x: str) -> str:
+def fused(writer: Writer, convolution: Convolution, x: str, plus: str | None) -> str:
     """One dense convolution: every filter costs as if all were there."""
     span, geometry = convolution.span, convolution.geometry
-    return writer.convolve(x, span.kernels(), geometry, groups=convolution.groups, bias=convolution.bias)
+    whole = writer.convolve(x, span.kernels(), geometry, groups=convolution.groups, bias=convolution.bias)
+    return writer.add(whole, plus)
 
 
 @form()
-def bands(writer: Writer, convolution: Convolution, x: str) -> str:
+def bands(writer: Writer, convolution: Convolution, x: str, plus: str | None) -> str:
     """Every filter depth-wise, then mixed by a 1x1, and all added up: ONNX Runtime adds within the 1x1."""
-    return _summed(writer, convolution, lambda number: _depthwise(writer, convolution, x, number, convolution.inputs))
+    inputs = convolution.inputs
+    return _summed(writer, convolution, lambda number: _depthwise(writer, convolution, x, number, inputs), plus)
 
 
 @form(lambda convolution: _constant(convolution) is not None)
-def pooled(writer: Writer, convolution: Convolution, x: str) -> str:
+def pooled(writer: Writer, convolution: Convolution, x: str, plus: str | None) -> str:
     """As `bands`, with the constant filter as the mean of its window."""
 
     def band(number: int) -> str:
@@ -89,39 +95,39 @@ def pooled(writer: Writer, convolution: Convolution, x: str) -> str:
             return _mean(writer, convolution, x)
         return _depthwise(writer, convolution, x, number, convolution.inputs)
 
-    return _summed(writer, convolution, band)
+    return _summed(writer, convolution, band, plus)
 
 
 @form(lambda convolution: convolution.groups == 1 and convolution.filters > 1)
-def stacked(writer: Writer, convolution: Convolution, x: str) -> str:
+def stacked(writer: Writer, convolution: Convolution, x: str, plus: str | None) -> str:
     """Every filter depth-wise, side by side, then one 1x1 over them all."""
     each = [_depthwise(writer, convolution, x, number, convolution.inputs) for number in range(convolution.filters)]
     weights = np.moveaxis(convolution.span.coefficients, 2, 1).reshape(convolution.outputs, -1, 1, 1)
-    return writer.convolve(writer.apply("Concat", each, axis=1), weights, bias=convolution.bias)
+    return writer.add(writer.convolve(writer.apply("Concat", each, axis=1), weights, bias=convolution.bias), plus)
 
 
 @form()
-def mixed(writer: Writer, convolution: Convolution, x: str) -> str:
+def mixed(writer: Writer, convolution: Convolution, x: str, plus: str | None) -> str:
     """The 1x1 of every filter first, then the filter depth-wise: cheaper where outputs are fewer than inputs."""
-    total = None
+    total = plus
     for number in range(convolution.filters):
         mixture = writer.convolve(x, _weights(convolution, number), groups=convolution.groups)
-        bias = convolution.bias if total is None else None
+        bias = convolution.bias if number == 0 else None
         total = writer.add(_depthwise(writer, convolution, mixture, number, convolution.outputs, bias), total)
     return _answer(total)
 
 
 @form(lambda convolution: convolution.filters > 1)
-def grouped(writer: Writer, convolution: Convolution, x: str) -> str:
+def grouped(writer: Writer, convolution: Convolution, x: str, plus: str | None) -> str:
     """One grouped convolution gives all filters of a channel, channel by channel; then one 1x1."""
     filters = np.tile(convolution.span.filters, (convolution.inputs, 1, 1))[:, None]
     every = writer.convolve(x, filters, convolution.geometry, groups=convolution.inputs)
     weights = convolution.span.coefficients.reshape(convolution.outputs, -1, 1, 1)
-    return writer.convolve(every, weights, groups=convolution.groups, bias=convolution.bias)
+    return writer.add(writer.convolve(every, weights, groups=convolution.groups, bias=convolution.bias), plus)
 
 
 @form(lambda convolution: min(convolution.span.filters.shape[1:]) > 1)
-def separable(writer: Writer, convolution: Convolution, x: str) -> str:
+def separable(writer: Writer, convolution: Convolution, x: str, plus: str | None) -> str:
     """Depth-wise along the rows, once for each wave there; then along the columns, mixed by a 1x1, and added up."""
     span, (down, across) = convolution.span, _passes(convolution.geometry)
     passed: dict[int, str] = {}
@@ -134,7 +140,7 @@ def separable(writer: Writer, convolution: Convolution, x: str) -> str:
         columns = np.tile(span.columns[number], (convolution.inputs, 1, 1, 1))
         return writer.convolve(passed[u], columns, across, groups=convolution.inputs)
 
-    return _summed(writer, convolution, band)
+    return _summed(writer, convolution, band, plus)
 
 
 def _passes(geometry: Geometry) -> tuple[Geometry, Geometry]:
@@ -146,11 +152,11 @@ def _passes(geometry: Geometry) -> tuple[Geometry, Geometry]:
     )
 
 
-def _summed(writer: Writer, convolution: Convolution, band: Callable[[int], str]) -> str:
+def _summed(writer: Writer, convolution: Convolution, band: Callable[[int], str], plus: str | None) -> str:
     """Every filter's responses, mixed by a 1x1, added up. band: writes one filter's responses."""
-    total = None
+    total = plus
     for number in range(convolution.filters):
-        bias = convolution.bias if total is None else None
+        bias = convolution.bias if number == 0 else None
         weights, groups = _weights(convolution, number), convolution.groups
         total = writer.add(writer.convolve(band(number), weights, groups=groups, bias=bias), total)
     return _answer(total)

@@ -1,7 +1,8 @@
 """Convolutions of an ONNX graph: found, written in another form, and counted in multiplications."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,25 +32,47 @@ def places(model: ModelProto) -> list[Place]:
 
 
 def rewritten(model: ModelProto, forms: Sequence[tuple[Place, str]]) -> ModelProto:
-    """A new model with some of its places in these forms."""
+    """A new model with some of its places in these forms; a sum that alone reads a place's answer becomes a part."""
     wanted = {place.answer: (place, form) for place, form in forms}
+    sums = _sums(model, wanted)
+    summed = {answer for answer, _ in sums.values()}
+    taken = {node.output[0]: node.input[0] for node in model.graph.node if node.output[0] in wanted}
     known: dict[Content, str] = {}
     new = ModelProto()
     new.CopyFrom(model)
     del new.graph.node[:]
     for node in model.graph.node:
-        if node.output[0] not in wanted:
+        answer, plus = sums.get(node.output[0], (node.output[0], None))
+        if answer in wanted and node.output[0] not in summed:
+            place, form = wanted[answer]
+            # A layer may stand in several places, so its name alone would not do.
+            writer = Writer(f"{place.name}.{place.answer}", known)
+            last = write(form, writer, place.convolution, taken[answer], plus)
+            next(made for made in writer.nodes if made.output[0] == last).output[0] = node.output[0]
+            new.graph.node.extend(writer.nodes)
+            new.graph.initializer.extend(writer.constants)
+        elif answer not in wanted:
             new.graph.node.append(node)
-            continue
-        place, form = wanted[node.output[0]]
-        # A layer may stand in several places, so its name alone would not do.
-        writer = Writer(f"{place.name}.{place.answer}", known)
-        answer = write(form, writer, place.convolution, node.input[0])
-        next(made for made in writer.nodes if made.output[0] == answer).output[0] = node.output[0]
-        new.graph.node.extend(writer.nodes)
-        new.graph.initializer.extend(writer.constants)
     _drop_unused(new)
     return new
+
+
+def _sums(model: ModelProto, wanted: Container[str]) -> dict[str, tuple[str, str]]:
+    """Of each sum that can become part of a place: the place's answer, and the other tensor that is added to it.
+
+    The place is then written where the sum stands, which is behind both.
+    """
+    shapes, ends = shapes_of(model), {end.name for end in model.graph.output}
+    uses = Counter(name for node in model.graph.node for name in node.input)
+    found: dict[str, tuple[str, str]] = {}
+    for node in model.graph.node:
+        if node.op_type != "Add" or shapes.get(node.input[0]) != shapes.get(node.input[1]):
+            continue
+        for answer, other in (tuple(node.input), tuple(reversed(node.input))):
+            if answer in wanted and uses[answer] == 1 and answer not in ends:
+                found[node.output[0]] = (answer, other)
+                break
+    return found
 
 
 def multiplications(model: ModelProto) -> int:
@@ -123,13 +146,16 @@ def _constants(model: ModelProto) -> dict[str, ndarray]:
 
 
 def _drop_unused(model: ModelProto) -> None:
-    """Constants that nothing reads any more, and what the graph noted of them."""
-    read = {name for node in model.graph.node for name in node.input}
-    gone = {tensor.name for tensor in model.graph.initializer} - read
-    for part in (model.graph.initializer, model.graph.value_info):
-        kept = [each for each in part if each.name not in gone]
-        del part[:]
-        part.extend(kept)
+    """Constants that nothing reads any more, and what the graph noted of tensors that are gone."""
+    graph = model.graph
+    read = {name for node in graph.node for name in node.input}
+    made = {name for node in graph.node for name in node.output}
+    constants = [tensor for tensor in graph.initializer if tensor.name in read]
+    made |= {tensor.name for tensor in constants}
+    notes = [value for value in graph.value_info if value.name in made]
+    del graph.initializer[:], graph.value_info[:]
+    graph.initializer.extend(constants)
+    graph.value_info.extend(notes)
 
 
 def _multiplications(node: NodeProto, shapes: Mapping[str, Shape]) -> int:

@@ -2,11 +2,13 @@
 
 import numpy as np
 import onnx
+import pytest
 import torch
 from onnx import helper
 from torch import nn
 
 from export.layout import multiplications, places, rewritten
+from export.layout.timing import serialised, session
 from harmonic.layers import HarmonicConv2d
 from tests.support.convolutions import convolutions
 
@@ -64,3 +66,45 @@ def test_a_convolution_that_cannot_be_read_stays_as_it_is() -> None:
     values[0, 0, 0, 0] = np.nan
     tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
     assert places(broken) == []
+
+
+def _block(*, shortcut: bool) -> onnx.ModelProto:
+    """y = second(relu(first(x))) + x, or + third(x)."""
+    layers = [_layer(8, 8, level=2) for _ in range(3)]
+    model = convolutions(*layers, size=(7, 9))
+    third = next(node for node in model.graph.node if node.output[0] == "y")
+    third.output[0], third.input[0] = "side", "x"
+    added = ["conv1", "side"] if shortcut else ["x", "conv1"]
+    if not shortcut:
+        model.graph.node.remove(third)
+    relu = next(node for node in model.graph.node if node.output[0] == "relu1")
+    model.graph.node.remove(relu)
+    model.graph.node.append(helper.make_node("Add", added, ["y"]))
+    return model
+
+
+@pytest.mark.parametrize("form", ["fused", "bands", "pooled", "stacked", "mixed", "grouped", "separable"])
+@pytest.mark.parametrize("shortcut", [False, True])
+def test_a_sum_behind_a_place_becomes_part_of_it(form: str, shortcut: bool) -> None:
+    model = _block(shortcut=shortcut)
+    found = places(model)
+    assert len(found) == 2 + shortcut
+    new = rewritten(model, [(place, form) for place in found])
+    onnx.checker.check_model(new, full_check=True)
+    x = np.random.default_rng(0).normal(size=(2, 8, 7, 9)).astype(np.float32)
+    expected, answer = (session(serialised(each)).run(None, {"x": x})[0] for each in (model, new))
+    np.testing.assert_allclose(answer, expected, atol=1e-5 * np.abs(expected).max())
+    if form == "bands":
+        first = next(node for node in new.graph.node if node.op_type == "Add" and "conv1" in node.name)
+        assert first.input[1] == ("side" if shortcut else "x")
+
+
+def test_an_answer_that_others_read_too_is_not_taken_into_a_sum() -> None:
+    model = _block(shortcut=False)
+    model.graph.node.append(helper.make_node("Relu", ["conv1"], ["other"]))
+    model.graph.output.append(helper.make_tensor_value_info("other", onnx.TensorProto.FLOAT, ["batch", 8, 7, 9]))
+    new = rewritten(model, [(place, "bands") for place in places(model)])
+    onnx.checker.check_model(new, full_check=True)
+    x = np.ones((1, 8, 7, 9), np.float32)
+    for expected, answer in zip(*(session(serialised(each)).run(None, {"x": x}) for each in (model, new)), strict=True):
+        np.testing.assert_allclose(answer, expected, atol=1e-4)
