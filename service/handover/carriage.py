@@ -91,7 +91,7 @@ class Carriage:
         if size > self._slots.size:
             raise TooManyImages(
                 f"{images} images of this model take {size:,} bytes, and slots have {self._slots.size:,} "
-                "(slot_bytes, shared among the processes). Split the request."
+                "(slot_bytes, shared among the front ends). Split the request, or raise slot_bytes."
             )
         if (slot := self._slots.lend(size, lambda: stand.hold(-images))) is None:
             self._refuse(stand, "no slot is free for the images of this request")

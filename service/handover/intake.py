@@ -65,6 +65,7 @@ class Intake:
         self._kept: dict[int, Pixels] = {}
         self._said: list[bytes] = []
         self._memory: NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._floats: NDArray[np.float32] = np.empty(0, np.float32)  # the same, for logits
         self._bell: Bell | None = None
         bell.setblocking(False)
         self._loop.add_reader(bell, self._begin, bell)
@@ -100,6 +101,7 @@ class Intake:
         self._loop.remove_reader(bell)
         try:
             self._memory = mapped(files[0])
+            self._floats = self._memory[: len(self._memory) // 4 * 4].view(_FLOATS)
         except (IndexError, OSError):  # it ended before it began, or no file can be opened here
             log.exception("a front end brings no slots")
             bell.close()
@@ -127,8 +129,10 @@ class Intake:
         shape, dtype = served.kind
         rows = rows_in(self._memory, order.slot, (order.images, *shape), dtype)
         rows.flags.writeable = False
-        classes = len(served.facts.manifest.classes)
-        logits = rows_in(self._memory, order.slot, (order.images, classes), _FLOATS)
+        first = order.slot // _FLOATS.itemsize
+        logits = slice(first, first + order.images * len(served.facts.manifest.classes))
+        if logits.stop > len(self._floats):
+            raise ValueError(f"logits of {order.images} images from {order.slot} do not lie in the memory")
         try:
             patience_s = order.deadline - time.monotonic()
             ticket = served.batcher.reserve(order.images, max(0.0, patience_s), order.level, key=order.key)
@@ -140,7 +144,7 @@ class Intake:
         ticket.when_settled(partial(self._settled, order.number, logits))
         ticket.submit(pixels)
 
-    def _settled(self, number: int, logits: NDArray[np.float32], future: "asyncio.Future[Answer]") -> None:
+    def _settled(self, number: int, logits: slice, future: "asyncio.Future[Answer]") -> None:
         ticket = self._tickets.pop(number)
         if future.cancelled():
             outcome = SlotOutcome(number, left=True)
@@ -150,7 +154,7 @@ class Intake:
             outcome = SlotOutcome(number, error=ServiceError(f"the request failed: {type(error).__name__}"))
         else:
             answer = future.result()
-            logits[...] = answer.rows.logits
+            self._floats[logits] = answer.rows.logits.ravel()
             outcome = SlotOutcome(number, answer.batch_size, answer.run_s)
         if not future.cancelled():
             ticket.leave()

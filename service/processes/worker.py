@@ -111,7 +111,13 @@ async def _serve(
             return
         task = asyncio.ensure_future(engine.local.connect(*way))
         tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        task.add_done_callback(met)
+
+    def met(task: asyncio.Task[None]) -> None:
+        tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("the owner of the models cannot be met: this process ends, and is replaced", exc_info=error)
+            worker.told_to_end.set()
 
     ports = _Ports(service, settings, hand, meet)
     await ports.open()
