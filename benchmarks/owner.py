@@ -228,7 +228,7 @@ def _figures(said: str, before: dict[str, float], after: dict[str, float]) -> di
         raise SystemExit(f"not every request was answered well:\n{said}")
     return {
         "requests_per_s": float(re.search(r"Requests/sec:\s+([0-9.]+)", said)[1]),
-        "p99": re.search(r"99%\s+(\S+)", said)[1],
+        "p99": re.search(r"^\s+99%\s+(\S+)", said, re.MULTILINE)[1],
         "cpu_us": {kind: (after[kind] - before.get(kind, 0.0)) / requests * 1e6 for kind in after},
     }
 

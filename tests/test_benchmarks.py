@@ -55,3 +55,12 @@ def test_a_quick_run_makes_figures(tmp_path: Path):
     found = json.loads(out.read_text(encoding="utf-8"))
     assert set(found["workloads"]["tiny"]["servers"]) == {"harmonic", "harmonic, workers"}
     assert "## Goals" in (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_cost_of_an_owner_is_measured_with_a_stand_in():
+    command = [sys.executable, "-m", "benchmarks.owner", "--rounds", "1", "--seconds", "1", "--callers", "4"]
+    done = subprocess.run([*command, "--side", "16"], cwd=ROOT, check=True, timeout=300, capture_output=True, text=True)
+    found = json.loads(done.stdout)
+    assert found["requests_per_s"] > 0 and 1 <= found["mean_batch"] <= 128
+    assert 0 < found["owner_us"] < 1e6 and 0 < found["feeder_us"] < 1e6
