@@ -14,7 +14,7 @@ OTHER_WHEEL = $(if $(findstring cuda,$(DEVICE)),onnxruntime,onnxruntime-gpu)
 WITH_BYTECODE = PYTHONDONTWRITEBYTECODE=
 TORCH_BUILD = $(if $(TORCH),$(VENV)/.torch-$(TORCH))
 
-.PHONY: help install serve fit test lint types unit test-all check format bench docs tree image clean
+.PHONY: help install serve fit test lint types unit test-all check format bench docs tree helm manifests image clean
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -58,6 +58,12 @@ docs: $(VENV)/.dev tree ## Write what is generated of the documentation; check t
 
 tree: $(VENV)/.dev ## Write the tree of docs/architecture.md from the rules
 	$(VENV)/bin/python -m tests.support.house
+
+helm: $(VENV)/.dev ## Put the helm command into .venv/bin, for the chart and its tests
+	$(VENV)/bin/python -m tests.support.helm fetch
+
+manifests: $(VENV)/.dev ## Write deploy/kubernetes from the chart
+	$(VENV)/bin/python -m tests.support.helm
 
 image: ## Build the CPU container
 	docker build --target cpu --tag harmonic:cpu .
