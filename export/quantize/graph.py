@@ -108,6 +108,12 @@ def ranks(model: onnx.ModelProto) -> dict[str, int]:
     return {value.name: len(value.type.tensor_type.shape.dim) for value in _known(model)}
 
 
+def channels(model: onnx.ModelProto) -> dict[str, int]:
+    """How many planes each tensor of four dimensions has, where that can be told."""
+    shapes = {value.name: value.type.tensor_type.shape.dim for value in _known(model)}
+    return {name: shape[1].dim_value for name, shape in shapes.items() if len(shape) == 4 and shape[1].dim_value}
+
+
 def floats(model: onnx.ModelProto) -> set[str]:
     """The tensors that hold float32 numbers, as far as that can be told; shapes that are worked out hold integers."""
     return {value.name for value in _known(model) if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
