@@ -37,6 +37,7 @@ Call = Callable[[np.ndarray], object]
 Cases = dict[str, tuple[Call, tuple[int, ...]]]  # name -> what is called, and the batch sizes, one after the other
 PATIENCE_S = 300
 _PLAIN = GpuOptions(padded=False)
+_FOLDED = Running("folded", precisions=("fp32",))
 GPU_WAYS = {
     "fp32": GpuOptions(),
     "tf32": GpuOptions(tf32=True),
@@ -188,9 +189,9 @@ class Bench:
 
         return {"eager": (asking(eager), (self._largest,)), "torch.compile": (asking(compiled), (self._largest,))}
 
-    def _open(self, gpu: GpuOptions, running: Running = Running("folded")) -> Backend:  # noqa: B008 - frozen
+    def _open(self, gpu: GpuOptions, running: Running = _FOLDED) -> Backend:
         placement = replace(self._placement, gpu=gpu)
-        variant = choose(self._manifest, running)
+        variant = choose(self._manifest, running)[0]
         session = open_session(self._folder, self._manifest, variant, placement, self._largest, running)
         session.warm_up((1, self._largest))
         return session

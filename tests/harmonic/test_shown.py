@@ -4,6 +4,8 @@ import os
 import pty
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from rich.table import Column, Table
@@ -15,18 +17,27 @@ LONG = "harm_" + "se_" * 60 + "resnet"
 FOREIGN = ["[red]stop[/red]", "[/]", "a:smile:b", "tab\tbed", "\x1b[31mred", "ねこ"]
 
 
+def everything(terminal: int) -> str:
+    """What is written to a terminal until it is closed; it holds few bytes at a time, and comes in pieces."""
+    pieces = []
+    with suppress(OSError):  # how a terminal ends
+        while piece := os.read(terminal, 1 << 16):
+            pieces.append(piece)
+    return b"".join(pieces).decode()
+
+
 def on_terminal(columns: int, *tables: Table) -> list[str]:
     """The lines that `show` writes to a terminal of that width."""
     ours, theirs = pty.openpty()
-    with pytest.MonkeyPatch.context() as patch, os.fdopen(theirs, "w", encoding="utf-8") as terminal:
-        patch.setenv("COLUMNS", str(columns))
-        patch.setenv("TERM", "vt100")
-        patch.setattr(sys, "stdout", terminal)
-        show(*tables)
-        terminal.flush()
-        shown = os.read(ours, 1 << 16).decode()
+    with ThreadPoolExecutor(1) as reader, pytest.MonkeyPatch.context() as patch:
+        shown = reader.submit(everything, ours)
+        with os.fdopen(theirs, "w", encoding="utf-8") as terminal:
+            patch.setenv("COLUMNS", str(columns))
+            patch.setenv("TERM", "vt100")
+            patch.setattr(sys, "stdout", terminal)
+            show(*tables)
     os.close(ours)
-    return re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown.result()).splitlines()
 
 
 def rows() -> list[ArchitectureRow]:
