@@ -97,10 +97,9 @@ $(VENV)/.torch-%: $(VENV)/bin/python constraints.txt
 	  echo "    PIP_EXTRA_INDEX_URL=<index> make $(MAKECMDGOALS) TORCH=$*" ; exit 1 ; }
 	@rm -f $(VENV)/.torch-* && touch $@
 
-# pip would compile what it installs on one core. A few files in it are for other Pythons, and are left as they are.
+# pip would compile all that it installs; what is imported is compiled then, which is a quarter of it.
 $(VENV)/.dev: $(VENV)/bin/python $(TORCH_BUILD) pyproject.toml constraints.txt
 	@echo "Installing everything, PyTorch included, into $(VENV) (several minutes the first time) ..."
 	@! $(PIP) show --quiet onnxruntime-gpu 2>/dev/null || $(PIP) uninstall --quiet --yes onnxruntime-gpu
 	@$(PIP) install --quiet --no-compile --constraint constraints.txt --editable '.[serve,train,export,starter,dev,cpu]'
-	@$(VENV)/bin/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 	@rm -f $(VENV)/.serve-* $(VENV)/.install-* && touch $@ $(VENV)/.serve-cpu $(VENV)/.install-cpu

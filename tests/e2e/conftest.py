@@ -12,10 +12,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return Trained(made_once(tmp_path_factory, "trained", train))
 
 
+# What several processes add is tested in test_workers and test_owner, each time; that they keep every promise of one
+# takes minutes.
+_TWO = pytest.param(("2",), id="two", marks=pytest.mark.slow)
 _OWNED = pytest.param(("2", "--owner", "always"), id="owned", marks=pytest.mark.slow)
 
 
-@pytest.fixture(params=[pytest.param(("1",), id="one"), pytest.param(("2",), id="two"), _OWNED])
+@pytest.fixture(params=[pytest.param(("1",), id="one"), _TWO, _OWNED])
 def workers(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """What holds for one process holds for several, and for front ends of one owner."""
     return "--workers", *request.param

@@ -48,7 +48,10 @@ def shifted(images: Pictures, gain: tuple[float, ...], offset: tuple[float, ...]
     return np.clip(images * np.array(gain) + np.array(offset) + grain, 0, 255).astype(np.uint8)
 
 
-@pytest.fixture(scope="module", params=["first choice", pytest.param("textures", marks=pytest.mark.slow)])
+pytestmark = pytest.mark.slow  # a network is trained for it
+
+
+@pytest.fixture(scope="module", params=["first choice", "textures"])
 def case(request: pytest.FixtureRequest, trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Case:
     """Trained, exported and read with the command line: photographs where they are at hand, and textures."""
     base = tmp_path_factory.mktemp("case")

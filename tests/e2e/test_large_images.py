@@ -62,6 +62,7 @@ async def ask(client: httpx.AsyncClient, model: str, data: bytes) -> httpx.Respo
     return await client.post(f"/v1/models/{model}/classify", content=data)
 
 
+@pytest.mark.slow
 async def test_kilobytes_that_unfold_to_gigabytes_do_so_one_after_the_other_and_leave_nothing_behind(repository):
     async def story(url: str) -> None:
         async with httpx.AsyncClient(base_url=url, timeout=10 * PATIENCE_S) as client:

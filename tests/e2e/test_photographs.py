@@ -37,6 +37,7 @@ def _theirs(content: bytes, network: torch.nn.Module) -> int:
         return int(network(steps(image.convert("RGB"))[None]).argmax())
 
 
+@pytest.mark.slow
 def test_a_converted_squeezenet_serves_torchvisions_answer_to_every_photograph(tmp_path: Path) -> None:
     network = torchvision.models.squeezenet1_0()
     network.load_state_dict(torch.load(WEIGHTS, weights_only=True))

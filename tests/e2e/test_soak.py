@@ -94,7 +94,7 @@ async def use(url: str, seconds: float, seed: int) -> int:
     return uses
 
 
-@pytest.mark.parametrize("seconds", [8, pytest.param(240, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [4, pytest.param(240, marks=pytest.mark.slow)])
 async def test_use_and_abuse_leave_no_memory_files_or_threads_behind(tmp_path, seconds):
     publish_colours(tmp_path)
     with serving(tmp_path) as (url, process):
