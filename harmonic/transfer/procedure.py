@@ -125,10 +125,11 @@ def _trials(
     names = networks_at_hand() if wanted.backbone == AUTO else [wanted.backbone]
     trials: list[tuple[Headed, Candidate]] = []
     for name in names:
-        start = open_backbone(name, wanted.weights, wanted.jpeg_scale)
-        for spec in sizes(start.card.pixels, wanted.sides):
-            card = start.card.model_copy(update={"pixels": spec})
-            headed = with_new_head(Bundle(card, start.model), images.classes)
+        own = with_new_head(open_backbone(name, wanted.weights, wanted.jpeg_scale), images.classes)
+        for spec in sizes(own.bundle.card.pixels, wanted.sides):
+            # One network for every size: only the one that is chosen gets its head set.
+            card = own.bundle.card.model_copy(update={"pixels": spec})
+            headed = replace(own, bundle=Bundle(card, own.bundle.model))
             title = f"{name} at {spec.height} px"
             left = _SHARE * 60 * wanted.minutes - (time.monotonic() - started)
             new = unknown(headed, digests_of, wanted.cache) if trials else 0

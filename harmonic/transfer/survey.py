@@ -115,7 +115,7 @@ def alike(thumbnails: UInt8[ndarray, "n side side 3"]) -> Int64[ndarray, " n"]:
         order = np.argsort(quarter, kind="stable")
         for block in np.split(order, np.flatnonzero(np.diff(quarter[order])) + 1):
             _unite(block, hashes, thumbnails, group)
-    return np.unique([_root(group, i) for i in range(len(group))], return_inverse=True)[1].astype(np.int64)
+    return _numbered(group)
 
 
 def _unite(
@@ -144,6 +144,11 @@ def _link(group: Int64[ndarray, " n"], one: int, other: int) -> None:
     first, second = sorted((_root(group, one), _root(group, other)))
     group[second] = first
     group[[one, other]] = first  # short ways to the root
+
+
+def _numbered(group: Int64[ndarray, " n"]) -> Int64[ndarray, " n"]:
+    """Numbers of the groups from 0, by their first images."""
+    return np.unique([_root(group, i) for i in range(len(group))], return_inverse=True)[1].astype(np.int64)
 
 
 def _root(group: Int64[ndarray, " n"], index: int) -> int:
@@ -175,7 +180,6 @@ def _joined(found: Int64[ndarray, " n"], own: Int64[ndarray, " n"] | None) -> In
     for numbers in (found, own):
         for number in np.unique(numbers):
             members = np.flatnonzero(numbers == number)
-            roots = sorted({_root(group, int(i)) for i in members})
-            for root in roots[1:]:
-                group[root] = roots[0]
-    return np.unique([_root(group, i) for i in range(len(group))], return_inverse=True)[1].astype(np.int64)
+            for other in members[1:]:
+                _link(group, int(members[0]), int(other))
+    return _numbered(group)
