@@ -4,11 +4,10 @@ Knows pixels; no network and no training.
 """
 
 from harmonic.data.classnames import each_once, named_classes, read_classes
-from harmonic.data.fingerprint import fingerprint
+from harmonic.data.fingerprint import digests, fingerprint
 from harmonic.data.images import (
     Images,
     check_all,
-    content,
     counted,
     prepare_all,
     prepared_batches,
@@ -23,8 +22,8 @@ from harmonic.data.tracking import tracked
 __all__ = [
     "Images",
     "check_all",
-    "content",
     "counted",
+    "digests",
     "each_once",
     "fingerprint",
     "has_split",

@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -12,8 +11,7 @@ import torch
 from jaxtyping import Float32
 from numpy import ndarray
 
-from harmonic.cores import usable_cores
-from harmonic.data import Images, content, prepared_batches
+from harmonic.data import Images, prepared_batches
 from harmonic.disk import renewed
 from harmonic.transfer.head import Headed, features_of
 
@@ -21,14 +19,8 @@ _BATCH = 32
 Features = Float32[ndarray, "n features"]
 
 
-def digests(images: Images) -> list[bytes]:
-    """A number of each image's content."""
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        return list(pool.map(lambda index: content(images.open, index), range(len(images))))
-
-
 def features(headed: Headed, images: Images, known: list[bytes], cache: Path | None, title: str) -> Features:
-    """Features of every image, (n, features). known: the images' `digests`. cache: a folder; None keeps nothing.
+    """Features of every image, (n, features). known: the images' `data.digests`. cache: a folder; None keeps nothing.
 
     What the cache holds of images of the same content is not computed again.
     """

@@ -11,10 +11,10 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from harmonic.bundles import Bundle
-from harmonic.data import Images, prepare_all, split_by_group, tracked
+from harmonic.data import Images, digests, prepare_all, split_by_group, tracked
 from harmonic.pixels import JpegScale
 from harmonic.transfer.backbones import networks_at_hand, open_backbone, sizes
-from harmonic.transfer.features import digests, features, unknown
+from harmonic.transfer.features import features, unknown
 from harmonic.transfer.head import Headed, set_head, with_new_head
 from harmonic.transfer.judgement import Judgement, judge
 from harmonic.transfer.probe import Candidate, Choice, Scaled, fit_probe, scaled, select
@@ -80,7 +80,7 @@ def fit(found: Survey, wanted: Wanted, tell: Tell = lambda _: None) -> Transferr
     images = found.images
     labels, groups, classes = images.labels, images.own_groups(), len(images.classes)
     few = _few(labels, groups, wanted.seed)
-    known = digests(images)
+    known = list(digests(images))
     trials = _trials(images, known, few, wanted, tell, started)
     own = [scaled(candidate) for _, candidate in trials]
     choice, losses = select(own, labels[few], groups[few], classes, wanted.seed, wanted.balanced)
@@ -146,7 +146,7 @@ def _seconds_each(headed: Headed, images: Images) -> float:
     """How long the features of one image take, by a few of them."""
     few = images.subset(np.arange(min(_TRIED, len(images))))
     began = time.monotonic()
-    features(headed, few, digests(few), None, "Trying")
+    features(headed, few, list(digests(few)), None, "Trying")
     return (time.monotonic() - began) / len(few)
 
 

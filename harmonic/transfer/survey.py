@@ -178,8 +178,7 @@ def _joined(found: Int64[ndarray, " n"], own: Int64[ndarray, " n"] | None) -> In
         return found
     group = np.arange(len(found))
     for numbers in (found, own):
-        for number in np.unique(numbers):
-            members = np.flatnonzero(numbers == number)
-            for other in members[1:]:
-                _link(group, int(members[0]), int(other))
+        _, first, place = np.unique(numbers, return_index=True, return_inverse=True)
+        for index, leader in enumerate(first[place]):
+            _link(group, int(leader), index)
     return _numbered(group)

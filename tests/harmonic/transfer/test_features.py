@@ -8,9 +8,10 @@ import torch
 
 from harmonic import zoo
 from harmonic.bundles import Bundle, Card
+from harmonic.data import digests
 from harmonic.pixels import PixelSpec
 from harmonic.transfer import features as module
-from harmonic.transfer.features import digests, features
+from harmonic.transfer.features import features
 from harmonic.transfer.head import Headed, with_new_head
 from tests.support.pictures import CLASSES, encoded, read, texture, write_zip
 
@@ -43,7 +44,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_only_new_images_are_run(images, tmp_path: Path, computed: list[int]) -> None:
-    cache, known = tmp_path / "cache", digests(images)
+    cache, known = tmp_path / "cache", list(digests(images))
     few = np.array([0, 3, 5])
     first = features(headed(), images.subset(few), [known[i] for i in few], cache, "few")
     every = features(headed(), images, known, cache, "all")
@@ -55,7 +56,7 @@ def test_only_new_images_are_run(images, tmp_path: Path, computed: list[int]) ->
 
 
 def test_other_weights_and_another_size_are_other_features(images, tmp_path: Path, computed: list[int]) -> None:
-    cache, known = tmp_path / "cache", digests(images)
+    cache, known = tmp_path / "cache", list(digests(images))
     one, two, large = (features(net, images, known, cache, "") for net in (headed(1), headed(2), headed(1, 16)))
     assert computed == [12, 12, 12]
     assert not np.allclose(one, two)
@@ -64,7 +65,7 @@ def test_other_weights_and_another_size_are_other_features(images, tmp_path: Pat
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 half", b"no archive"])
 def test_a_damaged_cache_is_made_again(images, tmp_path: Path, computed: list[int], damage: bytes) -> None:
-    cache, known = tmp_path / "cache", digests(images)
+    cache, known = tmp_path / "cache", list(digests(images))
     wanted = features(headed(), images, known, cache, "")
     (file,) = cache.iterdir()
     file.write_bytes(damage)
@@ -76,7 +77,7 @@ def test_a_damaged_cache_is_made_again(images, tmp_path: Path, computed: list[in
 def test_what_was_computed_before_a_stop_is_kept(
     images, tmp_path: Path, computed: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache, known, run = tmp_path / "cache", digests(images), module.features_of
+    cache, known, run = tmp_path / "cache", list(digests(images)), module.features_of
     monkeypatch.setattr(module, "_BATCH", 5)
 
     def stopped(network: Headed, batch: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """What a folder holds is told: what cannot be read, what is a copy, what is no material."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,3 +93,12 @@ def test_thousands_of_the_same_and_of_flat_pictures_are_told_apart_in_a_moment()
     numbers = alike(np.ascontiguousarray(flat))
     assert len(set(numbers)) == 25
     assert (numbers == numbers[:25][np.arange(2500) % 25]).all()
+
+
+def test_what_the_data_set_calls_one_thing_and_what_is_a_copy_stay_together(tmp_path: Path) -> None:
+    """0 and 1 are copies, 1 and 2 the same thing, so all three are judged together."""
+    first = noise(1, 200)
+    files = [encoded(first), encoded(first, "JPEG", quality=70), *(encoded(noise(seed)) for seed in (2, 3))]
+    images = read(written(tmp_path, a=files, b=[encoded(noise(seed)) for seed in (4, 5)]))
+    found = survey(replace(images, groups=np.array([7, 5, 5, 1, 2, 3])))
+    assert list(found.images.own_groups()) == [0, 0, 0, 1, 2, 3]
