@@ -8,7 +8,7 @@ from service.engine.collector import State, StateCollector
 from service.engine.documents import CARD, DOCUMENTS, SPECTRUM, read_document
 from service.engine.door import ANYBODY, Caller, Engine, Visit
 from service.engine.local import LocalEngine
-from service.engine.visit import Served
+from service.engine.visit import Served, check_number, with_times
 
 __all__ = [
     "ANYBODY",
@@ -27,6 +27,8 @@ __all__ = [
     "Unloaded",
     "VersionFacts",
     "Visit",
+    "check_number",
     "read_document",
     "trouble",
+    "with_times",
 ]

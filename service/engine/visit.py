@@ -77,7 +77,7 @@ class LocalVisit:
         best: int = 0,
     ) -> tuple[Ranked, Answered]:
         """Take a seat for encoded images, decode them, run them in company. Cancelling it frees the seat."""
-        self._check_number(len(images))
+        check_number(len(images), self._max_images)
         pixels, model = self.facts.manifest.pixels, self.facts.name
         with self._served.batcher.reserve(
             len(images), timeout_s, priority, caller.most_urgent, best, caller.key
@@ -85,10 +85,10 @@ class LocalVisit:
             if quick := self._preparation.quick(images, pixels, self._served.kind, loan):
                 ticket.submit(quick)
                 answer = await ticket.answer()
-                return self._answered(answer, answer.made_s)
+                return with_times(self.facts, answer, answer.made_s)
             with self._preparation.start(ticket, images, pixels, model, caller.key, loan) as job:
                 answer = await ticket.answer()
-        return self._answered(answer, job.decode_s)
+        return with_times(self.facts, answer, job.decode_s)
 
     async def submit_rows(
         self,
@@ -99,13 +99,13 @@ class LocalVisit:
         best: int = 0,
     ) -> tuple[Ranked, Answered]:
         """The same for rows of the model's input, (images, height, width, channels) of its own dtype."""
-        self._check_number(len(rows))
+        check_number(len(rows), self._max_images)
         with self._served.batcher.reserve(
             len(rows), timeout_s, priority, caller.most_urgent, best, caller.key
         ) as ticket:
             ticket.submit(rows)
             answer = await ticket.answer()
-        return self._answered(answer, 0.0)
+        return with_times(self.facts, answer, 0.0)
 
     def note(self, answered: Answered) -> None:
         """Tell everybody who counts of an answered request."""
@@ -113,16 +113,18 @@ class LocalVisit:
         for observe in self._served.observers:
             observe(answered)
 
-    def _check_number(self, images: int) -> None:
-        if images > self._max_images:
-            raise TooManyImages(
-                f"{images} images in one request; up to {self._max_images} are taken. Split the request."
-            )
 
-    def _answered(self, answer: Answer, decode_s: float) -> tuple[Ranked, Answered]:
-        name, version, images = self.facts.name, self.facts.version, len(answer.rows)
-        times = Answered(name, version, images, answer.batch_size, decode_s, answer.queue_s, answer.run_s)
-        return answer.rows, times
+def check_number(images: int, most: int) -> None:
+    """Raise TooManyImages for a request of more than are taken."""
+    if images > most:
+        raise TooManyImages(f"{images} images in one request; up to {most} are taken. Split the request.")
+
+
+def with_times(facts: VersionFacts, answer: Answer, decode_s: float) -> tuple[Ranked, Answered]:
+    """What a visit gives: the answers of a version, and what they took."""
+    images = len(answer.rows)
+    times = Answered(facts.name, facts.version, images, answer.batch_size, decode_s, answer.queue_s, answer.run_s)
+    return answer.rows, times
 
 
 def _observe(metrics: VersionMetrics, tally: Tally, images: int, seconds: float) -> None:

@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.batching import Answer
 from service.decoding import Loan, Preparation
-from service.engine import ANYBODY, Caller, VersionFacts
-from service.errors import TooManyImages
+from service.engine import ANYBODY, Caller, VersionFacts, check_number, with_times
 from service.handover.carriage import Carriage
 from service.handover.parcel import Parcel
 from service.handover.slots import Slot
@@ -83,10 +81,10 @@ class RemoteVisit:
             if quick := self._preparation.quick(images, pixels, self._stand.kind, both):
                 self._carriage.make(parcel, quick)
                 answer = await parcel.answer()
-                return self._answered(answer, answer.made_s)
+                return with_times(self.facts, answer, answer.made_s)
             with self._preparation.start(parcel, images, pixels, model, caller.key, both, parcel.rows) as job:
                 answer = await parcel.answer()
-        return self._answered(answer, job.decode_s)
+        return with_times(self.facts, answer, job.decode_s)
 
     async def submit_rows(
         self,
@@ -100,7 +98,7 @@ class RemoteVisit:
         with self._parcel(len(rows), priority, timeout_s, caller, best) as parcel:
             self._carriage.make(parcel, _Copied(rows, parcel.slot))
             answer = await parcel.answer()
-        return self._answered(answer, 0.0)
+        return with_times(self.facts, answer, 0.0)
 
     def note(self, answered: Answered) -> None:
         """Tell everybody who counts of an answered request."""
@@ -108,13 +106,5 @@ class RemoteVisit:
         self._stand.note(answered)
 
     def _parcel(self, images: int, priority: int, timeout_s: float | None, caller: Caller, best: int) -> Parcel:
-        if images > self._max_images:
-            raise TooManyImages(
-                f"{images} images in one request; up to {self._max_images} are taken. Split the request."
-            )
+        check_number(images, self._max_images)
         return self._carriage.parcel(self._stand, images, priority, timeout_s, caller.most_urgent, caller.key, best)
-
-    def _answered(self, answer: Answer, decode_s: float) -> tuple[Ranked, Answered]:
-        name, version, images = self.facts.name, self.facts.version, len(answer.rows)
-        times = Answered(name, version, images, answer.batch_size, decode_s, answer.queue_s, answer.run_s)
-        return answer.rows, times
