@@ -65,8 +65,10 @@ def _app(settings: Settings, engine: Engine, metrics: Metrics, spans: Spans | No
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await engine.start()
-        yield
-        await _end(engine, spans)
+        try:
+            yield
+        finally:
+            await _end(engine, spans)
 
     app = App(
         title="Harmonic",

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.support.colours import publish_colours
-from tests.support.faults import FOR_EVER, hangs_on_red
+from tests.support.faults import FOR_EVER, SECONDS, hangs_on_red
 from tests.support.images import plain
 from tests.support.process import PATIENCE_S, serving
 from tests.support.several import answered, children, connections, gone
@@ -231,7 +231,7 @@ def test_an_owner_that_dies_ends_the_service_where_the_setting_says_so(repositor
 
 async def test_told_to_end_it_answers_what_is_in_flight_and_leaves_nobody(tmp_path):
     """Requests are with the owner, in a call and behind it, when the signal comes."""
-    publish_colours(tmp_path / "models", graph=hangs_on_red())
+    publish_colours(tmp_path / "models", graph=hangs_on_red(2 * SECONDS))
     with serving(tmp_path / "models", *OWNED, drain_seconds="0", instances="1") as (url, process):
         processes = children(process)
         async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:

@@ -1,17 +1,20 @@
 """What operators and callers see of a model that fails or hangs: probes, lists, metrics, log, the other versions."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from numpy.typing import NDArray
 
 from service.batching import calls_linger
+from service.runtime.session import Session
 from tests.support.app import PATIENCE_S, Client, refused, serving, top
 from tests.support.colours import publish_colours
 from tests.support.control import classified, control, index, ok
-from tests.support.faults import SECONDS, gives_no_number_on_red, hangs_on_red, raises_on_red
+from tests.support.faults import gives_no_number_on_red, is_red, raises_on_red
 from tests.support.images import plain
 
 HANG: dict[str, Any] = {"instances": 1, "call_seconds": 0.1, "deadline_ms": 200}
@@ -27,6 +30,21 @@ def nothing_hangs_at_the_end() -> Iterator[None]:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return tmp_path / "models"
+
+
+@pytest.fixture
+def hung(monkeypatch) -> Iterator[threading.Event]:
+    """From here on a call with a red image returns when this is set, and not before."""
+    returns, run = threading.Event(), Session.run
+
+    def waits(session: Session, images: NDArray[Any]) -> NDArray[Any]:
+        if is_red(images):
+            returns.wait()
+        return run(session, images)
+
+    monkeypatch.setattr(Session, "run", waits)
+    yield returns
+    returns.set()
 
 
 async def until(client: Client, url: str, status: int) -> None:
@@ -82,8 +100,8 @@ async def test_an_image_that_a_model_cannot_bear_takes_no_model_out_of_service(r
         assert await classified(client) == 1
 
 
-async def test_a_version_that_hangs_is_not_ready_and_comes_back_when_its_call_returns(root, caplog):
-    publish_colours(root, graph=hangs_on_red())
+async def test_a_version_that_hangs_is_not_ready_and_comes_back_when_its_call_returns(root, hung, caplog):
+    publish_colours(root)
 
     async with serving(root, **HANG) as (client, _):
         assert (await client.get("/readyz")).status_code == 200
@@ -99,6 +117,7 @@ async def test_a_version_that_hangs_is_not_ready_and_comes_back_when_its_call_re
         assert await metric(client, "harmonic_unsound_instances{") == 1
         await until(client, "/livez", 503)
         assert (await client.get("/v2/health/live")).status_code == 503
+        hung.set()
         await until(client, "/readyz", 200)
         assert (await client.get("/livez")).status_code == 200
         await answers(client, 1)
@@ -107,8 +126,8 @@ async def test_a_version_that_hangs_is_not_ready_and_comes_back_when_its_call_re
     assert "answers again" in caplog.text
 
 
-async def test_a_version_with_another_instance_serves_on_and_says_what_is_wrong(root):
-    publish_colours(root, graph=hangs_on_red(3 * SECONDS))
+async def test_a_version_with_another_instance_serves_on_and_says_what_is_wrong(root, hung):
+    publish_colours(root)
 
     async with serving(root, instances=2, call_seconds=0.1, deadline_ms=2000) as (client, _):
         refused(await client.post("/v1/classify", content=plain("red")), 504, "deadline_exceeded")
@@ -117,9 +136,9 @@ async def test_a_version_with_another_instance_serves_on_and_says_what_is_wrong(
         await answers(client, 1)
 
 
-async def test_an_older_version_answers_while_the_newest_hangs(root):
+async def test_an_older_version_answers_while_the_newest_hangs(root, hung):
     publish_colours(root)
-    publish_colours(root, graph=hangs_on_red())
+    publish_colours(root)
 
     async with serving(root, **HANG) as (client, _):
         await answers(client, 2)
@@ -127,13 +146,14 @@ async def test_an_older_version_answers_while_the_newest_hangs(root):
         while (await state(client, 2))["state"] != "broken":
             assert (await client.get("/readyz")).status_code == 200
         await answers(client, 1)
+        hung.set()
         while (await state(client, 2))["state"] != "ready":
             await client.get("/readyz")
         await answers(client, 2)
 
 
-async def test_a_version_that_hangs_is_replaced_and_unloaded_without_waiting_for_it(root):
-    publish_colours(root, graph=hangs_on_red())
+async def test_a_version_that_hangs_is_replaced_and_unloaded_without_waiting_for_it(root, hung):
+    publish_colours(root)
 
     async with serving(root, model_control="explicit", load_models="*", **HANG) as (client, _):
         red = asyncio.ensure_future(client.post("/v1/models/colours/classify", content=plain("red")))
