@@ -4,22 +4,18 @@ Both run on one event loop and tell a recorder what became of each request.
 """
 
 import asyncio
-import math
 import ssl
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 
-import numpy as np
-
+from service.load.pacing import arrivals, pacer
 from service.load.plan import ClosedPace, LoadPlan, OpenPace
 from service.load.samples import LOST, REFUSED, TIMEOUT, WRONG, Recorder
 from service.load.wire import Wire
 
 _AGAIN_S = 0.1  # before a caller who was refused tries again, or he would do nothing else
 _LOOK_S = 0.05  # between looks at the time and at requests that wait too long
-_NAP_S = 0.1  # longest sleep of the pacer, which may be told to stop
 _NO_END = 1e9
 
 Fault = Callable[[bytes], str | None]  # what is wrong with an answer
@@ -50,6 +46,7 @@ class Sender:
                     break
         finally:
             self.stopped = True
+            self.rest()
             # Those that are cut off here have not failed.
             self.unfinished = self.pending
             self.busy.clear()
@@ -61,6 +58,9 @@ class Sender:
 
     def start(self) -> None:
         raise NotImplementedError
+
+    def rest(self) -> None:
+        """It is over: what was started to keep the pace ends."""
 
     def opened(self, wire: Wire) -> None:
         raise NotImplementedError
@@ -192,18 +192,20 @@ class OpenSender(Sender):
 
     def __init__(self, plan: LoadPlan, recorder: Recorder, fault: Fault, begin: float) -> None:
         super().__init__(plan, recorder, fault, begin)
-        self._idle: list[Wire] = []
+        self._idle: deque[Wire] = deque()
         self._waiting: deque[float] = deque()  # moments of requests that have no connection yet
         self._opening = 0
         self._all_sent = False
 
     def start(self) -> None:
-        loop = asyncio.get_running_loop()
         if not isinstance(self.plan.pace, OpenPace):
             raise TypeError(f"a rate was wanted, not {self.plan.pace}")
         moments = arrivals(self.plan, self.plan.pace.rate, time.perf_counter(), self.end, self.begin)
-        # A thread, since timers of event loops are a millisecond wide.
-        threading.Thread(target=self._keep_pace, args=(loop, moments), daemon=True, name="pacer").start()
+        self._pacer = pacer(moments, self._due, self._finish)
+        self._pacer.start()
+
+    def rest(self) -> None:
+        self._pacer.stop()
 
     @property
     def over(self) -> bool:
@@ -239,22 +241,14 @@ class OpenSender(Sender):
         while self._waiting and self._waiting[0] < since:
             self.recorder.add(self._waiting.popleft(), now, now, TIMEOUT, held=True)
 
-    def _keep_pace(self, loop: asyncio.AbstractEventLoop, moments: list[float]) -> None:
-        done = 0
-        while done < len(moments) and not self.stopped:
-            now, first = time.perf_counter(), done
-            while done < len(moments) and moments[done] <= now:
-                done += 1
-            if done > first:
-                _call(loop, self._due, moments[first:done])
-            else:
-                time.sleep(min(moments[done] - now, _NAP_S))
-        _call(loop, self._finish)
-
     def _due(self, moments: list[float]) -> None:
+        if self.stopped:
+            return
         for moment in moments:
             if self._idle:
-                self.send(self._idle.pop(), moment)
+                # The longest idle: the last one that was answered would lead those who follow to the process that
+                # answered it, while others of the service have nothing to do.
+                self.send(self._idle.popleft(), moment)
             else:
                 self._waiting.append(moment)
         self._open_more()
@@ -272,23 +266,3 @@ def sender(plan: LoadPlan, recorder: Recorder, fault: Fault, begin: float) -> Se
     """The one that keeps the plan's pace."""
     kind = OpenSender if isinstance(plan.pace, OpenPace) else ClosedSender
     return kind(plan, recorder, fault, begin)
-
-
-def arrivals(plan: LoadPlan, rate: float, now: float, end: float, begin: float) -> list[float]:
-    """Moments of a Poisson process from now to the end, or until so many of them are in what is measured."""
-    most = plan.most_requests
-    wanted = rate * (begin - now) + most if most is not None else math.inf
-    expected = min(rate * (end - now), wanted)
-    # Ten standard deviations more than are expected: never too few.
-    gaps = np.random.default_rng(plan.seed).exponential(1 / rate, int(expected + 10 * math.sqrt(expected) + 50))
-    moments = now + np.cumsum(gaps)
-    moments = moments[moments < end]
-    if most is not None:
-        moments = moments[: np.searchsorted(moments, begin) + most]
-    return list(moments.tolist())
-
-
-def _call(loop: asyncio.AbstractEventLoop, what: Callable[..., None], *given: object) -> None:
-    """Have the loop call it, unless the loop has ended meanwhile, and nobody is there to be told."""
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(what, *given)

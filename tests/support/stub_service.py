@@ -19,20 +19,21 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r
 
 
 @contextmanager
-def stub(answer: Answer, heard: list[bytes] | None = None) -> Iterator[str]:
-    """Its address, while it listens. It closes whatever is open at its end. heard: takes the head of every request."""
+def stub(answer: Answer, heard: list[bytes] | None = None, ports: list[int] | None = None) -> Iterator[str]:
+    """Its address, while it listens. It closes whatever is open at its end. heard: takes the head of every request;
+    ports: takes the port that each came from."""
     loop = asyncio.new_event_loop()
     listening: list[asyncio.Server] = []
     up = threading.Event()
     count = iter(range(10**9))
+    note = _noting(heard, ports)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
                 await reader.readexactly(int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or b"0"))
-                if heard is not None:
-                    heard.append(head)
+                note(head, writer.get_extra_info("peername")[1])
                 delay, said = answer(next(count))
                 await asyncio.sleep(delay)
                 if said is None:
@@ -68,3 +69,13 @@ def stub(answer: Answer, heard: list[bytes] | None = None) -> Iterator[str]:
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(60)
+
+
+def _noting(heard: list[bytes] | None, ports: list[int] | None) -> Callable[[bytes, int], None]:
+    def note(head: bytes, port: int) -> None:
+        if heard is not None:
+            heard.append(head)
+        if ports is not None:
+            ports.append(port)
+
+    return note

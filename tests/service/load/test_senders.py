@@ -9,7 +9,7 @@ from service.load.answers import fault
 from service.load.figures import failures
 from service.load.plan import ClosedPace, LoadPlan, OpenPace, Pace, read_address
 from service.load.samples import LOST, REFUSED, TIMEOUT, WRONG, Recorder, Samples
-from service.load.senders import arrivals, sender
+from service.load.senders import sender
 from tests.support.process import free_port
 from tests.support.stub_service import CHUNKED, LABEL, Answer, http, stub
 
@@ -123,16 +123,11 @@ async def test_latencies_are_those_of_the_service():
     assert np.percentile(samples.latency, 60, method="inverted_cdf") < 0.2
 
 
-def test_arrivals_are_poisson():
-    plan = LoadPlan(read_address("http://x"), (POST,), OpenPace(100.0), warm_up_s=10.0)
-    gaps = np.diff(arrivals(plan, 100.0, 0.0, 1000.0, 10.0))
-    # Of an exponential distribution the deviation is the mean.
-    np.testing.assert_allclose([gaps.mean(), gaps.std()], [0.01, 0.01], rtol=0.02)
-    assert arrivals(plan, 100.0, 0.0, 1000.0, 10.0) == arrivals(plan, 100.0, 0.0, 1000.0, 10.0)
-
-
-def test_so_many_arrivals_are_measured_as_are_wanted():
-    plan = LoadPlan(read_address("http://x"), (POST,), OpenPace(100.0), seconds=None, most_requests=50)
-    moments = np.array(arrivals(plan, 100.0, 0.0, 1e9, 10.0))
-    assert (moments >= 10).sum() == 50
-    assert 800 < (moments < 10).sum() < 1200
+async def test_an_open_load_uses_the_connection_that_has_been_idle_longest():
+    ports: list[int] = []
+    with stub(lambda n: (0.5 if n < 3 else 0.0, http()), ports=ports) as url:
+        # The first three wait for their answers together, so there are three connections, which then take turns.
+        await sent(url, OpenPace(50.0), seconds=None, most_requests=90)
+    later = ports[-30:]
+    assert len(set(later)) >= 3
+    assert all(later[n] != later[n + 1] for n in range(29))
