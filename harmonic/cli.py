@@ -48,6 +48,9 @@ def build_app() -> typer.Typer:
     app.callback()(_options)
     for point in sorted(entry_points(group="harmonic.commands"), key=lambda point: point.name):
         command = point.load()
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=point.name)
+            continue
         # A command whose options are only made when they are wanted brings the class that makes them.
         kind = getattr(command, "command_class", None)
         app.command(name=point.name, short_help=_first_sentence(command), cls=kind)(command)

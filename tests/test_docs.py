@@ -53,6 +53,7 @@ PAGES = {
     "load": "load.md",
     "models": "models.md",
     "pull": "reference-checkpoints.md",
+    "recipes": "training.md",
     "serve": "settings.md",
     "spectrum": "spectrum.md",
     "tradeoff": "tradeoff.md",

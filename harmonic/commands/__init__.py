@@ -6,6 +6,7 @@ from harmonic.commands.evaluation import evaluate
 from harmonic.commands.inspection import spectrum
 from harmonic.commands.listing import models
 from harmonic.commands.options import JpegScale, Json
+from harmonic.commands.recipes import recipes
 from harmonic.commands.tradeoffs import tradeoff
 from harmonic.commands.training import train
 from harmonic.commands.values import print_json
@@ -20,6 +21,7 @@ __all__ = [
     "models",
     "print_json",
     "pull",
+    "recipes",
     "spectrum",
     "tradeoff",
     "train",

@@ -1,6 +1,6 @@
 """What a classifier achieves: figures of any predictor on labelled images, and comparisons.
 
-Knows bundles and data; no training, no ONNX, no HTTP.
+Knows bundles and data; no training, no ONNX, no HTTP. The module `folds` is for others too; it needs scikit-learn.
 """
 
 from harmonic.evaluation import metrics
@@ -18,6 +18,7 @@ __all__ = [
     "comparison_table",
     "evaluate",
     "evaluation_table",
+    "folds",
     "metrics",
     "open_resized",
 ]

@@ -4,8 +4,10 @@ one saw."""
 import math
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
+from torchvision.transforms import v2
 
 from harmonic.pixels import PixelSpec, decoded, remove_hair, resampling, resized, upright_size
 from harmonic.training.recipe import AugmentSection
@@ -30,6 +32,8 @@ def augment(pixels: Pixels, section: AugmentSection, rng: np.random.Generator) -
         pixels = np.rot90(pixels, int(rng.integers(4)))
     if section.color_jitter:
         pixels = _jittered(pixels, section.color_jitter, rng)
+    if section.randaugment:
+        pixels = _randaugmented(pixels, section.randaugment, rng)
     if section.cutout:
         pixels = _cutout(pixels, section.cutout, rng)
     return np.require(pixels, requirements=["C", "W"])  # Pillow's memory is read-only, a tensor's is not.
@@ -100,6 +104,15 @@ def _jittered(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixe
         enhance = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)[change]
         picture = enhance(picture).enhance(rng.uniform(1 - strength, 1 + strength))
     return np.asarray(picture).reshape(pixels.shape)
+
+
+def _randaugmented(pixels: Pixels, strength: int, rng: np.random.Generator) -> Pixels:
+    """By torchvision, which draws from PyTorch's generator. What comes in from outside is the mean grey."""
+    change = v2.RandAugment(num_ops=2, magnitude=strength, num_magnitude_bins=31, fill=128)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(rng.integers(2**63)))
+        changed: torch.Tensor = change(torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1))
+    return changed.permute(1, 2, 0).numpy()
 
 
 def _picture(pixels: Pixels) -> Image.Image:

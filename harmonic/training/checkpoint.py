@@ -36,13 +36,17 @@ class WholeFiles(TorchCheckpointIO):
 class Checkpoints(Callback):
     """Keeps what a resumed run needs: the last finished epoch, and the weights of the best epoch so far.
 
-    rule: how the best is found. every: epochs from one checkpoint to the next.
+    rule: how the best is found. every: epochs from one checkpoint to the next. patience: checkpoints without a better
+    epoch after which the run ends; None goes on.
     Files are written beside their place and renamed, the best before the last: a kill in between repeats an epoch, no
     more. The trainer needs `WholeFiles`.
     """
 
-    def __init__(self, network: nn.Module, folder: Path, rule: BestEpoch, *, every: int = 1) -> None:
+    def __init__(
+        self, network: nn.Module, folder: Path, rule: BestEpoch, *, every: int = 1, patience: int | None = None
+    ) -> None:
         self.network, self.folder, self.rule, self.every = network, folder, rule, every
+        self.patience = patience
         self.epoch, self.figures = -1, dict[str, float]()
         self.history: list[dict[str, float]] = []
 
@@ -92,6 +96,14 @@ class Checkpoints(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.epoch, self.figures, self.history = state_dict["epoch"], state_dict["figures"], state_dict["history"]
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """A run that was killed after its last epoch takes no other one."""
+        trainer.should_stop = self._spent
+
+    @property
+    def _spent(self) -> bool:
+        return self.patience is not None and self.finished - (self.epoch + 1) >= self.patience * self.every
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not self.due(trainer):
             return
@@ -104,6 +116,7 @@ class Checkpoints(Callback):
         trainer.save_checkpoint(self.last, weights_only=False)
         if trainer.is_global_zero:
             self.write_log()
+        trainer.should_stop = self._spent
 
     def _save_best(self) -> None:
         state = {name: tensor.cpu().contiguous() for name, tensor in self.network.state_dict().items()}

@@ -22,6 +22,7 @@ from harmonic.training.quiet import quiet_lightning
 from harmonic.training.run import Run
 from harmonic.training.run_folder import claim
 from harmonic.training.sharing import sharing
+from harmonic.training.teacher import Teacher
 from harmonic.training.trainee import Trainee
 
 
@@ -38,9 +39,17 @@ def fitted(run: Run, where: Where) -> Fitted:
 
     DeviceError if the hardware is not there, DataError for unreadable images, RunError for a damaged checkpoint.
     """
-    module = Trainee(run.recipe, run.network, run.spec, Balance.of(run.recipe, run.training, run.validation))
-    rule = BestEpoch.of(run.recipe, run.validation)
-    checkpoints = Checkpoints(module.judged.network, run.out, rule, every=run.recipe.train.validate_every)
+    module = Trainee(
+        run.recipe,
+        run.network,
+        run.spec,
+        Balance.of(run.recipe, run.training, run.validation),
+        len(run.classes),
+        finetuned=run.finetuned,
+        teacher=Teacher(run.teacher, run.recipe.distil) if run.teacher else None,
+    )
+    plan, rule = run.recipe.train, BestEpoch.of(run.recipe, run.validation)
+    checkpoints = Checkpoints(module.judged.network, run.out, rule, every=plan.validate_every, patience=plan.patience)
     machine = Machine.found()
     with quiet_lightning():
         trainer = _trainer(run, checkpoints, where, machine)
@@ -68,6 +77,8 @@ def _trainer(run: Run, checkpoints: Checkpoints, where: Where, machine: Machine)
             logger=TensorBoardLogger(str(run.out), name="", version="tensorboard"),
             callbacks=[checkpoints, EpochBar(checkpoints)],
             plugins=[WholeFiles()],
+            gradient_clip_val=plan.clip or None,
+            accumulate_grad_batches=plan.accumulate,
             sync_batchnorm=on_gpu(where, machine),  # Several GPUs share a batch; PyTorch cannot do so on CPUs.
             enable_checkpointing=False,
             enable_progress_bar=False,

@@ -36,7 +36,7 @@ def schedule(section: TrainSection, chosen: Optimizer, steps: int) -> LRSchedule
     steps = max(steps, 3)
     return OneCycleLR(
         chosen,
-        section.rate,
+        [group["lr"] for group in chosen.param_groups],
         total_steps=steps,
         pct_start=max(plan.warmup, 2 / steps),
         cycle_momentum=plan.cycle_momentum,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from harmonic.errors import ZooError
 from harmonic.pixels import PixelSpec
 
-_LAST = (nn.Linear, nn.modules.conv._ConvNd)  # layers that may end a network
+LAST = (nn.Linear, nn.modules.conv._ConvNd)  # layers that may end a network
 
 
 def correct_prior(network: nn.Module, spec: PixelSpec, shares: Float[Tensor, " classes"]) -> None:
@@ -33,12 +33,12 @@ def output_bias(network: nn.Module, spec: PixelSpec, classes: int) -> Tensor | N
 
     Found by trial, the last layers first: something is added, and the logits must grow by just that.
     """
-    biases = [m.bias for m in network.modules() if isinstance(m, _LAST) and m.bias is not None]
+    biases = [m.bias for m in network.modules() if isinstance(m, LAST) and m.bias is not None]
     some = next(network.parameters())
-    images = torch.randn(2, *_planes(spec), generator=torch.Generator().manual_seed(0))
+    images = torch.randn(2, *planes(spec), generator=torch.Generator().manual_seed(0))
     images[:, spec.channels :] = spec.height  # an image's own size, where the network is told
     more = torch.linspace(-1.0, 1.0, classes).roll(1).to(some)
-    with _evaluating(network), torch.no_grad():
+    with evaluating(network), torch.no_grad():
         before = network(images.to(some))
         for bias in reversed(biases):
             if len(bias) == classes and _adds(network, images.to(some), bias, more, before):
@@ -55,13 +55,14 @@ def _adds(network: nn.Module, images: Tensor, bias: Tensor, more: Tensor, before
     return bool(torch.allclose(grown, more.expand_as(grown), rtol=0, atol=rounding))
 
 
-def _planes(spec: PixelSpec) -> tuple[int, int, int]:
+def planes(spec: PixelSpec) -> tuple[int, int, int]:
+    """What a network takes of such pixels: planes, rows, columns."""
     height, width, planes = spec.shape
     return planes, height, width
 
 
 @contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
+def evaluating(network: nn.Module) -> Iterator[None]:
     """In evaluation mode, and afterwards every module in its own again."""
     modes = {module: module.training for module in network.modules()}
     network.eval()

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from harmonic.bundles import bundle
@@ -12,6 +13,7 @@ from harmonic.training.curves import draw_curves
 from harmonic.training.fitting import Fitted
 from harmonic.training.prior import correct_prior
 from harmonic.training.run import Run, Shares
+from harmonic.training.temperature import best_temperature, divide_logits
 
 
 def published(run: Run, fitted: Fitted) -> tuple[Path, Evaluation | None]:
@@ -31,10 +33,21 @@ def published(run: Run, fitted: Fitted) -> tuple[Path, Evaluation | None]:
     shares = run.shares()
     if run.balanced:
         correct_prior(run.network, run.spec, torch.from_numpy(shares))
+    calmed = _calm(run, fitted.device) if run.recipe.train.temperature else {}
     measured = _measured(run, fitted.device)
-    figures = {**_validated(run, checkpoints), **_class_shares(run, shares), **_tested(run, shares, measured)}
+    figures = {**calmed, **_validated(run, checkpoints), **_class_shares(run, shares), **_tested(run, shares, measured)}
     bundle.save(bundle.Bundle(_card(run, figures), run.network), run.out / "bundle")
     return run.out / "bundle", measured
+
+
+def _calm(run: Run, device: torch.device) -> dict[str, float]:
+    """Let the answers be as sure as they are right on the validation images."""
+    images = run.validation
+    judged = evaluate(NetworkPredictor(run.network.to(device), run.classes, run.spec), images)
+    logits = torch.from_numpy(np.log(np.maximum(judged.probabilities, np.finfo(np.float32).tiny)))
+    temperature = best_temperature(logits, torch.from_numpy(judged.labels))
+    divide_logits(run.network, run.spec, temperature)
+    return {"temperature": temperature}
 
 
 def _measured(run: Run, device: torch.device) -> Evaluation | None:

@@ -1,18 +1,22 @@
 """Training recipes: small TOML files. Every field has the published meaning; a misspelt one is an error."""
 
 import tomllib
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from harmonic.errors import RecipeError, sentences
 from harmonic.near import near
 from harmonic.pixels import JpegScale, PixelSpec
+from harmonic.training.changes import changed
 
 _Share = Annotated[float, Field(ge=0, lt=1)]
 _Positive = Annotated[FiniteFloat, Field(gt=0)]
+_NotNegative = Annotated[FiniteFloat, Field(ge=0)]
 
 
 class _Section(BaseModel):
@@ -26,6 +30,14 @@ def _full_to_none(value: Any) -> Any:
     if isinstance(value, list):
         return [_full_to_none(inner) for inner in value]
     return None if value == "full" else value
+
+
+def _none_to_full(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _none_to_full(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_none_to_full(inner) for inner in value]
+    return "full" if value is None else value
 
 
 class ModelSection(_Section):
@@ -68,7 +80,10 @@ class AugmentSection(_Section):
     quarter_turns: turn by a random multiple of 90 degrees (square images only).
     circular_shift: roll 7 of 10 images by up to this share of each side (only with `data.sizes`).
     color_jitter: scale brightness, contrast and saturation by 1 - x to 1 + x, in random order.
+    randaugment: strength, of 30, of two changes of colour or shape drawn for every image (Cubuk 2019; 0: off).
     cutout: side in pixels of a square set to the mean grey (0: off).
+    mixup: images of a batch are blended in pairs, their labels too, by a share drawn from Beta(x, x) (Zhang 2017;
+    0: off). cutmix: a box of each image comes from another one (Yun 2019; 0: off). With both, each batch takes either.
     """
 
     random_resized_crop: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -79,7 +94,10 @@ class AugmentSection(_Section):
     quarter_turns: bool = False
     circular_shift: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     color_jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
+    randaugment: Annotated[int, Field(ge=0, le=30)] = 0
     cutout: Annotated[int, Field(ge=0)] = 0
+    mixup: _NotNegative = 0.0
+    cutmix: _NotNegative = 0.0
 
 
 class StepSchedule(_Section):
@@ -120,6 +138,12 @@ class TrainSection(_Section):
     weight_decay applies to every parameter unless decay_norms is false (then to weights alone).
     ema: keep a running mean of the weights, of which every step retains this share (0: none; 0.9998 has a memory of
     5,000 steps). It is what is validated and becomes the bundle.
+    clip: largest norm of all gradients together; longer ones are shortened to it (0: off).
+    accumulate: batches whose gradients make one step.
+    steps: take about so many steps in all, whatever the number of images: `epochs` is then worked out, and `batch`
+    lowered until an epoch has several; null takes both as they stand.
+    patience: end after this many validations without a better one; null never does.
+    temperature: in the end, divide the logits by what makes the validation images likeliest (Guo 2017).
     validate_every: epochs from one validation, log line and checkpoint to the next; it divides the epochs.
     precision: "bf16" computes in bfloat16 where it may; "auto" does so where the hardware has units for it.
     """
@@ -130,11 +154,16 @@ class TrainSection(_Section):
     optimiser: Literal["sgd", "adamw"] = "sgd"
     momentum: _Share = 0.9
     nesterov: bool = False
-    weight_decay: Annotated[FiniteFloat, Field(ge=0)] = 5e-4
+    weight_decay: _NotNegative = 5e-4
     decay_norms: bool = True
     schedule: Annotated[StepSchedule | CosineSchedule | OneCycleSchedule, Field(discriminator="kind")]
     label_smoothing: _Share = 0.0
     ema: _Share = 0.0
+    clip: _NotNegative = 0.0
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    steps: Annotated[int, Field(ge=1)] | None = None
+    patience: Annotated[int, Field(ge=1)] | None = None
+    temperature: bool = False
     validate_every: Annotated[int, Field(ge=1)] = 1
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
@@ -146,6 +175,32 @@ class TrainSection(_Section):
         return self
 
 
+class FinetuneSection(_Section):
+    """How the network of a bundle goes on learning; it means nothing without one.
+
+    head: "keep" its last layer, or give it a "new" one for the classes of the images.
+    head_epochs: in the beginning the last layer learns alone. thaw_epochs: so long it then takes until all layers
+    learn, from the last to the first. lowest_rate: rate of the first layer, as a share of the last one's; between them
+    it falls geometrically. freeze_norms: norms keep their statistics, scales and shifts.
+    """
+
+    head: Literal["keep", "new"] = "keep"
+    head_epochs: Annotated[int, Field(ge=0)] = 0
+    thaw_epochs: Annotated[int, Field(ge=0)] = 0
+    lowest_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+    freeze_norms: bool = False
+
+
+class DistilSection(_Section):
+    """How a teacher's answers are learned, where `--teacher` names one (Hinton 2015).
+
+    weight: their share of the loss. temperature: of both networks' answers.
+    """
+
+    weight: Annotated[float, Field(gt=0, le=1)] = 0.7
+    temperature: _Positive = 4.0
+
+
 class Recipe(_Section):
     """A whole recipe. pixels: None takes the architecture's native input. license, notice: for the trained model."""
 
@@ -154,6 +209,8 @@ class Recipe(_Section):
     train: TrainSection
     data: DataSection = DataSection()
     augment: AugmentSection = AugmentSection()
+    finetune: FinetuneSection = FinetuneSection()
+    distil: DistilSection = DistilSection()
     pixels: PixelSpec | None = None
     license: str | None = None
     notice: str | None = None
@@ -163,13 +220,17 @@ class Recipe(_Section):
         return self.model_copy(update={"pixels": (self.pixels or otherwise).decoding(scale)})
 
 
-def read_recipe(name_or_path: str) -> Recipe:
-    """Read a recipe from a TOML file, or one that comes with the package by its name."""
+def read_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
+    """Read a recipe from a TOML file, or one that comes with the package by its name.
+
+    changes: `SECTION.FIELD=VALUE`, each put in the place of what the recipe says; a value is written as in TOML, and
+    text may go without quotes. RecipeError for whatever is no recipe then.
+    """
     path = Path(name_or_path)
     if path.suffix != ".toml" and name_or_path in shipped():
         path = Path(str(files("harmonic") / "recipes" / f"{name_or_path}.toml"))
     try:
-        return Recipe.model_validate(tomllib.loads(path.read_text()))
+        return Recipe.model_validate(changed(tomllib.loads(path.read_text()), changes))
     except FileNotFoundError as error:
         raise RecipeError(
             f"{name_or_path}: no such recipe. {near(name_or_path, shipped())}"
@@ -181,6 +242,13 @@ def read_recipe(name_or_path: str) -> Recipe:
         raise RecipeError(f"{path}: not valid TOML: {error}.") from error
     except ValidationError as error:
         raise RecipeError(f"{path}: {'; '.join(sentences(error))}.") from error
+
+
+def as_toml(recipe: Recipe) -> str:
+    """A recipe as a TOML file that `read_recipe` reads as the same one, every field in it; null fields are left out."""
+    fields = recipe.model_dump(mode="json", exclude_none=True)
+    arguments = _none_to_full(recipe.model.arguments)
+    return tomli_w.dumps({**fields, "model": {**fields["model"], "arguments": arguments}})
 
 
 def shipped() -> list[str]:

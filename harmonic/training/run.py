@@ -3,6 +3,7 @@
 Nothing is written here.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +14,20 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from harmonic import zoo
-from harmonic.bundles import bundle
+from harmonic.bundles import Bundle, with_new_head
 from harmonic.data import Images, check_all
-from harmonic.errors import RecipeError
+from harmonic.errors import DataError, RecipeError
 from harmonic.pixels import PixelSpec
 from harmonic.training.loaders import split
 from harmonic.training.prior import output_bias
-from harmonic.training.recipe import ModelSection, Recipe
+from harmonic.training.recipe import FinetuneSection, ModelSection, Recipe
 from harmonic.training.run_folder import Given
+from harmonic.training.teacher import refuse_teacher
+from harmonic.training.temperature import scales
+from harmonic.training.thawing import must_fit
 from harmonic.training.trainee import OwnTraining
 
+_BATCHES = 8  # at least so many are in an epoch of a run whose batch follows from its images
 Shares = Float[np.ndarray, " classes"]
 
 
@@ -31,7 +36,8 @@ class Run:
     """What a run needs, from its opening to its bundle.
 
     given: all that the run was given; of it, `training` is learned, `validation` (which may be empty) finds the best
-    epoch, and `test` is measured once, at the end. network: trained in place.
+    epoch, and `test` is measured once, at the end. network: trained in place. finetuned: it was trained before.
+    teacher: its answers are learned beside the labels.
     """
 
     recipe: Recipe
@@ -42,6 +48,8 @@ class Run:
     spec: PixelSpec
     network: nn.Module
     out: Path
+    finetuned: bool = False
+    teacher: Bundle | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -59,20 +67,56 @@ class Run:
         return np.asarray(counts / counts.sum())
 
 
-def continued(recipe: Recipe, images: Images, start: bundle.Bundle | None) -> tuple[Recipe, Images]:
-    """The recipe and images of a run that fine-tunes a bundle: its network, input and classes; without one, as given.
+def continued(
+    recipe: Recipe, images: Images, start: Bundle | None, validation: Images | None
+) -> tuple[Recipe, Images, Bundle | None]:
+    """The recipe, images and first weights of a run as they are once the images are known.
 
-    DataError if the images have classes that the bundle does not answer.
+    A run that fine-tunes a bundle has its network, input, licence and, if it keeps its head, classes. Where the recipe
+    wants a number of steps, epochs and batch follow from the number of images.
+    DataError if the images have classes that a head which is kept does not answer; RecipeError if the recipe wants a
+    new head without a bundle, FeatureError if there is no single last layer to replace.
     """
-    if not start:
-        return recipe, images
-    card = start.card
-    section = ModelSection(architecture=card.architecture, arguments=card.arguments)
-    changes = {"model": section, "pixels": recipe.pixels or card.pixels}
-    return recipe.model_copy(update=changes), images.labelled_as(card.classes)
+    if start:
+        if recipe.finetune.head == "new":
+            L.seed_everything(recipe.train.seed, verbose=False)
+            start = with_new_head(start, images.classes).bundle
+        card = start.card
+        recipe = recipe.model_copy(
+            update={
+                "model": ModelSection(architecture=card.architecture, arguments=card.arguments),
+                "pixels": recipe.pixels or card.pixels,
+                "license": recipe.license or card.license,
+                "notice": recipe.notice or card.notice,
+            }
+        )
+        images = _answered(images, card.classes)
+    elif recipe.finetune != FinetuneSection():
+        raise RecipeError("[finetune] says how a bundle's network goes on learning: name the bundle with --from.")
+    return in_steps(recipe, len(images), validation), images, start
 
 
-def opened(recipe: Recipe, given: Given, out: Path, start: bundle.Bundle | None) -> Run:
+def _answered(images: Images, classes: tuple[str, ...]) -> Images:
+    try:
+        return images.labelled_as(classes)
+    except DataError as error:
+        raise DataError(f"{error} Give --head new for a network that answers the classes of the images.") from error
+
+
+def in_steps(recipe: Recipe, images: int, validation: Images | None) -> Recipe:
+    """The recipe with its epochs and batch for so many images, where it says how many steps it wants."""
+    plan, data = recipe.train, recipe.data
+    if plan.steps is None:
+        return recipe
+    learned = min(images, data.limit or images)
+    learned = max(2, learned if validation else round(learned * (1 - data.validation)))
+    batch = min(plan.batch, max(2, 2 ** int(math.log2(learned / _BATCHES)))) if learned >= 2 * _BATCHES else 2
+    each, least = plan.validate_every, recipe.finetune.head_epochs + recipe.finetune.thaw_epochs + 1
+    epochs = each * max(math.ceil(least / each), round(plan.steps * batch * plan.accumulate / learned / each))
+    return recipe.model_copy(update={"train": plan.model_copy(update={"epochs": epochs, "batch": batch})})
+
+
+def opened(recipe: Recipe, given: Given, out: Path, start: Bundle | None, teacher: Bundle | None) -> Run:
     """Everything that can be told to be wrong before the first epoch is told here.
 
     RecipeError, ZooError or DataError for what cannot be trained, tested or corrected as the recipe asks.
@@ -81,10 +125,15 @@ def opened(recipe: Recipe, given: Given, out: Path, start: bundle.Bundle | None)
     held_out, test = (part.labelled_as(images.classes) if part else None for part in (given.validation, given.test))
     network = _network(recipe, images.classes, start)
     _refuse_balance(recipe, network, spec, len(images.classes))
+    must_fit(recipe.finetune, recipe.train.epochs)
+    _refuse_for_own_loss(recipe, network, teacher)
+    if teacher:
+        refuse_teacher(teacher, images.classes, spec)
     if test:
         _check(test, spec)
     training, validation = split(recipe, images, held_out)
-    return Run(recipe, given, training, validation, test, spec, network, out)
+    _refuse_unjudged(recipe, network, spec, len(validation))
+    return Run(recipe, given, training, validation, test, spec, network, out, start is not None, teacher)
 
 
 @rank_zero_only
@@ -103,7 +152,7 @@ def _pixels(recipe: Recipe) -> PixelSpec:
     return recipe.pixels or native
 
 
-def _network(recipe: Recipe, classes: tuple[str, ...], start: bundle.Bundle | None) -> nn.Module:
+def _network(recipe: Recipe, classes: tuple[str, ...], start: Bundle | None) -> nn.Module:
     """The network before its first step: drawn from the recipe's seed, or with a bundle's weights."""
     L.seed_everything(recipe.train.seed, verbose=False)
     network = zoo.create(recipe.model.architecture, len(classes), **recipe.model.arguments)
@@ -119,3 +168,22 @@ def _refuse_balance(recipe: Recipe, network: nn.Module, spec: PixelSpec, classes
         raise RecipeError(f'{name} brings a loss of its own, which knows no weights. Set data.balance to "sampling".')
     if recipe.data.balance != "none" and output_bias(network, spec, classes) is None:
         raise RecipeError(f"{name} cannot be corrected for true class shares; drop data.balance.")
+
+
+def _refuse_for_own_loss(recipe: Recipe, network: nn.Module, teacher: Bundle | None) -> None:
+    """RecipeError where a network that brings its own loss is asked to learn from anything but plain labels."""
+    mixed = recipe.augment.mixup or recipe.augment.cutmix
+    if isinstance(network, OwnTraining) and (mixed or teacher or recipe.finetune.lowest_rate != 1):
+        raise RecipeError(
+            f"{recipe.model.architecture} brings a loss of its own: it takes no mixup, cutmix, teacher or "
+            "finetune.lowest_rate."
+        )
+
+
+def _refuse_unjudged(recipe: Recipe, network: nn.Module, spec: PixelSpec, images: int) -> None:
+    """RecipeError for what needs validation images where there are none, or a last layer of another kind."""
+    plan = recipe.train
+    if not images and (plan.patience or plan.temperature):
+        raise RecipeError("train.patience and train.temperature need validation images; raise data.validation.")
+    if plan.temperature and not scales(network, spec):
+        raise RecipeError(f"{recipe.model.architecture} cannot be given a temperature; drop train.temperature.")

@@ -14,8 +14,11 @@ from torch.nn import functional as F
 from harmonic.bundles import Classifier
 from harmonic.pixels import PixelSpec
 from harmonic.training.balance import Balance
+from harmonic.training.mixing import mixing
 from harmonic.training.optimisation import optimiser, parameter_groups, running_mean, schedule
 from harmonic.training.recipe import Recipe
+from harmonic.training.teacher import Teacher
+from harmonic.training.thawing import Thawing, forget_gradients, freeze
 
 
 @runtime_checkable
@@ -36,9 +39,22 @@ class Trainee(L.LightningModule):
     loss_weights: Tensor | None
     hit_weights: Tensor | None
 
-    def __init__(self, recipe: Recipe, network: nn.Module, spec: PixelSpec, balance: Balance) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        network: nn.Module,
+        spec: PixelSpec,
+        balance: Balance,
+        classes: int,
+        *,
+        finetuned: bool = False,
+        teacher: Teacher | None = None,
+    ) -> None:
         super().__init__()
-        self.recipe = recipe
+        self.recipe, self._teacher = recipe, teacher
+        self._mix = mixing(recipe.augment, classes)
+        self._thawing = Thawing(network, recipe.finetune) if finetuned else None
+        self._steps = 0
         self.model = Classifier(network, spec)
         self.mean = running_mean(self.model, recipe.train.ema) if recipe.train.ema else None
         self.register_buffer("loss_weights", balance.loss, persistent=False)
@@ -48,6 +64,19 @@ class Trainee(L.LightningModule):
     def judged(self) -> Classifier:
         """The classifier that is validated and kept: the running mean of the weights where there is one."""
         return cast(Classifier, self.mean.module) if self.mean else self.model
+
+    def on_train_epoch_start(self) -> None:
+        """Norms that do not learn in this epoch keep their statistics."""
+        self.model.train()
+        freeze(self._frozen())
+        self._steps = self.trainer.global_step
+
+    def _frozen(self) -> list[nn.Module]:
+        return self._thawing.frozen(self.current_epoch) if self._thawing else []
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        """What does not learn in this epoch loses its gradients; several devices have shared them by now."""
+        forget_gradients(self._frozen())
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Draw dropout from (epoch, batch) alone: what a resumed run drew before, loaders included, must not matter."""
@@ -63,18 +92,23 @@ class Trainee(L.LightningModule):
         return {"loss": loss, "accuracy": accuracy}
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """The running mean follows."""
-        if self.mean:
+        """The running mean follows the steps."""
+        if self.mean and self.trainer.global_step != self._steps:
             self.mean.update_parameters(self.model)
+        self._steps = self.trainer.global_step
 
     def _loss(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss and the logits of a batch; a network may bring a loss of its own."""
+        """The loss and the logits of a batch, mixed if the recipe says so; a network may bring a loss of its own."""
         network = self.model.network
         if isinstance(network, OwnTraining):
             return network.loss(self.model.normalised(pixels), labels, self.recipe.train.weight_decay)
+        wanted = labels
+        if self._mix:
+            pixels, wanted = self._mix(pixels, labels)
         logits: Tensor = self.model(pixels)
         smoothing = self.recipe.train.label_smoothing
-        return F.cross_entropy(logits, labels, self.loss_weights, label_smoothing=smoothing), logits
+        loss = F.cross_entropy(logits, wanted, self.loss_weights, label_smoothing=smoothing)
+        return (self._teacher.loss(pixels, logits, loss) if self._teacher else loss), logits
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         pixels, labels = batch
@@ -89,6 +123,8 @@ class Trainee(L.LightningModule):
         section, network = self.recipe.train, self.model.network
         if isinstance(network, OwnTraining):
             groups = network.parameter_groups(section.weight_decay)
+        elif self._thawing:
+            groups = self._thawing.groups(section)
         else:
             groups = parameter_groups(self.model, section.weight_decay, section.decay_norms)
         steps = optimiser(section, groups)

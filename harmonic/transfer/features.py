@@ -11,9 +11,10 @@ import torch
 from jaxtyping import Float32
 from numpy import ndarray
 
+from harmonic.bundles import Headed
 from harmonic.data import Images, prepared_batches
 from harmonic.disk import renewed
-from harmonic.transfer.head import Headed, features_of
+from harmonic.transfer.head import features_of
 
 _BATCH = 32
 Features = Float32[ndarray, "n features"]

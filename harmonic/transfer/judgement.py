@@ -10,7 +10,8 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 
 from harmonic.data import split_by_group
-from harmonic.transfer.probe import Choice, Scaled, fit_probe, folds, select
+from harmonic.evaluation.folds import folds
+from harmonic.transfer.probe import Choice, Scaled, fit_probe, select
 
 _FOLDS = 5
 _DRAWS = 2000  # of the bootstrap

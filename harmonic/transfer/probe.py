@@ -1,7 +1,7 @@
 """A linear classifier on features: multinomial logistic regression, its strength chosen by cross-validation."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,8 @@ from jaxtyping import Float, Float32, Int64
 from numpy import ndarray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import KFold, StratifiedKFold
+
+from harmonic.evaluation.folds import folds
 
 STRENGTHS = (0.0003, 0.003, 0.03, 0.3)  # inverse weights of the penalty, features being scaled
 _STEPS = 300
@@ -93,20 +94,6 @@ def fit_probe(
     else:
         weight[known], bias[known] = regression.coef_, regression.intercept_
     return Probe(weight, np.maximum(bias, bias[known].min() - 20))  # a class that was not there is no answer
-
-
-def folds(
-    labels: Labels, groups: Int64[ndarray, " n"], count: int, seed: int
-) -> Iterator[tuple[Int64[ndarray, " t"], Int64[ndarray, " v"]]]:
-    """(train, judge) indices of a stratified cross-validation in which no group is on both sides."""
-    known, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
-    own = labels[first]
-    least = int(np.bincount(own)[np.unique(own)].min())
-    # A class of one image is now on one side, now on the other.
-    kind, most = (StratifiedKFold, least) if least > 1 else (KFold, len(known))
-    for _, held in kind(max(2, min(count, most)), shuffle=True, random_state=seed).split(known, own):
-        inside = np.isin(inverse, held)
-        yield np.flatnonzero(~inside), np.flatnonzero(inside)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Int64
 from numpy import ndarray
 
-from harmonic.bundles import Bundle
+from harmonic.bundles import Bundle, Headed, with_new_head
 from harmonic.data import Images, digests, prepare_all, split_by_group, tracked
 from harmonic.pixels import JpegScale
 from harmonic.transfer.backbones import networks_at_hand, open_backbone, sizes
 from harmonic.transfer.features import features, unknown
-from harmonic.transfer.head import Headed, set_head, with_new_head
+from harmonic.transfer.head import set_head
 from harmonic.transfer.judgement import Judgement, judge
 from harmonic.transfer.probe import Candidate, Choice, Scaled, fit_probe, scaled, select
 from harmonic.transfer.survey import Survey

@@ -19,6 +19,7 @@ COVERED_BY: dict[str, str] = {
     "harmonic.commands.inspection": "harmonic/commands/test_spectrum.py",
     "harmonic.commands.listing": "harmonic/commands/test_commands.py",
     "harmonic.commands.options": "harmonic/commands/test_json.py",
+    "harmonic.commands.recipes": "harmonic/commands/test_commands.py",
     "harmonic.commands.tradeoffs": "harmonic/commands/test_tradeoff.py",
     "harmonic.commands.training": "harmonic/commands/test_commands.py",
     "harmonic.commands.values": "harmonic/commands/test_json.py",

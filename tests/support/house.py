@@ -74,7 +74,7 @@ LIBRARIES: dict[str, set[str]] = {
     "onnx": {"export"},
     "pydantic_settings": {"service.config"},
     "lightning": {"harmonic.training"},
-    "sklearn": {"harmonic.transfer"},
+    "sklearn": {"harmonic.transfer", "harmonic.evaluation.folds"},
     "matplotlib": {
         "harmonic.picture",
         "harmonic.analysis",

@@ -62,3 +62,37 @@ def test_evaluation_is_told_in_tables(trained):
 )
 def test_expected_errors_reach_the_edge_as_they_are(arguments, message):
     assert message in refused(*arguments)
+
+
+def test_a_field_of_the_recipe_may_be_changed_and_the_bundle_says_so(trained, tmp_path):
+    base, _ = trained
+    options = ["--data", base / "images", "--out", tmp_path / "run", "--set", "train.seed=7", "--set", "title=mine"]
+    done("train", base / "brief.toml", *options)
+    recipe = json.loads((tmp_path / "run" / "bundle" / "bundle.json").read_text())["recipe"]
+    assert (recipe["train"]["seed"], recipe["title"]) == (7, "mine")
+
+
+def test_a_bundle_gets_a_new_head_and_a_teacher(trained, tmp_path):
+    base, _ = trained
+    bundle = base / "run" / "bundle"
+    options = ["--data", base / "images", "--from", bundle, "--head", "new", "--teacher", bundle]
+    done("train", base / "brief.toml", *options, "--set", "pixels=null", "--out", tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "bundle" / "bundle.json").read_text())["recipe"]["finetune"]["head"] == "new"
+
+
+def test_cross_validation_tells_a_table_and_json(trained, tmp_path):
+    base, _ = trained
+    options = ["--data", base / "images" / "train", "--out", tmp_path / "run", "--folds", "2"]
+    figures = json.loads(done("train", base / "brief.toml", *options, "--json"))
+    assert figures["folds"] == 2
+    assert "balanced accuracy" in done("train", base / "brief.toml", *options)
+    message = refused("train", base / "brief.toml", *options, "--test", base / "images" / "test")
+    assert "leave --val and --test out" in message
+
+
+def test_the_recipes_are_listed_and_shown():
+    assert "cifar10-finetune" in done("recipes")
+    assert any(one["name"] == "cifar10-finetune" for one in json.loads(done("recipes", "--json")))
+    shown = done("recipes", "show", "cifar10-finetune", "--set", "train.batch=32")
+    assert "batch = 32" in shown
+    assert json.loads(done("recipes", "show", "cifar10-finetune", "--json"))["train"]["batch"] == 128

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
@@ -223,3 +224,25 @@ def test_a_crop_shows_the_same_part_of_a_jpeg_at_every_scale(orientation):
         assert np.abs(found - full).mean() < 2
         small += np.array_equal(found, full)
     assert 0 < small < 30
+
+
+def test_changes_of_colour_and_shape_are_drawn_for_every_image_and_grow_with_their_strength():
+    smooth = np.repeat(np.linspace(0, 255, 16, dtype=np.uint8)[:, None, None], 16, axis=1).repeat(3, axis=2)
+    weak, strong = (
+        [augment(smooth, AugmentSection(randaugment=strength), generator(1, 2, index)) for index in range(80)]
+        for strength in (1, 30)
+    )
+    assert len({view.tobytes() for view in strong}) > 40
+    apart = [np.mean([np.abs(view.astype(float) - smooth).mean() for view in views]) for views in (weak, strong)]
+    assert 0 < apart[0] < apart[1] / 3
+    again = augment(smooth, AugmentSection(randaugment=30), generator(1, 2, 7))
+    assert np.array_equal(again, strong[7])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_changes_leave_pytorchs_own_draws_alone(channels):
+    torch.manual_seed(3)
+    wanted = torch.rand(1)
+    torch.manual_seed(3)
+    assert augment(pixels(channels=channels), AugmentSection(randaugment=9), generator(1, 2, 3)).shape[-1] == channels
+    assert torch.equal(torch.rand(1), wanted)

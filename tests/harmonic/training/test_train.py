@@ -9,7 +9,7 @@ import torch
 from harmonic.bundles import bundle
 from harmonic.pixels import PixelSpec
 from harmonic.training import recipe as recipes
-from harmonic.training.recipe import Recipe
+from harmonic.training.recipe import FinetuneSection, Recipe
 from harmonic.training.train import train
 from tests.support.runs import CPU, CYCLE, assert_identical, images, log, recipe, weights
 
@@ -98,17 +98,24 @@ def test_images_larger_than_the_model_are_prepared_and_augmented(tmp_path):
 
 
 @pytest.mark.parametrize("name", [n for n in recipes.shipped() if not n.startswith("mnist")])
-def test_every_shipped_recipe_trains(tmp_path, name):
+def test_every_shipped_recipe_trains(finished, tmp_path, name):
     """Its own views, optimiser and schedule, with a tiny network, few images and as few epochs as it allows."""
     plan = recipes.read_recipe(name)
     small = {
         "model": {"architecture": "harm_lesion" if plan.data.balance != "none" else "harm_wrn10_0.5"},
         "pixels": {"height": 12, "width": 12},
         "data": {**plan.data.model_dump(), "limit": None},
-        "train": {**plan.train.model_dump(), "epochs": plan.train.validate_every, "batch": 16, "precision": "fp32"},
+        "train": {
+            **plan.train.model_dump(),
+            "epochs": plan.train.validate_every,
+            "steps": plan.train.steps and 9,
+            "batch": 16,
+            "precision": "fp32",
+        },
     }
     tiny = Recipe.model_validate({**plan.model_dump(), **small})
-    train(tiny, replace(images(36), folds=[np.arange(36)]), tmp_path / "run", where=CPU)
+    start = bundle.load(finished / "bundle") if plan.finetune != FinetuneSection() else None
+    train(tiny, replace(images(36), folds=[np.arange(36)]), tmp_path / "run", where=CPU, start=start)
     assert bundle.load(tmp_path / "run" / "bundle").card.metrics["epoch"] >= 1
     assert all(np.isfinite(float(row["train_loss"])) for row in log(tmp_path / "run"))
 

@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from harmonic import zoo
-from harmonic.bundles import Bundle, Card
+from harmonic.bundles import Bundle, Card, Headed, with_new_head
 from harmonic.data import digests
 from harmonic.pixels import PixelSpec
 from harmonic.transfer import features as module
 from harmonic.transfer.features import features
-from harmonic.transfer.head import Headed, with_new_head
 from tests.support.pictures import CLASSES, encoded, read, texture, write_zip
 
 

@@ -1,4 +1,4 @@
-"""The linear classifier: against scikit-learn on the features as they are; folds that keep groups together."""
+"""The linear classifier: against scikit-learn on the features as they are."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from harmonic.transfer.probe import Candidate, fit_probe, folds, scaled, select
+from harmonic.transfer.probe import Candidate, fit_probe, scaled, select
 
 
 def drawn(classes: int, n: int = 60, dimensions: int = 90, spread: float = 2.0, seed: int = 0):
@@ -48,18 +48,6 @@ def test_balanced_finds_the_rare_class_more_often() -> None:
         fit_probe(own.rows, labels[few], 2, 1.0, balanced).probabilities(own.rows) for balanced in (False, True)
     )
     assert (even.argmax(1)[rare] == 1).mean() > (plain.argmax(1)[rare] == 1).mean()
-
-
-def test_folds_never_part_a_group_and_hold_every_image_out_once() -> None:
-    labels = np.repeat(np.arange(3), 20)
-    groups = np.arange(60) // 4
-    held = []
-    for train, judge in folds(labels, groups, 5, seed=3):
-        assert not set(groups[train]) & set(groups[judge])
-        assert set(labels[train]) == {0, 1, 2}
-        held += list(judge)
-    assert sorted(held) == list(range(60))
-    assert len(list(folds(np.array([0, 0, 1, 1, 1]), np.arange(5), 5, 1))) == 2  # no more than the rarest class has
 
 
 def test_the_candidate_that_says_more_is_chosen() -> None:
