@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings
 
 from service.config.fields import Count, setting
+from service.errors import StartError
 from service.runtime import (
     DEVICES,
     PRECISIONS,
@@ -22,6 +23,7 @@ from service.runtime import (
 )
 
 _MOST_WORKERS = 64  # that `auto` takes
+_MOST_OWNERS = 64
 
 _GPU, _RUNNING = GpuOptions(), Running()
 
@@ -37,20 +39,27 @@ class Accelerators(BaseSettings):
     )
     workers: Annotated[str, Field(pattern=r"^(auto|[1-9][0-9]?)$")] = setting(
         "1",
-        "Processes that take requests together behind one port; `auto` for one a CPU, and on GPUs for one fewer, which "
-        "the owner of the models has: [processes](processes.md).",
+        "Processes that take requests together behind one port; `auto` for one a CPU, and on GPUs for fewer, as "
+        "each owner of the models has one too: [processes](processes.md).",
         flag=True,
     )
     owner: Literal["auto", "always", "never"] = setting(
         "auto",
-        "Whether one process more owns the models, and the workers are its front ends; `auto` where several workers "
-        "serve models on GPUs: [processes](processes.md#front-ends-and-an-owner).",
+        "Whether processes of their own have the models, and the workers are front ends of these; `auto` where several "
+        "workers serve models on GPUs, and where `owners` is given: [processes](processes.md#front-ends-and-an-owner).",
         flag=True,
+    )
+    owners: Annotated[int, Field(ge=1, le=_MOST_OWNERS)] | None = setting(
+        None,
+        "Processes that own the models, where any does: unset, one a device. Fewer share the devices among them, more "
+        "share each device; each owner has a queue of its own: [processes](processes.md#several-owners).",
+        flag=True,
+        unset="one a device",
     )
     owner_death: Literal["replace", "end"] = setting(
         "replace",
-        "What follows when the owner of the models dies: `replace` starts another, and the service is not ready until "
-        "then; `end` ends the service with status 2, for whoever starts it again.",
+        "What follows when an owner of the models dies: `replace` starts another, and without one that is left the "
+        "service is not ready until then; `end` ends the service with status 2, for whoever starts it again.",
     )
     threads: Count | None = setting(
         None,
@@ -122,13 +131,35 @@ class Accelerators(BaseSettings):
         if not wants_gpu(self.devices()):
             return min(usable_cpus(), _MOST_WORKERS)
         # Several that hold the models would share a GPU's memory and get in each other's way.
-        return 1 if self.owner == "never" else max(1, min(usable_cpus() - 1, _MOST_WORKERS))
+        return 1 if self.owner == "never" else max(1, min(usable_cpus() - self._owners(), _MOST_WORKERS))
 
     def has_owner(self) -> bool:
-        """True where one process more owns the models, and those that take requests have none."""
+        """True where processes of their own have the models, and those that take requests have none."""
         if self.owner == "auto":
-            return self.processes() > 1 and wants_gpu(self.devices())
+            return self.owners is not None or (self.processes() > 1 and wants_gpu(self.devices()))
         return self.owner == "always"
+
+    def owned_devices(self) -> tuple[str, ...]:
+        """The setting `device` of each process that owns models; none where those that take requests have them.
+
+        Raises StartError for owners that cannot have equally many devices, or that nobody wants.
+        """
+        names, owners = self.device.split(","), self._owners()
+        if self.owner == "never" and self.owners:
+            raise StartError(f"owners is {owners}, and owner is never: leave one of them out.")
+        if not self.has_owner():
+            return ()
+        if max(owners, len(names)) % min(owners, len(names)):
+            raise StartError(
+                f"owners is {owners} for {len(names)} devices ({self.device}): some would have more than others. Take "
+                "one owner a device, or one for every two or more of them, or several for each."
+            )
+        if owners <= len(names):
+            return tuple(",".join(names[owner::owners]) for owner in range(owners))
+        return tuple(names[owner % len(names)] for owner in range(owners))
+
+    def _owners(self) -> int:
+        return self.owners or self.device.count(",") + 1
 
     def devices(self) -> Devices:
         """The devices that were asked for."""

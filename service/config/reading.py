@@ -48,6 +48,7 @@ def read_settings(flags: Mapping[str, Any] | None = None) -> Settings:
         plan(settings, model, on_cuda=on_cuda)
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise StartError("TLS wants both tls_cert and tls_key, or neither.")
+    settings.owned_devices()
     _check_control(settings)
     return settings
 

@@ -32,9 +32,9 @@ class Requests(BaseSettings):
     )
     slot_bytes: Annotated[int, Field(ge=2**20)] = setting(
         2**30,
-        "Where [one process owns the models](processes.md): memory of the slots in which "
-        "decoded images go to it, all front ends together. Only what was needed at once is ever taken. Without a free "
-        "slot a request gets 429.",
+        "Where [processes of their own have the models](processes.md): memory of the slots in which decoded images go "
+        "to them, all front ends together. Only what was needed at once is ever taken. Without a free slot a request "
+        "gets 429.",
     )
     json_bytes: Count = setting(
         _LIMITS.json_bytes,

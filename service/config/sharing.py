@@ -17,13 +17,14 @@ def share_of(settings: Settings, processes: int) -> Settings:
     shared out: connections, bytes of bodies, memory and threads of decoding.
     """
     cpus = usable_cpus()
+    ways = processes * max(1, len(settings.owned_devices()))  # each has slots of its own
     return settings.model_copy(
         update={
             "threads": settings.threads or max(1, cpus // processes),
             "decode_threads": max(1, (settings.decode_threads or cpus) // processes),
             "connections": max(1, settings.connections // processes),
             "buffered_bytes": max(_largest_body(settings), settings.buffered_bytes // processes),
-            "slot_bytes": max(_LEAST_SLOTS, settings.slot_bytes // processes),
+            "slot_bytes": max(_LEAST_SLOTS, settings.slot_bytes // ways),
             "decoded_bytes": max(_LEAST_DECODED, settings.decoded_bytes // processes),
             "keys": settings.keyring().kept() or None,
             "keys_file": None,

@@ -11,33 +11,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service.batching import Answer, level_of
 from service.errors import NotReady, Overloaded, ServiceError, TooManyImages
 from service.handover.bell import Bell
-from service.handover.parcel import Parcel
+from service.handover.parcel import Makes, Parcel
 from service.handover.records import SlotOrder, SlotOutcome, outcomes
 from service.handover.slots import Slots
 from service.handover.stand import Stand
+from service.handover.whole import AWAY
 from service.ranking import rank
 
 log = logging.getLogger(__name__)
-LOST = "the process that runs the models has ended; ask again shortly"
 _TOGETHER = 8  # parcels that are made before the owner is told of the first
-
-
-class Makes(Protocol):
-    """Rows that are yet to be made: `make` is called, or `forget`, and that once."""
-
-    def make(self, rows: NDArray[Any], /) -> None:
-        """Write them. Raises a ServiceError."""
-
-    def forget(self) -> None:
-        """Nobody waits for them."""
 
 
 _Work = SimpleQueue[bytes | tuple[Parcel, Makes] | None]
@@ -63,10 +52,15 @@ class Carriage:
         self._work: _Work = SimpleQueue()
         threading.Thread(target=self._ring, name="doorbell", daemon=True).start()
 
+    @property
+    def closed(self) -> bool:
+        """True once it takes nothing more."""
+        return self._closed
+
     def check(self, stand: Stand, images: int = 1) -> None:
         """Raise what `parcel` would raise now, but for memory: NotReady, TooManyImages, Overloaded."""
         if self._closed:
-            raise NotReady(LOST, retry_after_s=1)
+            raise NotReady(AWAY, retry_after_s=1)
         policy = stand.facts.policy
         if images > policy.max_size:
             raise TooManyImages(
@@ -150,8 +144,8 @@ class Carriage:
         for parcel in self._waited_for:
             parcel.settle(error)
 
-    def _refuse(self, stand: Stand, why: str) -> NoReturn:
-        stand.rejected += 1
+    @staticmethod
+    def _refuse(stand: Stand, why: str) -> NoReturn:
         raise Overloaded(why, retry_after_s=stand.backlog_s())
 
     def _announced(self, parcel: Parcel) -> bytes | None:
@@ -170,7 +164,7 @@ class Carriage:
         parcel.slot.drop()
 
     def _end(self) -> None:
-        self.close(NotReady(LOST, retry_after_s=1))
+        self.close(NotReady(AWAY, retry_after_s=1))
         self._lost()
 
     # What follows runs in the thread that rings.

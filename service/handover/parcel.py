@@ -15,8 +15,21 @@ from service.handover.stand import Stand
 _WORD_SECONDS = 1.0  # beyond the deadline, for the owner's word on what it was told of
 
 
+class Makes(Protocol):
+    """Rows that are yet to be made: `make` is called, or `forget`, and that once."""
+
+    def make(self, rows: NDArray[Any], /) -> None:
+        """Write them. Raises a ServiceError."""
+
+    def forget(self) -> None:
+        """Nobody waits for them."""
+
+
 class Carrier(Protocol):
     """Who takes parcels to the owner."""
+
+    def make(self, parcel: "Parcel", rows: Makes) -> None:
+        """Have its rows made, and send it."""
 
     def send(self, parcel: "Parcel") -> None:
         """Tell the owner of it; from any thread."""
@@ -84,6 +97,10 @@ class Parcel:
         """True once nobody waits for the answer."""
         return self._future.done()
 
+    def make(self, rows: Makes) -> None:
+        """Have its rows made, and send it; once."""
+        self._carrier.make(self, rows)
+
     def submit(self, _: object = None) -> None:
         """Its rows are in the slot: send it; from any thread, once."""
         self._carrier.send(self)
@@ -116,7 +133,7 @@ class Parcel:
     ) -> None:
         self._timer.cancel()
         if not self.sent and (self._future.cancelled() or not self._future.done()):
-            self.stand.cancelled += 1  # else the owner counts it
+            self.stand.ledger.cancelled += 1  # else the owner counts it
         self._future.cancel()
         self._carrier.leave(self)
 
@@ -127,7 +144,7 @@ class Parcel:
         if self.sent and not again:
             self._timer = asyncio.get_running_loop().call_later(_WORD_SECONDS, self._expire, True)
             return
-        self.stand.expired += 1
+        self.stand.ledger.expired += 1
         self.settle(self._too_late())
 
     def _too_late(self) -> DeadlineExceeded:

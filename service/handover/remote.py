@@ -1,6 +1,6 @@
-"""The engine of a front end: requests are decoded here, and answered by the process that owns the models.
+"""The engine of a front end: requests are decoded here, and answered by the processes that own the models.
 
-What it offers is what the owner offers. While there is no owner, nobody is let in, and everybody is told to come again.
+What it offers is what its owners offer. While there is none, nobody is let in, and everybody is told to come again.
 """
 
 import asyncio
@@ -10,13 +10,12 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from functools import partial
 
 from service.batching import BatchStatistics
 from service.config import Settings
 from service.decoding import Pool, Preparation
 from service.engine import (
-    BrokenVersion,
     Catalog,
     Entry,
     State,
@@ -26,59 +25,64 @@ from service.engine import (
     read_document,
 )
 from service.errors import Draining, NotReady
-from service.handover.carriage import LOST, Carriage
+from service.handover.carriage import Carriage
 from service.handover.channel import Channel, Facts, Gone
-from service.handover.offers import read_offers
+from service.handover.depot import Depot, Key
+from service.handover.offers import Offers, read_offers
 from service.handover.remote_visit import RemoteVisit
-from service.handover.stand import Stand
+from service.handover.stand import Ledger
+from service.handover.stands import Stands
+from service.handover.whole import AWAY, away, whole
 from service.runtime import usable_cpus
 from service.telemetry import Figures, Metrics
 
 log = logging.getLogger(__name__)
 _MOMENT = 5.0
-Key = tuple[str, int]
 
 
 class RemoteEngine:
-    """The models of another process. ends: how many front ends it has."""
+    """The models of other processes. ends: how many front ends they have. owners: how many of them there are to be."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, ends: int = 1) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, ends: int = 1, owners: int = 1) -> None:
         self._settings = settings
         self._metrics = metrics
         self._ends = ends
+        self._owners = owners
         limits = settings.limits()
         pool = Pool(settings.decode_threads or usable_cpus(), "decode", limits.decoded_bytes)
         self._preparation = Preparation(pool, limits)
         self._numbers = itertools.count(1)
         self._catalog = Catalog((), (), settings.default_model)
-        self._stands: dict[Key, Stand] = {}
-        self._carriage: Carriage | None = None
-        self._letters: Channel | None = None
-        self._told: Callable[[], None] = lambda: None
+        self._depots: dict[int, Depot] = {}  # the owners that are there, by their numbers
+        self._versions: dict[Key, Stands] = {}
+        self._ledgers: dict[Key, Ledger] = {}
+        self._told: Callable[[int], None] = lambda _: None
         self._visits = 0
         self._state = "starting"
         self._leaving = False
-        self._away = False  # the owner has ended, and no other has offered anything
         self._offered = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         metrics.watch(StateCollector(self._counts))
 
-    async def connect(self, bell: socket.socket, letters: socket.socket) -> None:
-        """Meet the owner, or the one that has taken its place. The sockets are the engine's from now on."""
-        carriage = Carriage(bell, self._settings.slot_bytes, self._numbers, lambda: self._lose(carriage))
-        channel = await Channel.over(letters, self._answer)
-        if (before := self._carriage) is not None:
-            before.close(NotReady(LOST, retry_after_s=1))
+    async def connect(self, bell: socket.socket, letters: socket.socket, owner: int = 1) -> None:
+        """Meet an owner, or the one that has taken its place. The sockets are the engine's from now on."""
+        depot = Depot(owner)
+        depot.carriage = Carriage(bell, self._settings.slot_bytes, self._numbers, partial(self._lose, depot))
+        depot.letters = await Channel.over(letters, partial(self._answer, depot))
+        if (before := self._depots.get(owner)) is not None:
+            before.carriage.close(NotReady(AWAY, retry_after_s=1))
             self._lose(before)
-        self._carriage, self._letters = carriage, channel
+        self._depots[owner] = depot
+        if depot.carriage.closed:  # meanwhile
+            self._lose(depot)
 
-    def when_lost(self, told: Callable[[], None]) -> None:
-        """Have it said, on the loop, when the owner is lost, or the way to it."""
+    def when_lost(self, told: Callable[[int], None]) -> None:
+        """Have it said, on the loop, when an owner is lost, or the way to it: which."""
         self._told = told
 
     async def start(self) -> None:
-        """Return when the owner has offered what it has loaded."""
+        """Return when an owner has offered what it has loaded."""
         await self._offered.wait()
         if self._state == "starting":
             self._state = "serving"
@@ -111,19 +115,20 @@ class RemoteEngine:
         try:
             return self._catalog.find(model, version)
         except NotReady:
-            if self._away:
-                raise NotReady(LOST, retry_after_s=1) from None
+            if not self._there():
+                raise NotReady(AWAY, retry_after_s=1) from None
             raise
 
     async def index(self) -> list[Entry | Unloaded]:
         """Every version, and the models that could be loaded and are not. Raises NotReady, Draining."""
         self.check_open()
-        if self._letters is None:
-            raise NotReady(LOST, retry_after_s=1)
+        depot = next((one for one in self._depots.values() if one.offers), None)
+        if depot is None:
+            raise NotReady(AWAY, retry_after_s=1)
         try:
-            facts = await self._letters.ask("unloaded", _MOMENT)
+            facts = await depot.letters.ask("unloaded", _MOMENT)
         except (Gone, TimeoutError):
-            raise NotReady(LOST, retry_after_s=1) from None
+            raise NotReady(AWAY, retry_after_s=1) from None
         entries = (entry for name in self._catalog.names() for entry in self._catalog.versions(name))
         return [*entries, *map(Unloaded, facts["names"])]
 
@@ -135,15 +140,19 @@ class RemoteEngine:
         return read_document(self._settings.repository, self.find(model, version), file)
 
     def statistics(self) -> dict[Key, BatchStatistics]:
-        """What was counted here of every ready version; the owner counts the rest."""
+        """What was counted here of every ready version; the owners count the rest."""
+        waiting = dict.fromkeys(self._ledgers, 0)
+        for depot in self._depots.values():
+            for key, stand in depot.stands.items():
+                waiting[key] += stand.held - stand.ordered
         return {
-            key: BatchStatistics(stand.held - stand.ordered, 0, 0, stand.rejected, stand.expired, stand.cancelled, 0, 0)
-            for key, stand in self._stands.items()
+            key: BatchStatistics(waiting[key], 0, 0, ledger.rejected, ledger.expired, ledger.cancelled, 0, 0)
+            for key, ledger in self._ledgers.items()
         }
 
     def figures(self) -> dict[Key, Figures]:
-        """What became of the requests that came here; model calls are the owner's."""
-        return {key: stand.tally.figures() for key, stand in self._stands.items()}
+        """What became of the requests that came here; model calls are the owners'."""
+        return {key: ledger.tally.figures() for key, ledger in self._ledgers.items()}
 
     @contextmanager
     def visit(self, model: str | None, version: int | None) -> Iterator[RemoteVisit]:
@@ -152,22 +161,18 @@ class RemoteEngine:
         Raises Draining, NotReady, ModelNotFound, Overloaded.
         """
         facts = self.find(model, version)
-        stand, carriage = self._stands[facts.name, facts.version], self._carriage
-        if carriage is None:
-            raise NotReady(LOST, retry_after_s=1)
-        visit = RemoteVisit(stand, carriage, self._preparation, self._settings.images_per_request)
+        stands = self._versions[facts.name, facts.version]
+        visit = RemoteVisit(stands, self._preparation, self._settings.images_per_request)
         started = time.monotonic()
         self._visits += 1
         self._idle.clear()
-        stand.visits += 1
         try:
-            carriage.check(stand)
-            yield visit
+            with stands.visited():
+                stands.check()
+                yield visit
         finally:
             if not visit.succeeded:
-                stand.tally.failed(time.monotonic() - started)
-            stand.visits -= 1
-            self._let_go(stand)
+                stands.ledger.tally.failed(time.monotonic() - started)
             self._visits -= 1
             if not self._visits:
                 self._idle.set()
@@ -189,10 +194,9 @@ class RemoteEngine:
     async def stop(self) -> None:
         """Stop now: what still waits is answered with Draining, and the threads end."""
         self.close_door()
-        if self._carriage is not None:
-            self._carriage.close(Draining("the service is shutting down"))
-        if self._letters is not None:
-            await self._letters.close()
+        for depot in list(self._depots.values()):
+            depot.carriage.close(Draining("the service is shutting down"))
+            await depot.letters.close()
         self._preparation.close()
 
     def check_open(self) -> None:
@@ -202,56 +206,62 @@ class RemoteEngine:
         if self._state == "starting":
             raise NotReady("the models are still being loaded", retry_after_s=1)
 
-    async def _answer(self, what: str, facts: Facts) -> Facts:
-        """What the owner asks."""
+    async def _answer(self, depot: Depot, what: str, facts: Facts) -> Facts:
+        """What an owner asks."""
         if what == "offers":
-            self._take(facts)
+            self._take(depot, read_offers(facts))
             return {}
-        raise NotReady(f"the owner asked for {what!r}, which this front end does not know")
+        raise NotReady(f"an owner asked for {what!r}, which this front end does not know")
 
-    def _take(self, facts: Facts) -> None:
-        """Serve what the owner offers from now on."""
-        offers = read_offers(facts)
-        before, self._stands = self._stands, {}
-        for offer in offers.served:
-            key = (offer.facts.name, offer.facts.version)
-            old = before.get(key)
-            if old is not None and old.number == offer.number:
-                old.facts = offer.facts
-                self._stands[key] = old
-                continue
-            stand = self._stands[key] = Stand(offer, self._ends, self._metrics)
-            if old is not None and old.lost:
-                stand.counted_on(old)
-        self._catalog, self._away = offers.catalog(), False
-        self._offered.set()
-        for key, old in before.items():
-            if self._stands.get(key) is not old:
-                old.offered = False
-                self._let_go(old)
-            if key not in self._stands:
-                self._metrics.forget(*key)
-
-    def _let_go(self, stand: Stand) -> None:
-        """Tell the owner that nobody here visits a version any more that it has taken out of service."""
-        if not (stand.offered or stand.visits or stand.lost) and self._letters is not None:
-            self._letters.tell("left", number=stand.number)
-
-    def _lose(self, carriage: Carriage) -> None:
-        """The owner has ended. What it offered is broken until another offers it."""
-        if self._carriage is not carriage:
+    def _take(self, depot: Depot, offers: Offers) -> None:
+        """Serve what an owner offers from now on."""
+        if self._depots.get(depot.number) is not depot:  # another has taken its place
             return
-        self._carriage, self._away = None, True
-        for stand in self._stands.values():
-            stand.lost = True
-        here = self._catalog
-        broken = tuple(BrokenVersion(one.name, one.version, LOST) for one in here.ready)
-        self._catalog = replace(here, ready=(), broken=(*here.broken, *broken))
+        depot.take(offers, self._ends, self._ledger)
+        self._assemble()
+        self._offered.set()
+
+    def _ledger(self, facts: VersionFacts) -> Ledger:
+        """Where a version is counted; an owner that ended, or another, has had the same."""
+        key = (facts.name, facts.version)
+        known = self._ledgers.get(key)
+        if known is None or known.manifest != facts.manifest:
+            known = self._ledgers[key] = Ledger(facts, self._metrics)
+        return known
+
+    def _there(self) -> dict[int, Offers]:
+        """What the owners offer that are there."""
+        return {number: depot.offers for number, depot in self._depots.items() if depot.offers}
+
+    def _assemble(self) -> None:
+        """Serve what all offer together."""
+        self._versions = {}
+        if not (there := self._there()):
+            self._catalog = away(self._catalog)
+            return
+        self._catalog = whole(there, self._owners)
+        for facts in self._catalog.ready:
+            key = (facts.name, facts.version)
+            at = ((depot, depot.stands[key]) for depot in self._depots.values() if key in depot.stands)
+            alike = tuple(one for one in at if one[1].ready and one[1].facts.manifest == facts.manifest)
+            self._versions[key] = Stands(facts, alike)
+        known = {key for depot in self._depots.values() for key in depot.stands}
+        for key in self._ledgers.keys() - known:
+            del self._ledgers[key]
+            self._metrics.forget(*key)
+
+    def _lose(self, depot: Depot) -> None:
+        """An owner has ended. Without another, what was offered is broken until one offers it."""
+        if self._depots.get(depot.number) is not depot:
+            return
+        del self._depots[depot.number]
+        depot.lost = True
+        self._assemble()
         if not self._leaving:
-            log.error("%s", LOST)
-            self._told()
+            log.error("%s", AWAY)
+            self._told(depot.number)
 
     def _counts(self) -> State:
-        """What is read at a scrape: of versions only that they are broken, the owner tells of those that are not."""
-        broken = self._catalog.broken if self._away else ()
+        """What is read at a scrape: of versions only that they are broken, an owner tells of those that are not."""
+        broken = () if self._there() else self._catalog.broken
         return State(Catalog((), broken, None), self.statistics(), self._visits)

@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from service.decoding import Loan, Preparation
 from service.engine import ANYBODY, Caller, VersionFacts, check_number, with_times
-from service.handover.carriage import Carriage
 from service.handover.parcel import Parcel
 from service.handover.slots import Slot
-from service.handover.stand import Stand
+from service.handover.stands import Stands
 from service.ranking import Ranked
 from service.telemetry import Answered
 
@@ -54,14 +53,13 @@ class _Copied:
 
 
 class RemoteVisit:
-    """A request that was let in to a version of the owner's; the promises are those of `door.Visit`."""
+    """A request that was let in to a version of the owners'; the promises are those of `door.Visit`."""
 
-    def __init__(self, stand: Stand, carriage: Carriage, preparation: Preparation, max_images: int) -> None:
-        self._stand = stand
-        self._carriage = carriage
+    def __init__(self, stands: Stands, preparation: Preparation, max_images: int) -> None:
+        self._stands = stands
         self._preparation = preparation
         self._max_images = max_images
-        self.facts: VersionFacts = stand.facts
+        self.facts: VersionFacts = stands.facts
         self.succeeded = False
 
     async def submit(
@@ -78,8 +76,8 @@ class RemoteVisit:
         pixels, model = self.facts.manifest.pixels, self.facts.name
         with self._parcel(len(images), priority, timeout_s, caller, best) as parcel:
             both = _Both(parcel.slot, loan)
-            if quick := self._preparation.quick(images, pixels, self._stand.kind, both):
-                self._carriage.make(parcel, quick)
+            if quick := self._preparation.quick(images, pixels, self._stands.kind, both):
+                parcel.make(quick)
                 answer = await parcel.answer()
                 return with_times(self.facts, answer, answer.made_s)
             with self._preparation.start(parcel, images, pixels, model, caller.key, both, parcel.rows) as job:
@@ -96,15 +94,15 @@ class RemoteVisit:
     ) -> tuple[Ranked, Answered]:
         """The same for rows of the model's input, (images, height, width, channels) of its own dtype."""
         with self._parcel(len(rows), priority, timeout_s, caller, best) as parcel:
-            self._carriage.make(parcel, _Copied(rows, parcel.slot))
+            parcel.make(_Copied(rows, parcel.slot))
             answer = await parcel.answer()
         return with_times(self.facts, answer, 0.0)
 
     def note(self, answered: Answered) -> None:
         """Tell everybody who counts of an answered request."""
         self.succeeded = True
-        self._stand.note(answered)
+        self._stands.note(answered)
 
     def _parcel(self, images: int, priority: int, timeout_s: float | None, caller: Caller, best: int) -> Parcel:
         check_number(images, self._max_images)
-        return self._carriage.parcel(self._stand, images, priority, timeout_s, caller.most_urgent, caller.key, best)
+        return self._stands.parcel(images, priority, timeout_s, caller.most_urgent, caller.key, best)

@@ -1,28 +1,43 @@
-"""A version as a front end has it: by which number the owner knows it, how many slots it may have, what was counted."""
+"""A version at one owner, as a front end has it: its number there, and how many images have slots. And what is counted
+of the version here, whichever owner answers."""
 
 import math
 import threading
 
+from export.manifest import Manifest
 from service.engine import VersionFacts
 from service.handover.offers import Offer
 from service.handover.slots import slot_bytes
 from service.telemetry import Answered, Metrics, Tally, remember
 
 
-class Stand:
-    """One version. ends: how many front ends share its queue."""
+class Ledger:
+    """What became of the requests for a version that came to this front end. On the loop only, but for its tally."""
 
-    def __init__(self, offer: Offer, ends: int, metrics: Metrics) -> None:
+    def __init__(self, facts: VersionFacts, metrics: Metrics) -> None:
+        self.manifest: Manifest = facts.manifest
+        self.tally = Tally()
+        measured = metrics.version(facts.name, facts.version)
+        self.observers = (measured.observe_request, self.tally.succeeded, remember)
+        self.rejected = self.expired = self.cancelled = 0
+
+    def note(self, answered: Answered) -> None:
+        """Tell everybody who counts of an answered request."""
+        for observe in self.observers:
+            observe(answered)
+
+
+class Stand:
+    """One version at one owner. ends: how many front ends share its queue there."""
+
+    def __init__(self, offer: Offer, ends: int, ledger: Ledger) -> None:
         self.number = offer.number
         self.facts: VersionFacts = offer.facts
+        self.ready = offer.ready
+        self.ledger = ledger
         self._lock = threading.Lock()
-        self.tally = Tally()
-        measured = metrics.version(self.facts.name, self.facts.version)
-        self.observers = (measured.observe_request, self.tally.succeeded, remember)
         self.visits = 0
         self.offered = True  # by the owner, still
-        self.lost = False  # with its owner
-        self.rejected = self.expired = self.cancelled = 0
         self.held = self.ordered = 0  # images with a slot, and those of them that the owner was told of
         self._image_s = 0.0
         policy = self.facts.policy
@@ -33,10 +48,9 @@ class Stand:
         self.classes = len(self.facts.manifest.classes)
         self._row_bytes = math.prod(pixels.shape) * pixels.dtype.itemsize
 
-    @property
-    def key(self) -> tuple[str, int]:
-        """Name and version."""
-        return self.facts.name, self.facts.version
+    def offered_again(self, offer: Offer) -> None:
+        """Note what the owner says of it now."""
+        self.facts, self.ready = offer.facts, offer.ready
 
     def size(self, images: int) -> int:
         """Bytes of a slot for so many images."""
@@ -59,13 +73,3 @@ class Stand:
     def backlog_s(self) -> float:
         """Seconds until what has a slot now has run, at the recent pace."""
         return max(1.0, math.ceil(self.held * self._image_s / self.facts.instances))
-
-    def counted_on(self, other: "Stand") -> None:
-        """Take over what was counted of the same version, whose owner has ended."""
-        self.tally, self.observers = other.tally, other.observers
-        self.rejected, self.expired, self.cancelled = other.rejected, other.expired, other.cancelled
-
-    def note(self, answered: Answered) -> None:
-        """Tell everybody who counts of an answered request."""
-        for observe in self.observers:
-            observe(answered)

@@ -19,7 +19,7 @@ from service.telemetry import Family
 
 log = logging.getLogger(__name__)
 _CONTROL_SECONDS = 3600.0
-_NO_OWNER = "the process that runs the models is being replaced; ask again shortly"
+_NO_OWNER = "no process that runs the models is left for a moment; ask again shortly"
 _REPORT_SECONDS = 2.0
 _UPKEEP_SECONDS = 5.0  # from one look at what the workers have counted to the next, if nobody asks
 
@@ -66,19 +66,22 @@ class Agreement:
 
 class Commands:
     """What workers ask of the supervisor. members: all processes that count something. own: the supervisor's own
-    metrics. owner: the one process that holds the models; None where every member does."""
+    metrics. owners: the processes that hold the models; None where every member does. only: there is to be one owner,
+    which follows the repository itself."""
 
     def __init__(
         self,
         settings: Settings,
         members: Callable[[], Sequence[Member]],
         own: Callable[[], Sequence[Family]],
-        owner: Callable[[], Member | None] | None = None,
+        owners: Callable[[], Sequence[Member]] | None = None,
+        only: bool = False,
     ) -> None:
         self._settings = settings
         self._members = members
         self._own = own
-        self._owner = owner
+        self._holders = owners or members
+        self._only = only
         self._one_at_a_time = asyncio.Lock()
         self._agreement: Agreement | None = None
         self._keys = {key.name: Holder(key) for key in settings.keyring().kept()}
@@ -108,7 +111,7 @@ class Commands:
         """Every worker has started, with these models."""
         self._wanted, self._followed = set(models), set(models)
         self._tasks.append(asyncio.ensure_future(self._keep_up()))
-        if self._settings.model_control == "poll" and self._owner is None:  # an owner follows the repository itself
+        if self._settings.model_control == "poll" and not self._only:
             self._tasks.append(asyncio.ensure_future(self._poll()))
 
     def end(self) -> None:
@@ -117,11 +120,14 @@ class Commands:
             task.cancel()
 
     async def catch_up(self, member: Member, models: Sequence[str]) -> None:
-        """Give a worker that started later the models that the others were told to load since, before it serves."""
+        """Give a worker that started later the models that the others were told to load since, before it serves.
+
+        What it has is looked at again: there may be a newer version, which the others have loaded meanwhile.
+        """
         if self._settings.model_control != "explicit" or self._wanted is None:
             return
         async with self._one_at_a_time:
-            for act, names in (("load", self._wanted - set(models)), ("unload", set(models) - self._wanted)):
+            for act, names in (("load", self._wanted), ("unload", set(models) - self._wanted)):
                 for name in sorted(names):
                     await self._do(member, act, name, None)
 
@@ -141,33 +147,27 @@ class Commands:
             self._departed = self._departed.and_also(read_report(last).lasting())
 
     async def _everywhere(self, act: str, name: str) -> None:
-        """Have every worker do it. Raises the first error; the others have done it nevertheless."""
+        """Have everybody do it who has models. Raises the first error; the others have done it nevertheless."""
         async with self._one_at_a_time:
             members = self._holders()
             agreement = self._agreement = Agreement(len(members))
             try:
-                errors = await asyncio.gather(*(self._do(member, act, name, agreement) for member in members))
+                found = await asyncio.gather(*(self._do(member, act, name, agreement) for member in members))
             finally:
                 self._agreement = None
-            self._note(act, name, any(error is None for error in errors))
-            if found := next((error for error in errors if error), None):
-                raise found
+            # Who has ended meanwhile has a successor, which loads what is wanted then.
+            outcomes = [one for one in found if not isinstance(one, Gone)]
+            self._note(act, name, None in outcomes)
+            if not outcomes:
+                raise NotReady(_NO_OWNER, retry_after_s=1)
+            if error := next(filter(None, outcomes), None):
+                raise error
 
-    def _holders(self) -> Sequence[Member]:
-        """Who has models. Raises NotReady while there is nobody."""
-        if self._owner is None:
-            return self._members()
-        if (owner := self._owner()) is None:
-            raise NotReady(_NO_OWNER, retry_after_s=1)
-        return [owner]
-
-    async def _do(self, member: Member, act: str, name: str, agreement: Agreement | None) -> ServiceError | None:
+    async def _do(self, member: Member, act: str, name: str, agreement: Agreement | None) -> ServiceError | Gone | None:
         try:
             await member.ask("act", _CONTROL_SECONDS, act=act, name=name)
-        except ServiceError as error:
+        except (ServiceError, Gone) as error:
             return error
-        except Gone:  # its successor loads what is wanted then
-            return NotReady(_NO_OWNER, retry_after_s=1) if self._owner else None
         except TimeoutError:
             return ServiceError(f"worker {member.number} has not ended {act} of {name!r} in {_CONTROL_SECONDS:g} s")
         finally:

@@ -30,9 +30,9 @@ Answer = Callable[["Worker", str, Facts], Awaitable[Facts]]
 
 
 class Crew:
-    """All workers, and the owner of their models where there is one. answer: what they ask and tell. changed: told of
-    every change of who serves. departed: told the number of a worker that has ended. owned: whether there is an owner;
-    its number is beyond theirs. ends_with_owner: none takes its place when it dies."""
+    """All workers, and the owners of their models where there are any. answer: what they ask and tell. changed: told of
+    every change of who serves. departed: told the number of a worker that has ended. owners: how many; their numbers
+    are beyond the workers'. ends_with_owner: none takes its place when one dies."""
 
     def __init__(
         self,
@@ -40,11 +40,11 @@ class Crew:
         answer: Answer,
         changed: Callable[[], None],
         departed: Callable[[int], None],
-        owned: bool = False,
+        owners: int = 0,
         ends_with_owner: bool = False,
     ) -> None:
         self._number = number
-        self._owner_number = number + 1 if owned else None
+        self._owners = owners
         self._ends_with_owner = ends_with_owner
         self._answer = answer
         self._changed = changed
@@ -60,19 +60,18 @@ class Crew:
 
     def start(self) -> None:
         """Start every worker."""
-        number = self._owner_number or self._number
+        number = self._number + self._owners
         self._keepers = [asyncio.ensure_future(self._keep(each + 1)) for each in range(number)]
         for keeper in self._keepers:
             keeper.add_done_callback(self._lament)
 
     def members(self) -> list[Worker]:
-        """Those that serve; the owner takes no requests."""
+        """Those that serve; an owner takes no requests."""
         return [worker for worker in self.workers.values() if worker.joined and not worker.owner]
 
-    def owner(self) -> Worker | None:
-        """The owner of the models, while it has any."""
-        owner = self.workers.get(self._owner_number or 0)
-        return owner if owner is not None and owner.joined else None
+    def owners(self) -> list[Worker]:
+        """Those that have models, where the workers have none."""
+        return [worker for worker in self.workers.values() if worker.joined and worker.owner]
 
     def hands(self) -> list[Hand]:
         """Of those that may be given connections: the ready ones, else those that serve, else those that listen."""
@@ -82,9 +81,9 @@ class Crew:
         return []
 
     def ready(self) -> bool:
-        """True if every worker that serves is ready, and the first start is over."""
+        """True if every worker that serves is ready, of owners one, and the first start is over."""
         members = self.members()
-        if self._owner_number and not ((owner := self.owner()) and owner.ready):
+        if self._owners and not any(owner.ready for owner in self.owners()):
             return False
         return self._complete and bool(members) and all(worker.ready for worker in members)
 
@@ -106,16 +105,16 @@ class Crew:
     def join(self, worker: Worker, facts: Facts) -> None:
         """Note that a worker's models are loaded."""
         worker.joined, worker.facts = True, facts
-        if len(self.members()) == self._number and (self.owner() or not self._owner_number):
+        if len(self.members()) == self._number and len(self.owners()) == self._owners:
             self._complete = True
             self.joined.set()
         self._tell_all()
         if not worker.owner:
             self._even_out()
 
-    async def reintroduce(self, worker: Worker) -> None:
-        """A front end has lost the owner: bring them together again, if the owner has not ended."""
-        owner = self.workers.get(self._owner_number or 0)
+    async def reintroduce(self, worker: Worker, number: int) -> None:
+        """A front end has lost an owner: bring them together again, if that has not ended."""
+        owner = self.workers.get(self._number + number)
         await asyncio.sleep(_LOST_SECONDS)
         if owner is not None and self.workers.get(owner.number) is owner and not self._ending:
             _bring_together(worker, owner)
@@ -123,8 +122,7 @@ class Crew:
     async def leave(self, limit_s: float) -> None:
         """Have every worker be ready no more. From now on each ends in its own time, whatever it is at."""
         self._leaving = True
-        owner = self.owner()
-        await self._ask_all("leave", limit_s, [*self.members(), *([owner] if owner else [])])
+        await self._ask_all("leave", limit_s, [*self.members(), *self.owners()])
 
     async def close_door(self, limit_s: float) -> None:
         """Have every worker let nobody in any more."""
@@ -138,7 +136,7 @@ class Crew:
                 raise found
 
     async def end(self, limit_s: float, **facts: Any) -> None:
-        """Tell every worker to end, and then the owner; return when all have, or after so many seconds."""
+        """Tell every worker to end, and then the owners; return when all have, or after so many seconds."""
         self._ending = True
         for number, keeper in enumerate(self._keepers):
             if number + 1 not in self.workers:  # it waits to start another
@@ -146,7 +144,7 @@ class Crew:
         until = time.monotonic() + limit_s
         for owners, keepers in ((False, self._keepers[: self._number]), (True, self._keepers[self._number :])):
             for worker in self.workers.values():
-                if worker.owner == owners:
+                if bool(worker.owner) == owners:
                     worker.channel.tell("end", **facts)
             if keepers:
                 await asyncio.wait(keepers, timeout=max(0.0, until - time.monotonic()))
@@ -184,8 +182,8 @@ class Crew:
             if self._ending:
                 return
             self.replaced += worker.joined and not worker.owner
-            self.owners_replaced += worker.joined and worker.owner
-            history.note(worker.joined, time.monotonic() - worker.started, bool(worker.reason or not self.members()))
+            self.owners_replaced += worker.joined and bool(worker.owner)
+            history.note(worker.joined, time.monotonic() - worker.started, self._helpless(worker))
             if worker.owner and worker.joined and self._ends_with_owner:
                 self._break(f"{worker.name} {how} (owner_death says that the service ends with it)")
                 return
@@ -197,10 +195,17 @@ class Crew:
             log.error("%s %s: %s; another is started in %.1f s", worker.name, how, worker.loss(), wait_s)
             await asyncio.sleep(wait_s)
 
+    def _helpless(self, worker: Worker) -> bool:
+        """True where another try would go no better than this one. What an owner lacks, such as its device, another
+        may have: while one serves, so does the service."""
+        if worker.owner and self.owners():
+            return False
+        return bool(worker.reason or not self.members())
+
     async def _spawn(self, number: int) -> Worker:
         talk, its_talk = socket.socketpair()
         hand, its_hand = socket.socketpair()
-        owner = number == self._owner_number
+        owner = max(0, number - self._number)
         with its_talk, its_hand:
             numbers = (its_talk.fileno(), its_hand.fileno())
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -209,7 +214,7 @@ class Crew:
                 pass_fds=numbers,
                 env={name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
             )
-        worker = Worker(number, process, Hand(hand), owner)
+        worker = Worker(number, process, Hand(hand), owner, self._owners == 1)
 
         async def answer(what: str, facts: Facts) -> Facts:
             return await self._answer(worker, what, facts)
@@ -220,9 +225,9 @@ class Crew:
         return worker
 
     def _introduce(self, worker: Worker) -> None:
-        """Bring a new process together with the owner, or a new owner with all others."""
+        """Bring a new worker together with every owner, or a new owner with every worker."""
         for other in list(self.workers.values()):
-            if other.owner != worker.owner:
+            if bool(other.owner) != bool(worker.owner):
                 _bring_together(*((other, worker) if worker.owner else (worker, other)))
 
     def _tell_all(self) -> None:
@@ -243,5 +248,5 @@ class Crew:
 
 def _bring_together(front: Worker, owner: Worker) -> None:
     way, its_way = ends()
-    front.hand.introduce(way)
-    owner.hand.introduce(its_way)
+    front.hand.introduce(way, owner.owner)
+    owner.hand.introduce(its_way, owner.owner)

@@ -61,8 +61,11 @@ class Employee:
         except (Gone, TimeoutError):
             return None
         settings, number = Settings(**orders["settings"]), int(orders["number"])
-        logs.configure(settings.log_level, settings.log_format, 0 if orders["owner"] else number)
-        _be_quiet(settings, 1 if orders["owner"] else number)
+        if owner := int(orders["owner"]):
+            logs.configure(settings.log_level, settings.log_format, 0, owner if orders["processes"] > 1 else 0)
+        else:
+            logs.configure(settings.log_level, settings.log_format, number)
+        _be_quiet(settings, owner or number)
         quiet_pillow()
         return settings, orders
 

@@ -15,7 +15,7 @@ from service.handover import Way
 
 log = logging.getLogger(__name__)
 MAIN, ADMIN = b"m", b"a"  # which port a connection came to
-_WAY = b"w"  # what comes is a way to the owner of the models, or to one of its front ends
+_WAYS = 128  # and an owner's number: what comes is a way to that owner of the models, or to one of its front ends
 
 _AT_ONCE = 64  # connections between two turns of the loop
 _PAUSE_SECONDS = 0.02
@@ -26,7 +26,7 @@ class Hand:
 
     def __init__(self, one: socket.socket) -> None:
         self._socket = one
-        self._ways: list[Way] = []  # still to be given
+        self._ways: list[tuple[Way, int]] = []  # still to be given
         self.open = self.given = 0
         one.setblocking(False)
         asyncio.get_running_loop().add_reader(one, self._ended)
@@ -41,9 +41,10 @@ class Hand:
         self.given += 1
         return True
 
-    def introduce(self, way: Way) -> None:
-        """Give it a way to another process, as soon as it takes one. The sockets are the hand's from now on."""
-        self._ways.append(way)
+    def introduce(self, way: Way, owner: int) -> None:
+        """Give it a way between a front end and an owner, as soon as it takes one. The sockets are the hand's from now
+        on. owner: which, from 1."""
+        self._ways.append((way, owner))
         self._give_ways()
 
     def close(self) -> None:
@@ -54,8 +55,9 @@ class Hand:
 
     def _give_ways(self) -> None:
         while self._ways:
+            way, owner = self._ways[0]
             try:
-                socket.send_fds(self._socket, [_WAY], [one.fileno() for one in self._ways[0]])
+                socket.send_fds(self._socket, [bytes([_WAYS + owner])], [one.fileno() for one in way])
             except BlockingIOError:
                 asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._give_ways)
                 return
@@ -64,10 +66,10 @@ class Hand:
                 return
             self._let_go(self._ways[:1])
 
-    def _let_go(self, ways: list[Way]) -> None:
-        for way in list(ways):
-            self._ways.remove(way)
-            for one in way:
+    def _let_go(self, ways: list[tuple[Way, int]]) -> None:
+        for each in list(ways):
+            self._ways.remove(each)
+            for one in each[0]:
                 one.close()
 
     def _ended(self) -> None:
@@ -83,13 +85,13 @@ class Hand:
 
 class Taker:
     """A worker's end. take: what to do with a connection, by the port that it came to. meet: what to do with a way to
-    the owner of the models, or to a front end; None for one that could not be opened."""
+    an owner of the models, whose number it is told, or to a front end; None for one that could not be opened."""
 
     def __init__(
         self,
         one: socket.socket,
         take: Callable[[bytes, socket.socket], None],
-        meet: Callable[[Way | None], None] = lambda _: None,
+        meet: Callable[[Way | None, int], None] = lambda _, __: None,
     ) -> None:
         self._socket = one
         self._take = take
@@ -121,9 +123,9 @@ class Taker:
             if not port:
                 asyncio.get_running_loop().remove_reader(self._socket)
                 return
-            if port == _WAY:
+            if port[0] >= _WAYS:
                 ends = [socket.socket(fileno=each) for each in descriptors]
-                self._meet((ends[0], ends[1]) if len(ends) == 2 else None)
+                self._meet((ends[0], ends[1]) if len(ends) == 2 else None, port[0] - _WAYS)
                 continue
             if not descriptors:  # this process may open no more files
                 log.warning("a connection was lost: no file descriptor is free")

@@ -14,13 +14,16 @@ _REAP_SECONDS = 5.0
 class Worker:
     """A process that serves, as the supervisor knows it.
 
-    owner: it owns the models, and takes no connections. listening: it may be given some. joined: its models are loaded,
-    and it serves with the others.
+    owner: which of the owners of the models it is, from 1; 0 for one that takes connections. only: there is no other
+    owner. listening: it may be given connections. joined: its models are loaded, and it serves with the others.
     """
 
-    def __init__(self, number: int, process: "subprocess.Popen[bytes]", hand: Hand, owner: bool = False) -> None:
+    def __init__(
+        self, number: int, process: "subprocess.Popen[bytes]", hand: Hand, owner: int = 0, only: bool = True
+    ) -> None:
         self.number = number
         self.owner = owner
+        self._only = only
         self.process = process
         self.hand = hand
         self.channel: Channel
@@ -32,7 +35,9 @@ class Worker:
     @property
     def name(self) -> str:
         """What the log calls it."""
-        return "the owner of the models" if self.owner else f"worker {self.number}"
+        if not self.owner:
+            return f"worker {self.number}"
+        return "the owner of the models" if self._only else f"owner {self.owner} of the models"
 
     @property
     def ready(self) -> bool:

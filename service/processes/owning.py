@@ -32,7 +32,7 @@ class _Owning(Employee):
             await self.owner.settled()
         return done
 
-    def meet(self, way: Way | None) -> None:
+    def meet(self, way: Way | None, _: int) -> None:
         """Serve a front end."""
         if way is None:  # that end is closed by now, and so the front end ends and is replaced
             log.error("a front end cannot be served: no file can be opened")
@@ -46,7 +46,7 @@ async def _work(talk: socket.socket, hand: socket.socket) -> int:
         return 1
     settings, orders = begun
     metrics = Metrics(CollectorRegistry())
-    models = LocalEngine(settings, metrics)
+    models = LocalEngine(settings, metrics, int(orders["processes"]))
     process.owner = ModelOwner(models)
     engine = process.engine = SharedEngine(int(orders["number"]), models, metrics, process.link, apart=False)
     taker = Taker(hand, lambda _, connection: connection.close(), process.meet)

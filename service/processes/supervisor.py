@@ -41,8 +41,9 @@ class CrewCollector(Collector):
         self._crew = crew
 
     def collect(self) -> list[Metric]:
-        """The three families."""
+        """The four families."""
         workers = GaugeMetricFamily("harmonic_workers", "Processes that serve, where several do.")
+        owning = GaugeMetricFamily("harmonic_owners", "Processes that own the models of others, and have loaded them.")
         replaced = CounterMetricFamily(
             "harmonic_worker_restarts", "Workers that ended without being told, and replaced."
         )
@@ -50,9 +51,10 @@ class CrewCollector(Collector):
             "harmonic_owner_restarts", "Owners of the models that ended without being told, and were replaced."
         )
         workers.add_metric((), len(self._crew.members()) if self._crew else 0)
+        owning.add_metric((), len(self._crew.owners()) if self._crew else 0)
         replaced.add_metric((), self._crew.replaced if self._crew else 0)
         owners.add_metric((), self._crew.owners_replaced if self._crew else 0)
-        return [workers, replaced, owners]
+        return [workers, owning, replaced, owners]
 
 
 def supervise(settings: Settings) -> None:
@@ -89,13 +91,13 @@ class _Supervisor:
         self._number = settings.processes()
         self._share = share_of(settings, self._number)
         self._listeners = listeners
-        self._owned = settings.has_owner()
+        self._devices = settings.owned_devices()
         self._crew = Crew(
-            self._number, self._answer, self._resume, self._depart, self._owned, settings.owner_death == "end"
+            self._number, self._answer, self._resume, self._depart, len(self._devices), settings.owner_death == "end"
         )
         self._reception = Reception(listeners, self._crew.hands)
-        owner = self._crew.owner if self._owned else None
-        self._commands = Commands(self._share, self._counting, self._own, owner)
+        owners = self._crew.owners if self._devices else None
+        self._commands = Commands(self._share, self._counting, self._own, owners, len(self._devices) == 1)
         self._registry = CollectorRegistry()
         self._registry.register(CrewCollector(self._crew))
         ProcessCollector(registry=self._registry)
@@ -158,7 +160,7 @@ class _Supervisor:
                 "settings": self._orders(worker),
                 "number": worker.number,
                 "owner": worker.owner,
-                "processes": self._number,
+                "processes": len(self._devices) if worker.owner else self._number,
             }
         if what == "listening":
             self._crew.listens(worker)
@@ -167,12 +169,12 @@ class _Supervisor:
         elif what == "state":
             self._crew.hear(worker, facts)
         elif what == "started":
-            if worker.owner or not self._owned:
+            if worker.owner or not self._devices:
                 await self._commands.catch_up(worker, facts["models"])
             self._crew.join(worker, facts)
             return {"ready": self._crew.ready()}
         elif what == "lost":
-            await self._crew.reintroduce(worker)
+            await self._crew.reintroduce(worker, facts["owner"])
         else:
             return await self._commands.answer(worker, what, facts)
         return {}
@@ -185,14 +187,15 @@ class _Supervisor:
 
     def _counting(self) -> list[Worker]:
         """Every process that counts something."""
-        owner = self._crew.owner()
-        return [*self._crew.members(), *([owner] if owner else [])]
+        return [*self._crew.members(), *self._crew.owners()]
 
     def _orders(self, worker: Worker) -> dict[str, Any]:
-        """The settings of a process that starts now. An owner shares models, queues and threads with nobody."""
+        """The settings of a process that starts now. Owners have devices of their own, and share threads and queues."""
         update: dict[str, Any] = {"load_models": self._commands.first_models()}
         if worker.owner:
-            return self._settings.model_copy(update={**update, "keys": None, "keys_file": None}).model_dump(mode="json")
+            threads = self._settings.threads or max(1, usable_cpus() // len(self._devices))
+            update |= {"device": self._devices[worker.owner - 1], "threads": threads, "keys": None, "keys_file": None}
+            return self._settings.model_copy(update=update).model_dump(mode="json")
         return self._share.model_copy(update=update).model_dump(mode="json")
 
     def _own(self) -> Sequence[Family]:
@@ -226,7 +229,7 @@ class _Supervisor:
             log.info("probes and metrics have a port of their own: %s port %d", *place)
 
     def _tell_versions(self, seconds: float) -> None:
-        facts = next(iter(self._crew.members())).facts
+        facts, owners = next(iter(self._crew.members())).facts, len(self._devices)
         log.info(
             "%d version%s ready, %d left out, on %s (asked for %s, %d threads each) by %d %s, in %.1f s",
             facts["versions"],
@@ -234,8 +237,8 @@ class _Supervisor:
             facts["broken"],
             ", ".join(facts["providers"]) or "nothing yet",
             self._settings.device,
-            self._settings.threads or usable_cpus() if self._owned else self._share.threads,
+            self._settings.threads or usable_cpus() // owners if owners else self._share.threads,
             self._number,
-            "front ends of one owner" if self._owned else "workers",
+            ("front ends of one owner" if owners == 1 else f"front ends of {owners} owners") if owners else "workers",
             seconds,
         )

@@ -42,11 +42,11 @@ async def _work(talk: socket.socket, hand: socket.socket) -> int:
     made: list[SharedEngine] = []
 
     def make(its: Settings, metrics: Metrics) -> SharedEngine:
-        owned, processes = its.has_owner(), int(orders["processes"])
-        local = RemoteEngine(its, metrics, processes) if owned else LocalEngine(its, metrics, processes)
+        owners, processes = len(its.owned_devices()), int(orders["processes"])
+        local = RemoteEngine(its, metrics, processes, owners) if owners else LocalEngine(its, metrics, processes)
         if isinstance(local, RemoteEngine):
-            local.when_lost(lambda: worker.link.tell("lost"))
-        made.append(SharedEngine(int(orders["number"]), local, metrics, worker.link, apart=not owned))
+            local.when_lost(lambda owner: worker.link.tell("lost", owner=owner))
+        made.append(SharedEngine(int(orders["number"]), local, metrics, worker.link, apart=not owners))
         return made[0]
 
     service = assemble(settings, make, worker.take)
@@ -58,7 +58,7 @@ class _Ports:
     """The servers of a worker, on connections that the supervisor accepts."""
 
     def __init__(
-        self, service: Service, settings: Settings, hand: socket.socket, meet: Callable[[Way | None], None]
+        self, service: Service, settings: Settings, hand: socket.socket, meet: Callable[[Way | None, int], None]
     ) -> None:
         self._meet = meet
         self._tasks: set[asyncio.Task[None]] = set()
@@ -103,20 +103,20 @@ async def _serve(
 ) -> int:
     tasks: set[asyncio.Task[None]] = set()
 
-    def meet(way: Way | None) -> None:
-        """Take the way to the owner of the models; without it this process is of no use."""
+    def meet(way: Way | None, owner: int) -> None:
+        """Take the way to an owner of the models; without it this process is of little use."""
         if way is None or not isinstance(engine.local, RemoteEngine):
-            log.error("no way to the owner of the models could be opened: this process ends, and is replaced")
+            log.error("no way to an owner of the models could be opened: this process ends, and is replaced")
             worker.told_to_end.set()
             return
-        task = asyncio.ensure_future(engine.local.connect(*way))
+        task = asyncio.ensure_future(engine.local.connect(*way, owner))
         tasks.add(task)
         task.add_done_callback(met)
 
     def met(task: asyncio.Task[None]) -> None:
         tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            log.error("the owner of the models cannot be met: this process ends, and is replaced", exc_info=error)
+            log.error("an owner of the models cannot be met: this process ends, and is replaced", exc_info=error)
             worker.told_to_end.set()
 
     ports = _Ports(service, settings, hand, meet)

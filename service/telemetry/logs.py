@@ -11,15 +11,16 @@ from service.telemetry.exchange import current
 LogFormat = Literal["text", "json"]
 
 
-def configure(level: str, log_format: LogFormat = "text", worker: int | None = None) -> None:
+def configure(level: str, log_format: LogFormat = "text", worker: int | None = None, owner: int = 0) -> None:
     """Set up logging for the process. level: least severe that is shown. worker: the number of this process, where
-    several serve together, 0 for the owner of their models; every line tells it."""
+    several serve together, 0 for an owner of their models; every line tells it. owner: which, where there are several.
+    """
     kinds: dict[LogFormat, type[logging.Formatter]] = {"text": TextFormatter, "json": JsonFormatter}
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
-            "formatters": {"line": {"()": kinds[log_format], "worker": worker}},
+            "formatters": {"line": {"()": kinds[log_format], "worker": worker, "owner": owner}},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
             "root": {"handlers": ["stderr"], "level": level.upper()},
             "loggers": {"service.http.access": {"level": "INFO"}, "uvicorn.access": {"level": "CRITICAL"}},
@@ -30,8 +31,8 @@ def configure(level: str, log_format: LogFormat = "text", worker: int | None = N
 class TextFormatter(logging.Formatter):
     """A line for people; it ends with the id of the request that it belongs to."""
 
-    def __init__(self, worker: int | None = None) -> None:
-        who = "" if worker is None else f" [worker {worker}]" if worker else " [owner]"
+    def __init__(self, worker: int | None = None, owner: int = 0) -> None:
+        who = "" if worker is None else f" [worker {worker}]" if worker else f" [owner {owner or ''}".rstrip() + "]"
         super().__init__(f"%(asctime)s %(levelname)s %(name)s{who}: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
@@ -44,9 +45,9 @@ class TextFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, message; request and trace where there is one; a record's facts."""
 
-    def __init__(self, worker: int | None = None) -> None:
+    def __init__(self, worker: int | None = None, owner: int = 0) -> None:
         super().__init__()
-        self._worker = {} if worker is None else {"worker": worker}
+        self._worker = ({} if worker is None else {"worker": worker}) | ({"owner": owner} if owner else {})
 
     def format(self, record: logging.LogRecord) -> str:
         """The object as text without a line break."""

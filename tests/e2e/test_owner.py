@@ -3,8 +3,6 @@
 import asyncio
 import os
 import signal
-import threading
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from tests.support.colours import publish_colours
 from tests.support.faults import FOR_EVER, SECONDS, hangs_on_red
 from tests.support.images import plain
 from tests.support.process import PATIENCE_S, serving
-from tests.support.several import answered, children, connections, gone
+from tests.support.several import Load, answered, children, connections, gone, kinds, ready
 from tests.support.waiting import metrics_with, until
 
 OWNED = ("--workers", "2", "--owner", "always")
@@ -40,77 +38,6 @@ def service(root: Path) -> Iterator[tuple[str, int]]:
 def repository(tmp_path: Path) -> Path:
     publish_colours(tmp_path / "models")
     return tmp_path / "models"
-
-
-class Load:
-    """Callers who ask again and again, each on a connection that is opened anew when it was lost."""
-
-    def __init__(self, url: str, number: int = 8) -> None:
-        self._url = url
-        self._over = threading.Event()
-        self._came = threading.Condition()
-        self.statuses: Counter[int] = Counter()
-        self.lost = 0
-        self.without_retry = 0
-        self._threads = [threading.Thread(target=self._ask, args=(index,)) for index in range(number)]
-
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join(PATIENCE_S)
-        assert not any(thread.is_alive() for thread in self._threads)
-
-    def more(self, count: int) -> None:
-        """Return when so many more were answered with 200."""
-        with self._came:
-            wanted = self.statuses[200] + count
-            assert self._came.wait_for(lambda: self.statuses[200] >= wanted, PATIENCE_S)
-
-    def _ask(self, index: int) -> None:
-        colour = ("red", "green", "blue")[index % 3]
-        body = plain(colour, (8, 8) if index % 2 else (200, 200))  # decoded at once, or by the pool
-        while not self._over.is_set():
-            with httpx.Client(base_url=self._url, timeout=PATIENCE_S) as client:
-                try:
-                    while not self._over.is_set():
-                        self._note(client.post("/v1/classify", content=body), colour)
-                except httpx.TransportError:
-                    with self._came:
-                        self.lost += 1
-
-    def _note(self, answer: httpx.Response, colour: str) -> None:
-        if answer.status_code == 200:
-            assert answer.json()["predictions"][0]["classes"][0]["label"] == colour
-        with self._came:
-            self.statuses[answer.status_code] += 1
-            self.without_retry += answer.status_code != 200 and "retry-after" not in answer.headers
-            self._came.notify_all()
-        if answer.status_code != 200:
-            self._over.wait(0.02)  # or callers who are refused take the machine from those who start
-
-
-def kinds(supervisor: int) -> dict[str, list[int]]:
-    """The processes of a service by the module that they run."""
-    found: dict[str, list[int]] = {"owning": [], "worker": []}
-    for pid in _children(supervisor):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-        kind = next((word.rpartition(".")[2] for word in words if word.startswith("service.processes.")), "")
-        if kind in found and not gone(pid):
-            found[kind].append(pid)
-    return found
-
-
-def _children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def ready(url: str) -> None:
-    until(lambda: httpx.get(f"{url}/readyz", timeout=PATIENCE_S).status_code == 200)
 
 
 def test_whichever_front_end_is_asked_tells_the_truth_of_all(service):

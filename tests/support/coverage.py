@@ -83,6 +83,7 @@ COVERED_BY: dict[str, str] = {
     "service.engine.visit": "service/http/test_answering.py",
     "service.errors": "service/batching/test_batcher.py",
     "service.handover.carriage": "service/handover/test_remote.py",
+    "service.handover.depot": "service/handover/test_stands.py",
     "service.handover.intake": "service/handover/test_remote.py",
     "service.handover.offers": "service/handover/test_remote.py",
     "service.handover.owner": "service/handover/test_remote.py",

@@ -1,15 +1,18 @@
-"""An owner of models and its front ends in this process, with real sockets and slots between them."""
+"""Owners of models and their front ends in this process, with real sockets and slots between them."""
 
+import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from service.config import Settings
-from service.engine import LocalEngine
+from service.engine import Engine, LocalEngine
+from service.errors import ServiceError
 from service.handover import ModelOwner, RemoteEngine
 from service.handover.bell import pair
 from service.handover.channel import Facts
@@ -17,6 +20,9 @@ from service.processes.commands import Commands
 from service.processes.orders import obey
 from service.processes.shared import SharedEngine
 from service.telemetry import Metrics
+from tests.support.images import plain
+
+COLOURS = ["red", "green", "blue"]
 
 
 class Member:
@@ -39,7 +45,7 @@ class Member:
         """What the supervisor asks of it."""
         done = await obey(self.engine, _Link(self), what, facts)
         if what == "act":
-            await self.house.owner.settled()
+            await next(each for each in self.house.owners if each.holder is self).owner.settled()
         return done
 
 
@@ -53,48 +59,81 @@ class _Link:
         return await self._member.house.commands.answer(self._member, what, facts)
 
 
-class Owned:
-    """One owner, so many front ends. `start` brings them together."""
+class OneOwner:
+    """The models, their engine as one of several processes has it, and what offers them."""
 
-    def __init__(self, settings: Settings, ends: int = 1, kind: type[SharedEngine] = SharedEngine) -> None:
-        self.settings = settings
-        self.models, self.holder, self.owner = self._own()
-        self.fronts: list[Member] = []
-        for number in range(ends):
-            metrics = Metrics(CollectorRegistry())
-            remote = RemoteEngine(settings, metrics, ends)
-            self.fronts.append(Member(self, number + 1, remote, metrics, kind))
-        self.commands = Commands(settings, lambda: [*self.fronts, self.holder], tuple, lambda: self.holder)
-
-    def _own(self) -> tuple[LocalEngine, Member, ModelOwner]:
+    def __init__(self, house: "Owned", number: int, settings: Settings, owners: int) -> None:
         metrics = Metrics(CollectorRegistry())
-        models = LocalEngine(self.settings, metrics)
-        return models, Member(self, 99, models, metrics), ModelOwner(models)
-
-    async def start(self) -> None:
-        """Load, and offer what was loaded."""
-        await self.holder.engine.start()
-        self.owner.open()
-        for front in self.fronts:
-            await self.introduce(front)
-
-    async def introduce(self, front: Member) -> None:
-        """Bring a front end together with the owner, and start it."""
-        (bell, its_bell), (letters, its_letters) = pair(), socket.socketpair()
-        self.owner.meet(its_bell, its_letters)
-        assert isinstance(front.engine.local, RemoteEngine)
-        await front.engine.local.connect(bell, letters)
-        await front.engine.start()
+        self.number = number
+        self.models = LocalEngine(settings, metrics, owners)
+        self.holder = Member(house, 98 + number, self.models, metrics)
+        self.owner = ModelOwner(self.models)
 
     async def lose(self) -> None:
-        """End the owner as a kill would: its sockets close, whatever it has in hand."""
+        """End it as a kill would: its sockets close, whatever it has in hand."""
         await self.owner.close()
         await self.models.stop()
 
-    async def replace(self) -> None:
+
+class Owned:
+    """So many owners, so many front ends. `start` brings them together."""
+
+    def __init__(
+        self, settings: Settings, ends: int = 1, owners: int = 1, kind: type[SharedEngine] = SharedEngine
+    ) -> None:
+        self.settings = settings
+        self.owners = [OneOwner(self, number + 1, settings, owners) for number in range(owners)]
+        self.fronts: list[Member] = []
+        for number in range(ends):
+            metrics = Metrics(CollectorRegistry())
+            remote = RemoteEngine(settings, metrics, ends, owners)
+            self.fronts.append(Member(self, number + 1, remote, metrics, kind))
+        self.commands = Commands(
+            settings, lambda: [*self.fronts, *self._holders()], tuple, self._holders, only=owners == 1
+        )
+
+    @property
+    def models(self) -> LocalEngine:
+        """What the first owner has."""
+        return self.owners[0].models
+
+    @property
+    def owner(self) -> ModelOwner:
+        """The first of them."""
+        return self.owners[0].owner
+
+    def _holders(self) -> list[Member]:
+        return [each.holder for each in self.owners]
+
+    async def start(self) -> None:
+        """Load, and offer what was loaded."""
+        for each in self.owners:
+            await self._open(each)
+        for front in self.fronts:
+            await front.engine.start()
+        for each in self.owners:
+            await each.owner.settled()
+
+    async def _open(self, each: OneOwner) -> None:
+        """Bring an owner together with every front end."""
+        await each.holder.engine.start()
+        each.owner.open()
+        for front in self.fronts:
+            (bell, its_bell), (letters, its_letters) = pair(), socket.socketpair()
+            each.owner.meet(its_bell, its_letters)
+            assert isinstance(front.engine.local, RemoteEngine)
+            await front.engine.local.connect(bell, letters, each.number)
+
+    async def lose(self) -> None:
+        """End every owner as a kill would."""
+        for each in self.owners:
+            await each.lose()
+
+    async def replace(self, number: int = 1) -> None:
         """Another owner, in the place of one that was lost."""
-        self.models, self.holder, self.owner = self._own()
-        await self.start()
+        each = self.owners[number - 1] = OneOwner(self, number, self.settings, len(self.owners))
+        await self._open(each)
+        await each.owner.settled()
 
     async def stop(self) -> None:
         """End them all."""
@@ -122,21 +161,60 @@ class _WithItsOwner(SharedEngine):
         await self.house.lose()
 
 
-def remote(root: Path) -> SharedEngine:
+def remote(root: Path, owners: int = 1) -> SharedEngine:
     """The only front end of an owner."""
-    house = Owned(Settings(repository=root, device="cpu", instances=1), kind=_WithItsOwner)
+    settings = Settings(repository=root, device="cpu", instances=1)
+    house = Owned(settings, owners=owners, kind=_WithItsOwner)
     engine = house.fronts[0].engine
     assert isinstance(engine, _WithItsOwner)
     engine.house = house
     return engine
 
 
+def remote_of_two(root: Path) -> SharedEngine:
+    """The only front end of two owners."""
+    return remote(root, 2)
+
+
 @asynccontextmanager
-async def owned(root: Path, ends: int = 2, **settings: Any) -> AsyncIterator[Owned]:
-    """Front ends of one owner that have started."""
-    house = Owned(Settings(repository=root, device="cpu", **{"instances": 1, **settings}), ends)
+async def owned(root: Path, ends: int = 2, owners: int = 1, **settings: Any) -> AsyncIterator[Owned]:
+    """Front ends of owners that have started."""
+    house = Owned(Settings(repository=root, device="cpu", **{"instances": 1, **settings}), ends, owners)
     await house.start()
     try:
         yield house
     finally:
         await house.stop()
+
+
+async def ask(engine: Engine, colour: str = "red", **more: Any) -> int:
+    """The class and the batch's size of one image."""
+    with engine.visit(None, None) as visit:
+        ranked, answered = await visit.submit([plain(colour)], **more)
+        assert COLOURS[ranked.logits.argmax()] == colour
+        return answered.batch_size
+
+
+async def until(so: Callable[[], object]) -> None:
+    """Return when it is so."""
+    async with asyncio.timeout(30):
+        while not so():
+            await asyncio.sleep(0.001)
+
+
+async def settles(asked: Awaitable[object]) -> ServiceError:
+    """What a request is refused with."""
+    async with asyncio.timeout(30):
+        with pytest.raises(ServiceError) as raised:
+            await asked
+    return raised.value
+
+
+def waiting(house: Owned) -> int:
+    """Images in the queues of all owners."""
+    return sum(found.waiting for each in house.owners for found in each.models.statistics().values())
+
+
+def held(front: Member) -> int:
+    """Images that have a slot and that the owner does not know of."""
+    return sum(found.waiting for found in front.engine.local.statistics().values())

@@ -1,6 +1,8 @@
-"""A service of several processes, seen from outside: which they are, and callers with a connection each."""
+"""A service of several processes, seen from outside: which they are, callers with a connection each, and load."""
 
 import subprocess
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,12 +11,12 @@ import httpx
 
 from tests.support.images import plain
 from tests.support.process import PATIENCE_S
+from tests.support.waiting import until
 
 
 def children(process: "subprocess.Popen[str]") -> list[int]:
     """The workers of a supervisor."""
-    found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return sorted(map(int, found))
+    return sorted(_children(process.pid))
 
 
 def gone(pid: int) -> bool:
@@ -43,3 +45,75 @@ def answered(client: httpx.Client, colour: str = "red") -> int:
     assert answer.status_code == 200, answer.text
     assert answer.json()["predictions"][0]["classes"][0]["label"] == colour
     return int(answer.json()["version"])
+
+
+class Load:
+    """Callers who ask again and again, each on a connection that is opened anew when it was lost."""
+
+    def __init__(self, url: str, number: int = 8) -> None:
+        self._url = url
+        self._over = threading.Event()
+        self._came = threading.Condition()
+        self.statuses: Counter[int] = Counter()
+        self.lost = 0
+        self.without_retry = 0
+        self._threads = [threading.Thread(target=self._ask, args=(index,)) for index in range(number)]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(PATIENCE_S)
+        assert not any(thread.is_alive() for thread in self._threads)
+
+    def more(self, count: int) -> None:
+        """Return when so many more were answered with 200."""
+        with self._came:
+            wanted = self.statuses[200] + count
+            assert self._came.wait_for(lambda: self.statuses[200] >= wanted, PATIENCE_S)
+
+    def _ask(self, index: int) -> None:
+        colour = ("red", "green", "blue")[index % 3]
+        body = plain(colour, (8, 8) if index % 2 else (200, 200))  # decoded at once, or by the pool
+        while not self._over.is_set():
+            with httpx.Client(base_url=self._url, timeout=PATIENCE_S) as client:
+                try:
+                    while not self._over.is_set():
+                        self._note(client.post("/v1/classify", content=body), colour)
+                except httpx.TransportError:
+                    with self._came:
+                        self.lost += 1
+
+    def _note(self, answer: httpx.Response, colour: str) -> None:
+        if answer.status_code == 200:
+            assert answer.json()["predictions"][0]["classes"][0]["label"] == colour
+        with self._came:
+            self.statuses[answer.status_code] += 1
+            self.without_retry += answer.status_code != 200 and "retry-after" not in answer.headers
+            self._came.notify_all()
+        if answer.status_code != 200:
+            self._over.wait(0.02)  # or callers who are refused take the machine from those who start
+
+
+def kinds(supervisor: int) -> dict[str, list[int]]:
+    """The processes of a service by the module that they run: owners of models, and workers."""
+    found: dict[str, list[int]] = {"owning": [], "worker": []}
+    for pid in _children(supervisor):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+        kind = next((word.rpartition(".")[2] for word in words if word.startswith("service.processes.")), "")
+        if kind in found and not gone(pid):
+            found[kind].append(pid)
+    return found
+
+
+def ready(url: str) -> None:
+    """Return as soon as a service is ready."""
+    until(lambda: httpx.get(f"{url}/readyz", timeout=PATIENCE_S).status_code == 200)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from service.batching import BatchPolicy
-from service.config import Settings, excess, make, share_of
+from service.config import Settings, excess, make, read_settings, share_of
+from service.errors import StartError
 from service.runtime import usable_cpus
 
 MIB = 2**20
@@ -19,6 +20,8 @@ def test_what_all_requests_may_take_is_shared_and_what_one_may_bring_is_not() ->
     assert share.limits().body_bytes == settings.limits().body_bytes
     assert share.threads == max(1, usable_cpus() // 4)
     assert share_of(Settings(threads=3), 4).threads == 3
+    assert share_of(Settings(slot_bytes=64 * MIB, owner="always"), 4).slot_bytes == 16 * MIB
+    assert share_of(Settings(slot_bytes=64 * MIB, owners=2), 4).slot_bytes == 8 * MIB
     assert excess(settings, 4) == ""
 
 
@@ -57,6 +60,7 @@ def test_a_queue_is_shared_and_holds_a_whole_batch() -> None:
         ({}, 1),
         ({"workers": "3"}, 3),
         ({"workers": "auto", "device": "cuda"}, max(1, min(usable_cpus() - 1, 64))),
+        ({"workers": "auto", "device": "cuda:0,cuda:1"}, max(1, min(usable_cpus() - 2, 64))),
         ({"workers": "auto", "device": "cuda", "owner": "never"}, 1),
     ],
 )
@@ -73,12 +77,45 @@ def test_how_many_processes_serve(settings: dict[str, str], number: int) -> None
         ({"workers": "1", "device": "cuda"}, False),
         ({"workers": "4", "device": "cuda", "owner": "never"}, False),
         ({"workers": "1", "device": "cpu", "owner": "always"}, True),
+        ({"workers": "2", "device": "cpu", "owners": 2}, True),
     ],
 )
 def test_several_workers_on_gpus_have_an_owner_unless_the_operator_says_otherwise(
     settings: dict[str, str], owned: bool
 ) -> None:
     assert Settings(**settings).has_owner() is owned
+
+
+FOUR = "cuda:0,cuda:1,cuda:2,cuda:3"
+
+
+@pytest.mark.parametrize(
+    ("device", "owners", "each"),
+    [
+        (FOUR, None, ("cuda:0", "cuda:1", "cuda:2", "cuda:3")),
+        (FOUR, 2, ("cuda:0,cuda:2", "cuda:1,cuda:3")),
+        (FOUR, 1, (FOUR,)),
+        ("cuda:0,cuda:1", 4, ("cuda:0", "cuda:1", "cuda:0", "cuda:1")),
+        ("cuda", None, ("cuda",)),
+        ("cpu", 2, ("cpu", "cpu")),
+    ],
+)
+def test_every_device_has_an_owner_and_others_are_as_many_to_each(
+    device: str, owners: int | None, each: tuple[str, ...]
+) -> None:
+    assert Settings(device=device, owners=owners, owner="always").owned_devices() == each
+    assert Settings(device=device, owner="never").owned_devices() == ()
+
+
+@pytest.mark.parametrize(("device", "owners"), [("cuda:0,cuda:1,cuda:2", 2), ("cuda:0,cuda:1", 3)])
+def test_owners_that_would_not_have_equally_many_devices_are_refused(device: str, owners: int) -> None:
+    with pytest.raises(StartError, match=f"owners is {owners} for"):
+        read_settings({"device": device, "owners": owners, "workers": "4"})
+
+
+def test_owners_that_nobody_wants_are_refused() -> None:
+    with pytest.raises(StartError, match="owner is never"):
+        read_settings({"owners": 2, "owner": "never"})
 
 
 def test_auto_is_one_process_a_cpu() -> None:

@@ -12,7 +12,7 @@ from service.ranking import rank
 from tests.support.crews import shared
 from tests.support.engines import Make, local, started, toy
 from tests.support.images import plain
-from tests.support.owned import remote
+from tests.support.owned import remote, remote_of_two
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def root(publish: Callable[..., Path], tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-@pytest.fixture(params=[local, shared, remote, toy])
+@pytest.fixture(params=[local, shared, remote, remote_of_two, toy])
 def new(request: pytest.FixtureRequest) -> Make:
     made: Make = request.param
     return made

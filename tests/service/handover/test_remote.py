@@ -1,52 +1,19 @@
 """Front ends and the owner of their models, beyond what the door promises of every engine."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from service.engine import Caller, Engine
-from service.errors import DeadlineExceeded, NotReady, Overloaded, ServiceError, TooManyImages
+from service.errors import DeadlineExceeded, NotReady, Overloaded, TooManyImages
 from tests.support.images import plain
-from tests.support.owned import Member, Owned, owned
+from tests.support.owned import COLOURS, ask, held, owned, settles, until, waiting
 
 pytestmark = pytest.mark.timeout(60)
-COLOURS = ["red", "green", "blue"]
 LONG = {"window_ms": 600_000, "max_batch": 4}  # whoever comes waits for three others
 LARGE = (200, 200)  # an image that is decoded in the pool
-
-
-async def ask(engine: Engine, colour: str = "red", **more: Any) -> int:
-    """The class and the batch's size of one image."""
-    with engine.visit(None, None) as visit:
-        ranked, answered = await visit.submit([plain(colour)], **more)
-        assert COLOURS[ranked.logits.argmax()] == colour
-        return answered.batch_size
-
-
-async def until(so: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
-        while not so():
-            await asyncio.sleep(0.001)
-
-
-async def settles(waiting: Awaitable[object]) -> ServiceError:
-    async with asyncio.timeout(30):
-        with pytest.raises(ServiceError) as raised:
-            await waiting
-    return raised.value
-
-
-def waiting(house: Owned) -> int:
-    return sum(found.waiting for found in house.models.statistics().values())
-
-
-def held(front: Member) -> int:
-    """Images that have a slot and that the owner does not know of."""
-    return sum(found.waiting for found in front.engine.local.statistics().values())
 
 
 async def test_one_batch_is_of_all_front_ends_and_everybody_gets_their_own_answer(repository: Path) -> None:
@@ -156,24 +123,6 @@ async def test_a_deadline_is_kept_by_the_owner_counted_once_and_told_in_the_call
         await engine.gather()
         assert engine.statistics()["colours", 1].expired == 1
         assert engine.statistics()["colours", 1].waiting == 0
-
-
-async def test_keys_share_the_one_queue_whatever_front_end_they_come_through(repository: Path) -> None:
-    """A call's worth waits behind the first: one of a small key is not put behind all of a large one's."""
-    async with owned(repository, 2, window_ms=600_000, max_batch=2) as house:
-        first, second = (front.engine for front in house.fronts)
-        order: list[str] = []
-
-        async def named(engine: Engine, key: str) -> None:
-            await ask(engine, caller=Caller(key))
-            order.append(key)
-
-        house.models.served()["colours", 1].batcher.check()
-        many = [asyncio.ensure_future(named(first, "many")) for _ in range(5)]
-        await until(lambda: waiting(house) == 1)
-        few = asyncio.ensure_future(named(second, "few"))
-        await asyncio.gather(*many, few)
-        assert "few" in order
 
 
 async def test_a_request_keeps_the_version_that_it_came_for_when_another_size_takes_its_place(

@@ -120,17 +120,18 @@ async def test_who_came_before_the_port_closed_is_given_away_and_nobody_comes_af
 async def test_ways_between_two_processes_are_given_whole_and_in_order_with_connections() -> None:
     given, taken = socket.socketpair()
     hand, met = Hand(given), []
-    taker = Taker(taken, lambda _, connection: connection.close(), met.append)
+    taker = Taker(taken, lambda _, connection: connection.close(), lambda way, owner: met.append((way, owner)))
     heres = []
-    for _ in range(3):
+    for owner in (1, 64, 2):
         here, there = ends()
-        hand.introduce(there)
+        hand.introduce(there, owner)
         heres.append(here)
     async with asyncio.timeout(20):
         while len(met) < 3:
             await asyncio.sleep(0.001)
     assert hand.open == 0  # a way is no connection
-    for number, (way, here) in enumerate(zip(met, heres, strict=True)):
+    assert [owner for _, owner in met] == [1, 64, 2]
+    for number, ((way, _), here) in enumerate(zip(met, heres, strict=True)):
         assert way is not None
         for one, other in zip(way, here, strict=True):
             one.setblocking(True)
