@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
@@ -91,27 +92,58 @@ def export(order: Order, *, tell: Callable[[str], None] = lambda _: None) -> Pub
 
     Raises FoldError, ExportError, ParityError or RepositoryError; the repository then holds what it held before.
     """
-    if order.norm == "adaptive" and order.stem != "native":
+    return export_all([order], [order.version], tell=tell)[0]
+
+
+def export_all(
+    orders: Sequence[Order], numbers: Sequence[int | None], *, tell: Callable[[str], None] = lambda _: None
+) -> list[Published]:
+    """Export bundles as versions of one model, none before all of them are whole; errors as `export`.
+
+    numbers: of the versions, ascending; None takes the next free one, where there is one bundle alone.
+    """
+    if any(order.norm == "adaptive" and order.stem != "native" for order in orders):
         raise ExportError("a folded norm cannot adapt. Export with --stem native, or with --norm frozen.")
-    network, spec = order.bundle.model.eval(), order.bundle.card.pixels
-    images = _material(order)
-    batches = sorted({batch for batch in (1, 2, 7) if batch < order.max_batch} | {order.max_batch})
-    goldens = _golden_images(order, spec)
-    with publishing(order.repository, order.name, order.version) as (folder, version):
-        tell("folding spectral layers and norms")
-        folded = fold(network)
-        tell("writing the ONNX graph")
-        emit(folded, spec, folder / WHOLE_NET)
-        plan = lay_out(folder / WHOLE_NET, order.layout, synthetic_images(max(BATCHES), spec), tell)
-        tell(f"comparing with PyTorch at batches {', '.join(map(str, batches))}")
-        variants, parity = write_variants(network, spec, folder, batches, order.stem, order.norm, tell, plan)
-        tell("writing goldens, spectrum, card and manifest")
-        np.savez_compressed(folder / GOLDENS, images=goldens, logits=reference_logits(network, spec, goldens))
-        others, refused = _others(order, folder, images, tell)
-        (folder / SPECTRUM).write_text(json.dumps(spectrum(network), indent=1) + "\n")
-        (folder / CARD).write_text(order.card or model_card(order.name, order.bundle, plan))
-        manifest = _write_manifest(folder, order, (*variants, *others), parity)
+    sources = [_material(order) for order in orders]
+    goldens = [_golden_images(order, order.bundle.card.pixels) for order in orders]
+    published: list[Published] = []
+    with ExitStack() as stack:
+        opened = [
+            stack.enter_context(publishing(order.repository, order.name, number))
+            # What is opened last is named first: lower numbers before higher ones.
+            for order, number in reversed(list(zip(orders, numbers, strict=True)))
+        ]
+        for order, (folder, version), images, own in zip(orders, reversed(opened), sources, goldens, strict=True):
+            published.append(_laid(order, folder, version, images, own, tell))
+    order = orders[-1]
     triton.write_config(order.repository / order.name, order.name, order.bundle.card, order.max_batch)
+    return published
+
+
+def _laid(
+    order: Order,
+    folder: Path,
+    version: int,
+    images: Material | None,
+    goldens: Num[ndarray, "n h w c"],
+    tell: Callable[[str], None],
+) -> Published:
+    """Everything of a version, in the folder where it is written before it has its name."""
+    network, spec = order.bundle.model.eval(), order.bundle.card.pixels
+    batches = sorted({batch for batch in (1, 2, 7) if batch < order.max_batch} | {order.max_batch})
+    tell("folding spectral layers and norms")
+    folded = fold(network)
+    tell("writing the ONNX graph")
+    emit(folded, spec, folder / WHOLE_NET)
+    plan = lay_out(folder / WHOLE_NET, order.layout, synthetic_images(max(BATCHES), spec), tell)
+    tell(f"comparing with PyTorch at batches {', '.join(map(str, batches))}")
+    variants, parity = write_variants(network, spec, folder, batches, order.stem, order.norm, tell, plan)
+    tell("writing goldens, spectrum, card and manifest")
+    np.savez_compressed(folder / GOLDENS, images=goldens, logits=reference_logits(network, spec, goldens))
+    others, refused = _others(order, folder, images, tell)
+    (folder / SPECTRUM).write_text(json.dumps(spectrum(network), indent=1) + "\n")
+    (folder / CARD).write_text(order.card or model_card(order.name, order.bundle, plan))
+    manifest = _write_manifest(folder, order, (*variants, *others), parity)
     place = order.repository / order.name / str(version)
     return Published(place, version, parity, manifest.stem, manifest.variants, refused)
 

@@ -6,6 +6,7 @@ What is written is on the disk before it has its name.
 import errno
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +17,21 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def must_be_free(folder: Path) -> None:
-    """BundleError if something is where a bundle shall be: to be asked before any long work for it."""
+    """BundleError if something is where a bundle shall be, or nothing can be written there: to be asked before any long
+    work for it."""
     if os.path.lexists(folder):
         raise BundleError(f"{folder} exists already. Choose another place, or remove it first.")
+    must_be_writable(folder)
+
+
+def must_be_writable(folder: Path) -> None:
+    """BundleError where a folder could not be made: a hidden one is made beside it, or above it, and removed."""
+    above = next(parent for parent in folder.absolute().parents if os.path.lexists(parent))
+    try:
+        with tempfile.TemporaryDirectory(prefix=".harmonic.", dir=above):
+            pass
+    except OSError as error:
+        raise BundleError(f"{folder}: cannot be written: {error.strerror or error}. Choose another place.") from error
 
 
 @contextmanager

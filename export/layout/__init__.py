@@ -1,16 +1,17 @@
 """Equivalent graphs of truncated layers, and which of them is fastest on this machine. Knows ONNX; no torch network."""
 
-from export.layout.choice import BATCHES
+from export.layout.choice import BATCHES, fastest
 from export.layout.forms import Convolution, possible_forms, write
 from export.layout.graph import Place, multiplications, places, rewritten
 from export.layout.lay import LayoutOrder, lay_out
-from export.layout.memory import Memory
-from export.layout.spans import Span, span
-from export.layout.timing import device, layer_graph
+from export.layout.memory import FILE, Memory
+from export.layout.spans import Span, drawn, span
+from export.layout.timing import device, fastest_calls, layer_graph, ratios, session
 from export.layout.writer import Writer
 
 __all__ = [
     "BATCHES",
+    "FILE",
     "Convolution",
     "LayoutOrder",
     "Memory",
@@ -18,12 +19,17 @@ __all__ = [
     "Span",
     "Writer",
     "device",
+    "drawn",
+    "fastest",
+    "fastest_calls",
     "lay_out",
     "layer_graph",
     "multiplications",
     "places",
     "possible_forms",
+    "ratios",
     "rewritten",
+    "session",
     "span",
     "write",
 ]

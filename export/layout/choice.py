@@ -18,11 +18,13 @@ _MOST = 4e9  # multiplications in one call of a layer: a larger batch says nothi
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """A form for a place. gain: how many times as fast as fused, for each of BATCHES; empty if not measured."""
+    """A form for a place. gain: how many times as fast as fused, for each of BATCHES; seconds: of a call. Both empty if
+    not measured."""
 
     place: Place
     form: str
     gain: tuple[float, ...] = ()
+    seconds: tuple[float, ...] = ()
 
 
 def fewest_multiplications(places: Sequence[Place]) -> list[Choice]:
@@ -55,7 +57,7 @@ def _best(place: Place, times: Times) -> Choice:
     }
     sound = [name for name, gain in gains.items() if min(gain) >= 1]
     name = max(sound, key=lambda name: math.prod(gains[name]))
-    return Choice(place, name, gains[name])
+    return Choice(place, name, gains[name], tuple(times[name]))
 
 
 def _measured(convolution: Convolution, key: str, memory: Memory, watch: Callable[[str], None]) -> Times:

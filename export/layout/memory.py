@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from export.errors import ExportError
 from export.layout.forms import Convolution
 
 Times = dict[str, list[float]]  # form -> seconds of a call, for each batch
@@ -23,15 +24,29 @@ class Memory:
         return self._read().get(self._device, {}).get(shape)
 
     def keep(self, shape: str, times: Times) -> None:
-        """Remember times. Raises OSError where the file cannot be written."""
+        """Remember times. Raises ExportError where the file cannot be written."""
         known = self._read()
         known.setdefault(self._device, {})[shape] = times
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         written = json.dumps({"schema_version": _SCHEMA, "devices": known}, indent=1) + "\n"
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._replace(written)
+        except OSError as error:
+            raise ExportError(
+                f"{self._path}: cannot be written: {error.strerror or error}. What layers take is kept there: make "
+                "room, or name another folder in HARMONIC_CACHE."
+            ) from error
+
+    def _replace(self, written: str) -> None:
         # Several exports may write at once: each has a file of its own until that takes the name.
         with NamedTemporaryFile("w", dir=self._path.parent, suffix=".part", delete=False) as part:
-            part.write(written)
-        Path(part.name).replace(self._path)
+            try:
+                part.write(written)
+                part.close()
+                Path(part.name).replace(self._path)
+            except BaseException:
+                Path(part.name).unlink(missing_ok=True)
+                raise
 
     def _read(self) -> dict[str, dict[str, Times]]:
         try:

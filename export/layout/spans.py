@@ -54,6 +54,17 @@ def span(kernels: Float[ndarray, "out in_ taps_down taps_across"]) -> Span:
     return min(found, key=lambda one: len(one.frequencies))
 
 
+def drawn(
+    bank: Bank, size: tuple[int, int], frequencies: tuple[tuple[int, int], ...], outputs: int, inputs: int
+) -> Span:
+    """These filters of a bank of so many taps, down and across, with coefficients that are drawn: for speed, which does
+    not depend on them."""
+    rows, columns = (_scaled(waves(bank, taps)) for taps in size)
+    up, along = [u for u, _ in frequencies], [v for _, v in frequencies]
+    coefficients = np.random.default_rng(0).normal(size=(outputs, inputs, len(frequencies)))
+    return Span(bank, frequencies, rows[up], columns[along], coefficients)
+
+
 def _banks(down: int, across: int) -> Iterator[tuple[Bank, tuple[ndarray, ndarray]]]:
     """The banks that have filters of this size, with their waves."""
     banks: tuple[Bank, ...] = ("dct", "gaussian")
@@ -64,7 +75,7 @@ def _banks(down: int, across: int) -> Iterator[tuple[Bank, tuple[ndarray, ndarra
 
 
 def _of_bank(kernels: ndarray, bank: Bank, down: ndarray, across: ndarray) -> Span:
-    rows, columns = (waves / np.abs(waves).sum(axis=1, keepdims=True) for waves in (down, across))
+    rows, columns = _scaled(down), _scaled(across)
     # The waves are orthogonal, so every filter's share is found by itself.
     shares = np.einsum("oixy,ux,vy->oiuv", kernels, rows, columns, optimize=True)
     lengths = np.outer(np.square(rows).sum(1), np.square(columns).sum(1))
@@ -73,6 +84,12 @@ def _of_bank(kernels: ndarray, bank: Bank, down: ndarray, across: ndarray) -> Sp
     pairs = tuple((u, v) for u in range(len(rows)) for v in range(len(columns)) if held[u, v])
     up, along = [u for u, _ in pairs], [v for _, v in pairs]
     return Span(bank, pairs, rows[up], columns[along], coefficients[:, :, up, along])
+
+
+def _scaled(each: ndarray) -> ndarray:
+    """Waves whose magnitudes sum to 1."""
+    scaled: ndarray = each / np.abs(each).sum(axis=1, keepdims=True)
+    return scaled
 
 
 def _held(weighted: ndarray, kernels: ndarray) -> ndarray:

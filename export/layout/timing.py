@@ -16,6 +16,7 @@ from export.runtime import ort
 
 _ROUNDS = 5
 _SECONDS = 0.5  # for one layer: after that no new round begins, beyond the second
+_SHORT = 0.06  # seconds in which calls of microseconds are repeated beyond those rounds: by themselves they tell little
 _HOPELESS = 1.6  # times the fastest of the first round
 _FINE = 1e-5  # seconds: a hundredth of the shortest call
 _LEAST_PAIRS, _PAIRS = 3, 15
@@ -31,21 +32,26 @@ def session(model: bytes | Path) -> Any:
 
 
 def fastest_calls(sessions: Mapping[str, Any], images: ndarray) -> dict[str, float]:
-    """Seconds of the fastest call of each session, called in turns; those far behind are dropped after one round.
+    """Seconds of the fastest call of each session, called in turns; those far behind the others are dropped early, but
+    not the first, which the others are compared with.
 
     What disturbs a call on a busy machine only ever makes it longer, so the fastest is the truest.
     """
-    best = {name: _seconds(each, images) for name, each in sessions.items()}
-    best = {name: min(_seconds(each, images), best[name]) for name, each in sessions.items()}
+    first, best = next(iter(sessions)), {name: _seconds(each, images) for name, each in sessions.items()}
+    _repeat(sessions, images, best, 1, _SHORT / 3)
     limit = _HOPELESS * min(best.values())
-    going = [name for name, seconds in best.items() if seconds <= limit]
-    end = time.perf_counter() + _SECONDS
-    for number in range(_ROUNDS):
-        if number > 1 and time.perf_counter() > end:
-            break
-        for name in going:
-            best[name] = min(best[name], _seconds(sessions[name], images))
+    going = {name: each for name, each in sessions.items() if best[name] <= limit or name == first}
+    _repeat(going, images, best, _ROUNDS, _SHORT)
     return best
+
+
+def _repeat(sessions: Mapping[str, Any], images: ndarray, best: dict[str, float], rounds: int, short: float) -> None:
+    """So many rounds of calls, and more while they take less than `short` seconds."""
+    began, number = time.perf_counter(), 0
+    while number < min(rounds, 2) or time.perf_counter() - began < (_SECONDS if number < rounds else short):
+        for name, each in sessions.items():
+            best[name] = min(best[name], _seconds(each, images))
+        number += 1
 
 
 def ratios(first: Any, second: Any, images: ndarray) -> list[float]:

@@ -1,16 +1,26 @@
 """`harmonic compress`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harmonic.commands.options import DataPaths, Json
 from harmonic.disk import must_be_free
-from harmonic.errors import CompressionError
+from harmonic.errors import CompressionError, HarmonicError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from harmonic.bundles import Bundle
+    from harmonic.compression import Clock, Outcome, Times
+    from harmonic.pixels import PixelSpec
 
 _FRONT = (0.9, 0.75, 0.6, 0.45, 0.35, 0.25)
+_Publish = Callable[[Sequence["Bundle"]], list[Path]]
 
 
 def compress(
@@ -20,8 +30,9 @@ def compress(
     budget: Annotated[
         str | None,
         typer.Option(
-            help="params=0.6 or macs=0.6: that share of the parameters, or of the multiplications. bytes=2MB: weights "
-            "of that size. accuracy=-1.0: as few parameters as lose at most 1 point of top-1."
+            help="params=0.6, macs=0.6 or latency=0.6: that share of the parameters, of the multiplications, or of the "
+            "time that one image takes on this machine. bytes=2MB: weights of that size. accuracy=-1.0: as few "
+            "parameters as lose at most 1 point of top-1."
         ),
     ] = None,
     front: Annotated[
@@ -32,6 +43,11 @@ def compress(
             "a bundle of each, a table and a picture.",
         ),
     ] = False,
+    repository: Annotated[
+        Path | None,
+        typer.Option(help="With --front: a model repository; every size becomes a version there, or none does."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The model's name in that repository.")] = None,
     images: Annotated[
         int, typer.Option(help="Calibration images, taken evenly from the classes; a fifth is held out.", min=10)
     ] = 1000,
@@ -55,6 +71,14 @@ def compress(
             min=0,
         ),
     ] = 0,
+    latency: Annotated[
+        bool | None,
+        typer.Option(
+            help="Measure what one image takes on this machine's CPU before and after, whole and by layer. Default: "
+            "where ONNX Runtime is installed.",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1.")] = "cpu",
     json: Json = False,
 ) -> None:
@@ -63,6 +87,10 @@ def compress(
 
     Fine-tune the result with: harmonic train RECIPE --from OUT --data TRAINING_IMAGES.
     """
+    if (budget is None) != front:
+        raise CompressionError("give either --budget, for one network, or --front, for several sizes of it.")
+    if (repository is None) != (name is None) or (repository and not front):
+        raise CompressionError("--repository and --name belong together, and to --front: they publish its sizes.")
     must_be_free(out)
     from harmonic.bundles import bundle
     from harmonic.commands.values import print_json
@@ -73,37 +101,98 @@ def compress(
         compression_figures,
         compression_tables,
         device_named,
-        draw_front,
-        front_table,
         parse_budget,
         shares,
     )
     from harmonic.shown import for_people, show
 
-    if (budget is None) != front:
-        raise CompressionError("give either --budget, for one network, or --front, for several sizes of it.")
     budgets, there = [parse_budget(budget)] if budget else [], device_named(device)
-    outcomes = {}
+    needed = latency or any(each.kind == "latency" for each in budgets)
+    if needed and latency is False:
+        raise CompressionError("--no-latency leaves unmeasured what the budget is in. Leave one of them out.")
+    made: dict[Path, tuple[Bundle, Outcome]] = {}
     with for_people(aside=json):
+        publish = _lent("harmonic.publishers")(repository, name, _tell) if repository else None
         given = bundle.load(target)
         given.model.to(there)
         bench, others = calibration_and_others(data, given.card, images, seed)
         tuning = Tuning(finetune, others, seed) if finetune else None
+        clock = None if latency is False else _clock(must=bool(needed))
         budgets = budgets or shares(given, bench, "params", _FRONT)
-        for made, outcome in compress_to(given, bench, budgets, _watched, refitted=refit, trials=search, tuning=tuning):
+        how = partial(compress_to, refitted=refit, trials=search, tuning=tuning, clock=clock)
+        for small, outcome in how(given, bench, budgets, _watched):
             place = out / str(outcome.budget) if front else out
-            bundle.save(made, place)
-            outcomes[place] = outcome
+            bundle.save(small, place)
+            made[place] = small, outcome
             for table in [] if front else compression_tables(outcome):
                 show(table)
             typer.echo(f"The bundle is {place}.")
-        if front:
-            show(front_table(list(outcomes.values())))
-            draw_front(list(outcomes.values()), out / "front.svg")
-            typer.echo(f"The picture is {out / 'front.svg'}.")
+        published = _ended(made, out, publish) if front else {}
     if json:
-        results = [{"bundle": str(place), **compression_figures(outcome)} for place, outcome in outcomes.items()]
-        print_json({"front": results} if front else results[0])
+        results = [{"bundle": str(place), **compression_figures(outcome)} for place, (_, outcome) in made.items()]
+        versions = [str(published.get(place)) for place in made] if published else None
+        print_json({"front": results, "versions": versions} if front else results[0])
+
+
+def _ended(made: Mapping[Path, tuple["Bundle", "Outcome"]], out: Path, publish: _Publish | None) -> dict[Path, Path]:
+    """What a front ends with: a table, a picture, and versions, the smallest first, so that the newest is the one that
+    answers most as the whole network does."""
+    from harmonic.compression import draw_front, front_table
+    from harmonic.shown import show
+
+    outcomes = [outcome for _, outcome in made.values()]
+    show(front_table(outcomes))
+    draw_front(outcomes, out / "front.svg")
+    typer.echo(f"The picture is {out / 'front.svg'}.")
+    if publish is None:
+        return {}
+    order = sorted(made, key=lambda place: (made[place][1].parameters[1], made[place][1].budget.value))
+    versions = dict(zip(order, publish([made[place][0] for place in order]), strict=True))
+    for place, version in versions.items():
+        typer.echo(f"{made[place][1].budget} is {version}.")
+    return versions
+
+
+def _clock(*, must: bool) -> "Clock | None":
+    """What measures latency. must: errors are errors; else they are told, and latency is left out."""
+    try:
+        clock: Clock = _lent("harmonic.clocks")(_quiet)
+    except (HarmonicError, ModuleNotFoundError) as error:
+        if must:
+            raise
+        _say_untimed(error)
+        return None
+
+    def timed(network: "nn.Module", spec: "PixelSpec") -> "Times | None":
+        try:
+            return clock(network, spec)
+        except HarmonicError as error:
+            _say_untimed(error)
+            return None
+
+    return clock if must else timed
+
+
+def _say_untimed(error: Exception) -> None:
+    typer.echo(f"Latency is not measured: {error}")
+
+
+def _lent(group: str) -> Any:
+    """What an upper package lends to this command."""
+    point = next(iter(entry_points(group=group)), None)
+    if point is None:
+        raise HarmonicError(
+            "this needs the package `export`, which is not installed. Install harmonic-inference again."
+        )
+    return point.load()
+
+
+def _tell(step: str) -> None:
+    typer.echo(f"{step} ...")
+
+
+def _quiet(step: str) -> None:
+    """Layers are timed in seconds; the progress of what takes minutes is shown."""
 
 
 def _watched(steps: Sequence[Any], title: str) -> Iterable[Any]:

@@ -8,6 +8,7 @@ from harmonic.compression.bench import Bench, calibration, calibration_and_other
 from harmonic.compression.compress import Outcome, compress_bundle, compress_to, compressed, shares
 from harmonic.compression.distill import Tuned, Tuning
 from harmonic.compression.front import draw_front, front_table
+from harmonic.compression.latency import Clock, Times, latency_prices
 from harmonic.compression.levels import Measure, levels_for, parse_budget
 from harmonic.compression.prices import Prices, byte_prices, mac_prices, parameter_prices
 from harmonic.compression.refit import refit
@@ -16,9 +17,11 @@ from harmonic.compression.table import compression_figures, compression_tables
 
 __all__ = [
     "Bench",
+    "Clock",
     "Measure",
     "Outcome",
     "Prices",
+    "Times",
     "Tuned",
     "Tuning",
     "byte_prices",
@@ -33,6 +36,7 @@ __all__ = [
     "draw_front",
     "front_table",
     "fully_harmonic",
+    "latency_prices",
     "levels_for",
     "losses",
     "mac_prices",

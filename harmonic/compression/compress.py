@@ -13,6 +13,7 @@ from torch import nn
 from harmonic.bundles import Bundle, with_plans
 from harmonic.compression.bench import Bench, device_of
 from harmonic.compression.distill import Tuned, Tuning, distilled
+from harmonic.compression.latency import Clock, latency_prices, levels_in_time, must_be_timed
 from harmonic.compression.levels import (
     Budget,
     Measure,
@@ -39,7 +40,8 @@ _JUDGES, _SEARCHED = 0.25, 250  # of the other images: on these a search compare
 class Outcome:
     """What was chosen, on so many images, and what it cost on those that were held out.
 
-    losses: of each layer alone. sizes, layer_sizes: before and after, in every measure.
+    losses: of each layer alone. sizes, layer_sizes: before and after, in every measure; a latency, in nanoseconds, is
+    there where a clock was, and of the whole network it was measured.
     """
 
     budget: Budget
@@ -61,6 +63,11 @@ class Outcome:
         """Before and after."""
         return self.sizes["params"]
 
+    @property
+    def timed(self) -> bool:
+        """Whether latency was measured."""
+        return "latency" in self.sizes
+
     def summary(self) -> dict[str, Any]:
         """The figures for a card."""
         return {
@@ -75,6 +82,7 @@ class Outcome:
             "agreement": self.agreement,
             "top1_before": self.accuracy[0],
             "top1_after": self.accuracy[1],
+            **({"latency_ms": [round(each / 1e6, 3) for each in self.sizes["latency"]]} if self.timed else {}),
             **(self.tuned.summary() if self.tuned else {}),
         }
 
@@ -88,15 +96,19 @@ def compress_bundle(
     refitted: bool = True,
     trials: int = 0,
     tuning: Tuning | None = None,
+    clock: Clock | None = None,
 ) -> tuple[Bundle, Outcome]:
     """Choose levels for a budget and carry them out; CompressionError, before anything is measured, if none meet it.
 
     refitted: solve for the kept coefficients again (`refit`); False leaves them as they are. trials: other levels that
-    are tried, with that in place (not for a budget in accuracy). tuning: then let the network learn from the whole one.
+    are tried, with that in place (not for a budget in accuracy or latency). tuning: then let the network learn from the
+    whole one. clock: measures latency, which a budget in it needs.
     A fifth of the images is held out: neither losses nor coefficients see them, and the outcome and a budget in
     accuracy are measured on them. The work is done where the network lies.
     """
-    return next(compress_to(given, bench, [budget], watch, refitted=refitted, trials=trials, tuning=tuning))
+    return next(
+        compress_to(given, bench, [budget], watch, refitted=refitted, trials=trials, tuning=tuning, clock=clock)
+    )
 
 
 def compress_to(
@@ -108,20 +120,31 @@ def compress_to(
     refitted: bool = True,
     trials: int = 0,
     tuning: Tuning | None = None,
+    clock: Clock | None = None,
 ) -> Iterator[tuple[Bundle, Outcome]]:
     """As `compress_bundle` for several budgets in turn; what layers lose is measured once."""
     network = fully_harmonic(given.model)
     prices = _prices(network, bench)
-    for budget in budgets:
-        _must_be_possible(network, prices, budget)
+    _must_be_possible(network, prices, budgets)
+    times = clock(network, bench.spec) if clock else None
+    if any(budget.kind == "latency" for budget in budgets):
+        prices["latency"] = latency_prices(network, must_be_timed(times))
+        _must_be_possible(network, prices, budgets)
     images, held_out = bench.parted(_HELD_OUT)
     measured = losses(network, images, watch, refitted=refitted)
     for budget in budgets:
-        levels, search = _levels(network, measured, prices, budget, (images, held_out), watch, refitted, trials)
+        if budget.kind == "latency" and times:
+            levels, search = levels_in_time(network, measured, prices["latency"], budget, times), None
+        else:
+            levels, search = _levels(network, measured, prices, budget, (images, held_out), watch, refitted, trials)
         small = _carried_out(network, levels, images if refitted else None, watch)
         tuned = distilled(small, network, images, tuning, watch) if tuning else None
-        outcome = _outcome(budget, (images, held_out), (network, small), levels, measured, prices)
-        outcome = replace(outcome, search=search, tuned=tuned)
+        timed: dict[Measure, Prices] = {}
+        if times:
+            timed["latency"] = latency_prices(network, times, list(levels.items()))
+        outcome = _outcome(budget, (images, held_out), (network, small), levels, measured, {**prices, **timed})
+        sizes = {**outcome.sizes, "latency": (times.whole, times.beside(small))} if times else outcome.sizes
+        outcome = replace(outcome, sizes=sizes, search=search, tuned=tuned)
         yield _bundle(given, small, outcome.summary()), outcome
 
 
@@ -134,10 +157,12 @@ def shares(given: Bundle, bench: Bench, measure: ShareMeasure, wanted: Sequence[
     return [budget for budget in budgets if budget.allowed(whole) >= least(prices)]
 
 
-def _must_be_possible(network: nn.Module, prices: Mapping[Measure, Prices], budget: Budget) -> None:
-    if budget.kind != "accuracy":
-        measured = prices[budget.kind]
-        must_be_possible(measured, budget.allowed(measured.total(_own_levels(network))), budget.kind)
+def _must_be_possible(network: nn.Module, prices: Mapping[Measure, Prices], budgets: Sequence[Budget]) -> None:
+    """As `levels.must_be_possible`, for those budgets whose prices are known."""
+    for budget in budgets:
+        if budget.kind != "accuracy" and budget.kind in prices:
+            measured = prices[budget.kind]
+            must_be_possible(measured, budget.allowed(measured.total(_own_levels(network))), budget.kind)
 
 
 def _levels(

@@ -9,19 +9,26 @@ from matplotlib.ticker import PercentFormatter
 from rich.table import Table
 
 from harmonic.compression.compress import Outcome
-from harmonic.compression.levels import WORDS
+from harmonic.compression.levels import WORDS, shown
 from harmonic.picture import write_picture
 
 
 def front_table(outcomes: Sequence[Outcome]) -> Table:
     """A row for the whole network and one for each size."""
     labelled = outcomes[0].accuracy[0] is not None
-    columns = ["budget", *WORDS.values(), "same answer", "divergence, nats", *(["top-1"] if labelled else [])]
+    measures = list(outcomes[0].sizes)
+    columns = [
+        "budget",
+        *(WORDS[measure] for measure in measures),
+        "same answer",
+        "divergence, nats",
+        *(["top-1"] if labelled else []),
+    ]
     table = Table(*columns, title=f"On {outcomes[0].held_out:,} held-out images")
-    whole = [f"{outcomes[0].sizes[measure][0]:,}" for measure in WORDS]
+    whole = [shown(measure, outcomes[0].sizes[measure][0]) for measure in measures]
     table.add_row("whole", *whole, "100.00%", "0.0000", *([_share(outcomes[0].accuracy[0])] if labelled else []))
     for one in outcomes:
-        sizes = [f"{one.sizes[measure][1]:,}" for measure in WORDS]
+        sizes = [shown(measure, one.sizes[measure][1]) for measure in measures]
         figures = [_share(one.agreement), f"{one.divergence:.4f}", *([_share(one.accuracy[1])] if labelled else [])]
         table.add_row(str(one.budget), *sizes, *figures)
     return table
@@ -34,14 +41,15 @@ def draw_front(outcomes: Sequence[Outcome], picture: Path) -> None:
         "same answer": (1.0, lambda one: one.agreement),
         "top-1": (outcomes[0].accuracy[0], lambda one: one.accuracy[1]),
     }
-    figure = Figure(figsize=(4 * len(WORDS), 3.6), layout="constrained")
-    for axis, (measure, word) in zip(figure.subplots(1, len(WORDS), sharey=True), WORDS.items(), strict=True):
+    measures = list(outcomes[0].sizes)
+    figure = Figure(figsize=(4 * len(measures), 3.6), layout="constrained")
+    for axis, measure in zip(figure.subplots(1, len(measures), sharey=True), measures, strict=True):
         sizes = [outcomes[0].sizes[measure][0], *(one.sizes[measure][1] for one in outcomes)]
         for name, (before, after) in lines.items():
             kept = [value for value in (before, *map(after, outcomes)) if value is not None]
             if len(kept) == len(sizes):
                 axis.plot([size / sizes[0] for size in sizes], kept, marker="o", label=name)
-        axis.set(xlabel=f"{word}, share of {sizes[0]:,}")
+        axis.set(xlabel=f"{WORDS[measure]}, share of {shown(measure, sizes[0])}")
         axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axis.grid(alpha=0.3)

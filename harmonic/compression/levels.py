@@ -19,18 +19,24 @@ from harmonic.conversion import Level, harmonic_layers
 from harmonic.errors import CompressionError
 from harmonic.graph import parameters
 
-Measure = Literal["params", "macs", "bytes"]
+Measure = Literal["params", "macs", "bytes", "latency"]
 ShareMeasure = Literal["params", "macs"]
+_SHARES: dict[str, "Measure"] = {"params": "params", "macs": "macs", "latency": "latency"}
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-WORDS: dict["Measure", str] = {"params": "parameters", "macs": "multiplications", "bytes": "bytes of weights"}
+WORDS: dict["Measure", str] = {
+    "params": "parameters",
+    "macs": "multiplications",
+    "bytes": "bytes of weights",
+    "latency": "latency",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What compression must keep to. params, macs: share of the parameters, or of the multiplications; bytes: of the
-    weights; accuracy: points of top-1, zero or negative."""
+    """What compression must keep to. params, macs, latency: share of the parameters, of the multiplications, or of the
+    time; bytes: of the weights; accuracy: points of top-1, zero or negative."""
 
-    kind: Literal["params", "macs", "bytes", "accuracy"]
+    kind: Literal["params", "macs", "bytes", "latency", "accuracy"]
     value: float
 
     def __str__(self) -> str:
@@ -42,18 +48,19 @@ class Budget:
 
 
 def parse_budget(text: str) -> Budget:
-    """Read `params=0.6`, `macs=0.5`, `bytes=2MB` or `accuracy=-1.0`; CompressionError for anything else."""
+    """Read `params=0.6`, `macs=0.5`, `latency=0.5`, `bytes=2MB` or `accuracy=-1.0`; CompressionError for anything
+    else."""
     kind, _, said = text.partition("=")
     if kind == "bytes" and (size := _size(said)) >= 1:
         return Budget("bytes", size)
     value = _number(said)
-    if kind in ("params", "macs") and 0 < value <= 1:
-        return Budget("params" if kind == "params" else "macs", value)
+    if (share := _SHARES.get(kind)) and 0 < value <= 1:
+        return Budget(share, value)
     if kind == "accuracy" and -100 <= value <= 0:
         return Budget("accuracy", value)
     raise CompressionError(
-        "a budget is params=SHARE or macs=SHARE (above 0, up to 1), bytes=SIZE (as 500KB or 2MB) or accuracy=POINTS (0 "
-        f"or below), not {text!r}."
+        "a budget is params=SHARE, macs=SHARE or latency=SHARE (above 0, up to 1), bytes=SIZE (as 500KB or 2MB) or "
+        f"accuracy=POINTS (0 or below), not {text!r}."
     )
 
 
@@ -155,6 +162,11 @@ def levels_for_accuracy(
     return best
 
 
+def shown(measure: Measure, size: int) -> str:
+    """A size in its unit; latencies are nanoseconds, and shown in milliseconds."""
+    return f"{size / 1e6:.3f} ms" if measure == "latency" else f"{size:,}"
+
+
 def least(prices: Prices) -> int:
     """The least that any levels bring a network to."""
     layers = {name for name, _ in prices.layers}
@@ -168,4 +180,5 @@ def must_be_possible(prices: Prices, allowed: int, measure: Measure) -> None:
 
 
 def _impossible(allowed: int, found: int, measure: Measure) -> CompressionError:
-    return CompressionError(f"no levels bring the network to {allowed:,} {WORDS[measure]}; the least is {found:,}.")
+    said = f"{shown(measure, allowed)} {WORDS[measure]}"
+    return CompressionError(f"no levels bring the network to {said}; the least is {shown(measure, found)}.")

@@ -8,10 +8,18 @@ from rich.table import Table
 
 from harmonic.compression.compress import Outcome
 from harmonic.compression.distill import Tuned
-from harmonic.compression.levels import WORDS
+from harmonic.compression.levels import WORDS, Measure, shown
 from harmonic.compression.search import Found
 from harmonic.conversion import layer_column
 from harmonic.shown import plain
+
+# How a layer's size is shown in each measure: the head of its column, what it is divided by, and how many places.
+_UNITS: dict[Measure, tuple[str, float, int]] = {
+    "params": ("parameters", 1, 0),
+    "macs": ("multiplications, M", 1e6, 2),
+    "bytes": ("weights, KB", 1e3, 1),
+    "latency": ("latency, ms", 1e6, 3),
+}
 
 
 def compression_figures(outcome: Outcome) -> dict[str, Any]:
@@ -24,6 +32,7 @@ def compression_figures(outcome: Outcome) -> dict[str, Any]:
         "parameters": list(outcome.parameters),
         "multiplications": list(outcome.sizes["macs"]),
         "bytes": list(outcome.sizes["bytes"]),
+        "latency_ns": list(outcome.sizes["latency"]) if outcome.timed else None,
         "layers": outcome.layer_sizes,
         "accuracy": list(outcome.accuracy),
         "agreement": outcome.agreement,
@@ -35,7 +44,8 @@ def compression_figures(outcome: Outcome) -> dict[str, Any]:
 
 def compression_tables(outcome: Outcome) -> Iterator[Table]:
     """The chosen level of every layer, then what they cost on the images that were held out."""
-    columns = ("level", "filters", "parameters", "multiplications, M", "loss alone, nats")
+    units = [unit for unit in _UNITS if unit in outcome.sizes]
+    columns = ["level", "filters", *(_UNITS[unit][0] for unit in units), "loss alone, nats"]
     layers = Table(layer_column(), *columns, title="Chosen levels")
     for name, level in outcome.levels.items():
         (kept, of), sizes = outcome.filters[name], outcome.layer_sizes[name]
@@ -43,16 +53,14 @@ def compression_tables(outcome: Outcome) -> Iterator[Table]:
             plain(name),
             "full" if level is None else str(level),
             f"{kept}/{of}",
-            f"{sizes['params'][1]:,}",
-            f"{sizes['macs'][1] / 1e6:.2f}",
+            *(_change(unit, *sizes[unit]) for unit in units),
             f"{outcome.losses[name]:.4f}",
         )
     yield layers
     right, still = outcome.accuracy
     figures = Table(title=f"On {outcome.held_out:,} held-out images", show_header=False)
-    for measure, word in WORDS.items():
-        before, after = outcome.sizes[measure]
-        figures.add_row(word, f"{before:,} -> {after:,} ({after / before:.1%})")
+    for measure, (before, after) in outcome.sizes.items():
+        figures.add_row(WORDS[measure], f"{shown(measure, before)} -> {shown(measure, after)} ({after / before:.1%})")
     figures.add_row("same answer as before", f"{outcome.agreement:.2%}")
     figures.add_row("divergence", f"{outcome.divergence:.4f} nats")
     if right is not None and still is not None:
@@ -62,6 +70,13 @@ def compression_tables(outcome: Outcome) -> Iterator[Table]:
     if outcome.tuned:
         figures.add_row("learned from the whole network", _learned(outcome.tuned))
     yield figures
+
+
+def _change(measure: Measure, before: int, after: int) -> str:
+    """A layer's size before and after; once where it stays."""
+    _, unit, places = _UNITS[measure]
+    texts = [f"{size / unit:,.{places}f}" for size in (before, after)]
+    return " -> ".join(dict.fromkeys(texts))
 
 
 def _learned(tuned: Tuned) -> str:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from export.fold import fold
-from export.layout import span
+from export.layout import drawn, span
 from harmonic.layers import BandNormConv2d, HarmonicConv2d
 from tests.support.laws import randomised
 
@@ -20,6 +20,15 @@ def test_the_filters_of_a_truncated_layer_are_found(bank: str, level: int | None
     assert found.frequencies == layer.frequencies
     assert found.taps == 25
     np.testing.assert_allclose(found.kernels(), layer.kernel().detach().numpy(), atol=1e-7)
+
+
+@pytest.mark.parametrize("bank", ["dct", "gaussian"])
+def test_a_drawn_span_is_found_again_in_its_kernels(bank: str) -> None:
+    kept = ((0, 0), (0, 2), (1, 0))
+    made = drawn(bank, (3, 5), kept, 6, 4)
+    found = span(made.kernels())
+    assert (found.bank, found.frequencies, found.taps) == (bank, kept, 15)
+    np.testing.assert_allclose(found.coefficients, made.coefficients, atol=1e-9)
 
 
 def test_folding_norms_in_leaves_the_filters_as_they_are() -> None:

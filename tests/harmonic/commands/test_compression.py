@@ -55,7 +55,7 @@ def small(base):
 def compressed(base, budget, out):
     shown = done(
         "compress", base / "run" / "bundle", "--data", base / "images", "--budget", budget, "--out", out,
-        "--images", 48,
+        "--images", 48, "--no-latency",
     )  # fmt: skip
     return out, shown
 
@@ -123,6 +123,13 @@ def test_a_budget_of_accuracy_is_kept(base, start, tmp_path):
         ("0.6", "a budget is params=SHARE"),
         ("params=0", "a budget is params=SHARE"),
         ("params=1.1", "a budget is params=SHARE"),
+        ("latency=5", "a budget is params=SHARE"),
+        ("params=-3", "a budget is params=SHARE"),
+        ("macs=nan", "a budget is params=SHARE"),
+        ("latency=nan", "a budget is params=SHARE"),
+        ("bytes=0", "a budget is params=SHARE"),
+        ("bytes=inf", "a budget is params=SHARE"),
+        ("accuracy=nan", "a budget is params=SHARE"),
         ("accuracy=2", "accuracy=POINTS (0 or below)"),
         ("params=0.01", "the least is"),
     ],
@@ -131,6 +138,22 @@ def test_a_budget_that_cannot_be_kept_is_told(base, tmp_path, budget, message):
     run = (base / "run" / "bundle", "--data", base / "images", "--budget", budget, "--images", 10)
     assert message in refused("compress", *run, "--out", tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_latency_is_told_whole_and_by_layer(base, tmp_path):
+    run = ("compress", base / "run" / "bundle", "--data", base / "images", "--images", 20, "--no-refit")
+    shown = done(*run, "--budget", "params=0.5", "--latency", "--out", tmp_path / "new")
+    assert "latency, ms" in shown
+    row = next(line for line in shown.splitlines() if "│ latency " in line)
+    before, after = (float(part.split(" ms")[0]) for part in row.split("│")[2].split(" -> "))
+    assert min(before, after) > 0
+    told = bundle.load(tmp_path / "new").card.metrics["compression"]
+    assert told["latency_ms"] == [before, after]
+
+
+def test_a_budget_in_what_is_not_measured_is_refused(base, tmp_path):
+    run = ("compress", base / "run" / "bundle", "--data", base / "images", "--out", tmp_path / "new")
+    assert "--no-latency leaves unmeasured" in refused(*run, "--budget", "latency=0.5", "--no-latency")
 
 
 def test_images_of_other_classes_are_told(base, tmp_path):
@@ -177,7 +200,16 @@ def test_fine_tuning_what_is_no_bundle_is_refused(base, tmp_path):
 
 
 def test_learning_from_the_whole_network_takes_all_images_and_is_told(base, start, tmp_path):
-    given = (base / "run" / "bundle", "--data", base / "images", "--budget", "params=0.4", "--images", 30)
+    given = (
+        base / "run" / "bundle",
+        "--data",
+        base / "images",
+        "--budget",
+        "params=0.4",
+        "--images",
+        30,
+        "--no-latency",
+    )
     plain = done("compress", *given, "--no-refit", "--out", tmp_path / "plain")
     shown = done("compress", *given, "--no-refit", "--finetune", 4, "--out", tmp_path / "tuned")
     told = bundle.load(tmp_path / "tuned").card.metrics["compression"]
@@ -196,7 +228,7 @@ def test_a_device_that_is_not_there_is_told_before_anything_is_read(base, tmp_pa
 
 
 def test_the_front_is_a_bundle_a_size_a_table_and_a_picture(base, start, tmp_path):
-    run = ("compress", base / "run" / "bundle", "--data", base / "images", "--images", 30, "--no-refit")
+    run = ("compress", base / "run" / "bundle", "--data", base / "images", "--images", 30, "--no-refit", "--no-latency")
     shown = done(*run, "--front", "--out", tmp_path / "front")
     sizes = {path.name: parameters(bundle.load(path).model) for path in (tmp_path / "front").glob("params=*")}
     assert set(sizes) >= {"params=0.9", "params=0.75", "params=0.6", "params=0.45"}

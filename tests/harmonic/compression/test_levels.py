@@ -41,6 +41,7 @@ def test_a_budget_that_no_levels_meet_is_told_with_the_least_possible(bench):
     [
         ("params=0.6", "params", 0.6),
         ("macs=1", "macs", 1.0),
+        ("latency=0.5", "latency", 0.5),
         ("bytes=2MB", "bytes", 2_000_000),
         ("bytes=1.5 KiB", "bytes", 1536),
         ("bytes=700", "bytes", 700),

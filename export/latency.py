@@ -1,0 +1,100 @@
+"""How long a network takes on this machine as it would be served: exported, its truncated layers laid out, one thread.
+
+The clock of `harmonic compress`: an entry point of `harmonic.clocks`.
+"""
+
+import copy
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import onnx
+from torch import nn
+
+from export.emit import emit
+from export.fold import fold
+from export.layout import (
+    BATCHES,
+    FILE,
+    Memory,
+    Place,
+    device,
+    drawn,
+    fastest,
+    fastest_calls,
+    lay_out,
+    places,
+    ratios,
+    session,
+)
+from export.verify import synthetic_images
+from harmonic.bundles import cache_folder
+from harmonic.conversion import harmonic_layers
+from harmonic.pixels import PixelSpec
+
+Frequencies = tuple[tuple[int, int], ...]
+Tell = Callable[[str], None]
+
+
+class LayoutTimes:
+    """Times of one network and of what it becomes, in nanoseconds of a call for one image."""
+
+    def __init__(self, network: nn.Module, spec: PixelSpec, memory: Memory, tell: Tell) -> None:
+        self._spec, self._memory, self._tell = spec, memory, tell
+        self._banks = {name: layer.bank_kind for name, layer in harmonic_layers(network).items()}
+        tell("writing the whole network as a graph, to time it")
+        self._session, graph = self._opened(network)
+        self._places: dict[str, list[Place]] = defaultdict(list)
+        for place in places(graph):
+            self._places[place.name].append(place)
+        self._image = synthetic_images(1, spec)
+        self._known: dict[tuple[str, Frequencies], int] = {}
+        self.whole = round(1e9 * fastest_calls({"": self._session}, self._image)[""])
+
+    def of_layers(self, wanted: Collection[tuple[str, Frequencies]]) -> Mapping[tuple[str, Frequencies], int]:
+        """Of each layer with these frequencies, in the form that is fastest here; 0 for a layer that the graph has not
+        as a convolution of its own, whose time is in the rest."""
+        for name, kept in wanted:
+            if (name, kept) not in self._known:
+                self._known[name, kept] = sum(self._of_place(place, kept) for place in self._places[name])
+        return {each: self._known[each] for each in wanted}
+
+    def beside(self, other: nn.Module) -> int:
+        """Of another network, from pairs of calls: what disturbs one disturbs both."""
+        self._tell("timing the whole network beside it")
+        timed, _ = self._opened(other)
+        return round(self.whole * median(ratios(timed, self._session, self._image)))
+
+    def _opened(self, network: nn.Module) -> tuple[Any, onnx.ModelProto]:
+        """A network's graph, open and laid out as an export would lay it, and as it was before that."""
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "model.onnx"
+            emit(fold(copy.deepcopy(network).cpu()), self._spec, path)
+            graph = onnx.load(path)
+            lay_out(path, "auto", synthetic_images(max(BATCHES), self._spec), self._tell, self._memory)
+            return session(path), graph
+
+    def _of_place(self, place: Place, kept: Frequencies) -> int:
+        """Of the fastest form; one convolution takes as long with all frequencies as with some."""
+        every = place.convolution.span
+        full = tuple((u, v) for u in range(every.filters.shape[1]) for v in range(every.filters.shape[2]))
+        whole, some = fastest([self._with(place, full), self._with(place, kept)], self._memory, self._tell)
+        fused = some.form == whole.form
+        return round(1e9 * (whole.seconds[0] if fused else min(some.seconds[0], whole.seconds[0])))
+
+    def _with(self, place: Place, kept: Frequencies) -> Place:
+        """The place with other frequencies."""
+        convolution = place.convolution
+        coefficients, (down, across) = convolution.span.coefficients, convolution.span.filters.shape[1:]
+        span = drawn(self._banks[place.name], (down, across), kept, *coefficients.shape[:2])
+        return replace(place, convolution=replace(convolution, span=span))
+
+
+def layout_clock(tell: Tell) -> Callable[[nn.Module, PixelSpec], LayoutTimes]:
+    """The clock of this machine's processor. tell: hears of every step."""
+    memory = Memory(cache_folder() / FILE, device())
+    return lambda network, spec: LayoutTimes(network, spec, memory, tell)
