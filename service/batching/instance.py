@@ -151,9 +151,12 @@ class Instance:
         """The batch, and its rows side by side. What is yet to be made is made; where that fails, or nobody waits for
         it any more, its ticket alone is left out."""
         first = taken[0].content
-        if len(taken) == 1 and isinstance(first, np.ndarray):
-            return [Part(taken[0].ticket, first)], first
-        array = self._buffer.array((first.shape[1:], first.dtype) if isinstance(first, np.ndarray) else first.kind)
+        try:
+            array = self._buffer.array((first.shape[1:], first.dtype) if isinstance(first, np.ndarray) else first.kind)
+        except MemoryError:
+            if len(taken) == 1 and isinstance(first, np.ndarray):  # they have memory of their own: a slower one
+                return [Part(taken[0].ticket, first)], first
+            raise
         batch: list[Part] = []
         end = 0
         for ticket, content in taken:

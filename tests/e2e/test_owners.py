@@ -99,3 +99,27 @@ def test_a_model_that_is_unloaded_is_loaded_by_no_owner_and_comes_back_everywher
             assert client.post("/v1/classify", content=b"").status_code in {404, 503}
         assert clients[1].post("/v2/repository/models/colours/load").status_code == 200
         assert {answered(client) for client in clients * 2} == {len(list((root / "colours").glob("[0-9]*")))}
+
+
+@pytest.mark.slow
+def test_an_owner_that_cannot_be_replaced_is_missed_by_the_others_and_ends_no_service(tmp_path):
+    """As with a device that is gone: its process cannot load anything, however often it is started."""
+    models, aside = tmp_path / "models", tmp_path / "aside"
+    publish_colours(models)
+    with serving(models, "--workers", "1", "--owners", "2", drain_seconds="0") as (url, process):
+        survivor, victim = kinds(process.pid)["owning"]
+        models.rename(aside)
+        os.kill(victim, signal.SIGKILL)
+        tried: set[int] = set()
+
+        def often_enough() -> bool:
+            tried.update(kinds(process.pid)["owning"])
+            return len(tried - {survivor, victim}) > 4  # a worker's tries would be over
+
+        until(often_enough)
+        with connections(url, 1) as (client,):
+            assert client.get("/readyz").status_code == 200
+            assert answered(client) == 1
+            aside.rename(models)
+            metrics_with(url, "harmonic_owners 2.0")
+            assert answered(client) == 1

@@ -92,6 +92,25 @@ async def test_a_batch_lies_in_its_instances_buffer_and_a_call_may_write_behind_
         assert given[0].shape == (6, 1)
 
 
+async def test_a_request_that_is_a_batch_by_itself_lies_in_the_buffer_too():
+    """A GPU fetches images by itself only from there."""
+    given: list[Rows] = []
+    ran: list[bool] = []
+
+    def allocate(shape: tuple[int, ...], dtype: np.dtype) -> Rows:
+        given.append(np.zeros(shape, dtype))
+        return given[-1]
+
+    def run(rows: Rows) -> Rows:
+        ran.append(rows.ctypes.data == given[0].ctypes.data)
+        return rows * 3
+
+    async with running(run, buffers=[allocate], max_size=6) as batcher:
+        for values in ((1,), (1, 2, 3, 4, 5, 6)):
+            assert (await ask(batcher, *values)).rows.ravel().tolist() == [3 * value for value in values]
+    assert ran == [True, True]
+
+
 @pytest.mark.parametrize("answers", [None, 3, "text", np.float32(1), [[1.0]]])
 async def test_whatever_is_no_array_of_rows_is_a_failure(answers):
     async with running(lambda rows: answers) as batcher:
