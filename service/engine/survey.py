@@ -40,7 +40,7 @@ class Stock:
         self._settings = settings
         self._root = settings.repository
         self._placement = placement
-        self.processes = processes
+        self._processes = processes
 
     def survey(self, name: str, known: Items, again: bool = False) -> dict[int, Item]:
         """A model's versions as they should be from now on, by number.
@@ -70,7 +70,7 @@ class Stock:
         stamp = _stamp(version_dir(self._root, name, version))
         if old and (old.stamp, old.plan) == (stamp, plan) and not (again and trouble_of(old.trial)):
             return old
-        policy = plan.policy.shared_by(self.processes)
+        policy = plan.policy.shared_by(self._processes)
         trial = load_version(self._root, name, version, self._placement, policy, plan.instances, plan.running)
         if isinstance(trial, BrokenVersion) and old and isinstance(old.trial, Loaded):
             trial = old.trial.remarked(f"serves as it was loaded; what lies there now: {trial.reason}")

@@ -4,8 +4,9 @@ Knows engines and sockets that it is given; no HTTP, and nobody who starts proce
 """
 
 from service.handover.bell import Way, ends
-from service.handover.channel import Channel, Facts, Gone
+from service.handover.channel import Channel
 from service.handover.owner import ModelOwner
+from service.handover.refusals import Facts, Gone, refusal, settled
 from service.handover.remote import RemoteEngine
 
-__all__ = ["Channel", "Facts", "Gone", "ModelOwner", "RemoteEngine", "Way", "ends"]
+__all__ = ["Channel", "Facts", "Gone", "ModelOwner", "RemoteEngine", "Way", "ends", "refusal", "settled"]

@@ -7,27 +7,17 @@ import asyncio
 import contextlib
 import itertools
 import json
-import logging
 import socket
 import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from service.errors import ControlRefused, Draining, ModelNotFound, NotReady, ServiceError
+from service.handover.refusals import Facts, Gone, refusal, settled
 
-log = logging.getLogger(__name__)
-Facts = dict[str, Any]
 Answer = Callable[[str, Facts], Awaitable[Facts]]
 
 _HEAD = struct.Struct(">I")
 _MOST_BYTES = 64 * 2**20  # of one message
-_ERRORS: dict[str, type[ServiceError]] = {
-    kind.__name__: kind for kind in (ControlRefused, Draining, ModelNotFound, NotReady)
-}
-
-
-class Gone(Exception):  # noqa: N818 - a fact, which those who ask provide for
-    """The other process has ended, or closed its side."""
 
 
 class Channel:
@@ -107,20 +97,9 @@ class Channel:
         if kind == "answer":
             future.set_result(facts)
         else:
-            kind_of_error = _ERRORS.get(what, ServiceError)
-            future.set_exception(kind_of_error(facts["message"], retry_after_s=facts["retry_after_s"]))
+            future.set_exception(refusal(what, facts))
 
     async def _reply(self, kind: str, number: int, what: str, facts: Facts) -> None:
-        try:
-            found = await self._answer(what, facts)
-        except ServiceError as error:
-            name, said = type(error).__name__, {"message": error.message, "retry_after_s": error.retry_after_s}
-        except Gone:
-            name, said = "NotReady", {"message": "a process of this service has ended", "retry_after_s": 1}
-        except Exception:  # the edge of the task: it reports, here and there
-            log.exception("asked for %s", what)
-            name, said = "ServiceError", {"message": "the service's log says why", "retry_after_s": None}
-        else:
-            name, said = "", found
+        name, said = await settled(self._answer(what, facts), what)
         if kind == "ask" and not self.closed.is_set():
             self._send("error" if name else "answer", number, name, said)

@@ -12,9 +12,10 @@ from functools import partial
 
 from service.engine import LocalEngine, Served, Unloaded
 from service.errors import ServiceError
-from service.handover.channel import Channel, Facts, Gone
+from service.handover.channel import Channel
 from service.handover.intake import Intake
 from service.handover.offers import Offer, Offers
+from service.handover.refusals import Facts, Gone
 
 log = logging.getLogger(__name__)
 _OFFER_SECONDS = 10.0  # for a front end to take in what is offered; then it is asked again

@@ -26,9 +26,10 @@ from service.engine import (
 )
 from service.errors import Draining, NotReady
 from service.handover.carriage import Carriage
-from service.handover.channel import Channel, Facts, Gone
+from service.handover.channel import Channel
 from service.handover.depot import Depot, Key
 from service.handover.offers import Offers, read_offers
+from service.handover.refusals import Facts, Gone
 from service.handover.remote_visit import RemoteVisit
 from service.handover.stand import Ledger
 from service.handover.stands import Stands

@@ -114,6 +114,11 @@ class Commands:
         if self._settings.model_control == "poll" and not self._only:
             self._tasks.append(asyncio.ensure_future(self._poll()))
 
+    def adopt(self, models: Sequence[str]) -> None:
+        """A worker that served before this began has these models: they are wanted."""
+        self._wanted = (self._wanted or set()) | set(models)
+        self._followed |= set(models)
+
     def end(self) -> None:
         """Follow no more changes."""
         for task in self._tasks:

@@ -1,14 +1,23 @@
 """What the supervisor asks of a worker's engine, and what the engine tells of itself."""
 
 import asyncio
+from typing import Any, Protocol
 
 from service.engine import LocalEngine
 from service.errors import ServiceError
-from service.handover import Channel, Facts
+from service.handover import Facts
 from service.processes.shared import Link, SharedEngine
 
 _LOOK_SECONDS = 0.2  # from one look at what changed to the next
 _AGREE_SECONDS = 3600.0
+
+
+class Telling(Protocol):
+    """A way to somebody who is told, and does not answer."""
+
+    def tell(self, what: str, **facts: Any) -> None:
+        """Say something."""
+        ...
 
 
 async def obey(engine: SharedEngine, link: Link, what: str, facts: Facts) -> Facts:
@@ -47,7 +56,7 @@ async def _act(engine: SharedEngine, link: Link, act: str, name: str) -> None:
         await local.reset_norm(name)
 
 
-async def keep_telling(engine: SharedEngine, link: Channel) -> None:
+async def keep_telling(engine: SharedEngine, link: Telling) -> None:
     """Tell the supervisor of every change, until cancelled."""
     told = engine.brief()
     while True:

@@ -29,7 +29,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One process at one moment. worker: its number; 0 for those that have ended, and for the supervisor."""
+    """One process at one moment. worker: its number; 0 for those that have ended, and for the supervisor. called: by
+    which name people know it, where that is not its number."""
 
     worker: int = 0
     entries: tuple[Entry, ...] = ()
@@ -37,6 +38,7 @@ class Report:
     counts: tuple[tuple[str, int, BatchStatistics], ...] = ()
     totals: tuple[tuple[str, int, Figures], ...] = ()
     families: tuple[Family, ...] = ()
+    called: str = ""
 
     def as_facts(self) -> dict[str, Any]:
         """As it travels."""
@@ -124,7 +126,9 @@ def _reason(facts: VersionFacts, others: Iterable[Report]) -> str:
     for report in others:
         for entry in report.entries:
             if (entry.name, entry.version) == (facts.name, facts.version) and entry.reason:
-                return f"in worker {report.worker}: {entry.reason}"
+                return (
+                    f"in {f'replica {report.called}' if report.called else f'worker {report.worker}'}: {entry.reason}"
+                )
     return ""
 
 

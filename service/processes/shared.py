@@ -8,9 +8,10 @@ from typing import Protocol
 
 from service.batching import BatchStatistics
 from service.engine import Catalog, Entry, LocalEngine, Unloaded, VersionFacts, Visit
+from service.errors import NotReady
 from service.handover import Facts, Gone, RemoteEngine
 from service.processes.reports import Key, Report, counts_of, entries_of, one_catalog, overall, read_report, totals_of
-from service.telemetry import Family, Figures, Metrics, add_up
+from service.telemetry import Family, Figures, Metrics, add_up, side_by_side
 
 _CONTROL_SECONDS = 3600.0  # a large model may take long; a worker that hangs ends what waits for it sooner
 _MOMENT = 5.0
@@ -26,29 +27,45 @@ class Link(Protocol):
 
 class SharedEngine:
     """One engine of several. worker: its number. apart: each has models of its own, and what one tells of its versions
-    adds to what the others tell; else all tell of the same."""
+    adds to what the others tell; else all tell of the same. called: the name by which it is known where it is one of a
+    cluster; its metrics then stand beside those of the others, and are not added to them."""
 
     def __init__(
-        self, worker: int, local: LocalEngine | RemoteEngine, metrics: Metrics, link: Link, apart: bool = True
+        self,
+        worker: int,
+        local: LocalEngine | RemoteEngine,
+        metrics: Metrics,
+        link: Link,
+        apart: bool = True,
+        called: str = "",
     ) -> None:
         self.local = local
         self._apart = apart
         self._worker = worker
         self._metrics = metrics
         self._link = link
+        self._called = called
         self._others: tuple[Report, ...] = ()
-        self._all_ready = self._joined = False
+        self._all_ready = self._begun = self._joined = False
         self._to_part = 0
-        metrics.include(self._families_elsewhere)
+        metrics.include(self._families_elsewhere, self._families_of_each if called else None)
 
     async def start(self) -> None:
         """Load and check every model, then join those that serve. Raises what the local engine raises."""
-        if self._joined:
+        if self._begun:
             return
-        self._joined = True
+        self._begun = True
         await self.local.start()
-        facts = await self._link.ask("started", _CONTROL_SECONDS, **self.brief())
-        self._all_ready = bool(facts["ready"])
+        await self._join(again=False)
+
+    async def join_again(self) -> None:
+        """Join those that serve once more: who kept them together has been replaced, and knows nobody."""
+        if self._joined:
+            await self._join(again=True)
+
+    async def _join(self, again: bool) -> None:
+        facts = await self._link.ask("started", _CONTROL_SECONDS, again=again, **self.brief())
+        self._all_ready, self._joined = bool(facts["ready"]), True
 
     def be_told(self, ready: bool) -> None:
         """Whether the service as a whole is ready."""
@@ -114,18 +131,15 @@ class SharedEngine:
 
     async def load_model(self, name: str) -> None:
         """Have every process load what is new of a model; returns when it serves in all of them."""
-        self._check_open()
-        await self._link.ask("load", _CONTROL_SECONDS, name=name)
+        await self._everywhere("load", name)
 
     async def unload_model(self, name: str) -> None:
         """Have every process take a model out of service; returns when its last request is answered."""
-        self._check_open()
-        await self._link.ask("unload", _CONTROL_SECONDS, name=name)
+        await self._everywhere("unload", name)
 
     async def reset_norm(self, name: str) -> None:
         """Put a model's adaptive norms back to training's figures, in every process."""
-        self._check_open()
-        await self._link.ask("reset", _CONTROL_SECONDS, name=name)
+        await self._everywhere("reset", name)
 
     def document(self, model: str, version: int, file: str) -> bytes:
         """A file beside a ready version's graph, for people to read. Blocking."""
@@ -168,6 +182,7 @@ class SharedEngine:
             tuple((*key, found) for key, found in self.local.statistics().items()),
             tuple((*key, found) for key, found in self.local.figures().items()),
             self._metrics.here() if families else (),
+            self._called,
         )
 
     def brief(self) -> Facts:
@@ -182,9 +197,18 @@ class SharedEngine:
             "models": catalog.names(),
         }
 
-    def _check_open(self) -> None:
-        """Raise what the local engine raises before its start and after its end."""
+    async def _everywhere(self, act: str, name: str) -> None:
+        """Have every process do it. Raises what the local engine raises before its start and after its end."""
         self.local.check_open()
+        try:
+            await self._link.ask(act, _CONTROL_SECONDS, name=name)
+        except Gone:
+            raise NotReady("what keeps the processes together is being replaced; ask again", retry_after_s=1) from None
 
     def _families_elsewhere(self) -> tuple[Family, ...]:
         return add_up(report.families for report in self._others)
+
+    def _families_of_each(self) -> tuple[Family, ...]:
+        """Not added up. Those that have ended have no name, and are left out, as a scrape of each would leave them."""
+        others = ((report.called, report.families) for report in self._others if report.called)
+        return side_by_side("replica", [(self._called, self._metrics.here()), *others])

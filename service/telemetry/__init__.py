@@ -5,7 +5,7 @@ Knows exchanges and counts; no route.
 
 from service.telemetry import logs
 from service.telemetry.exchange import Answered, Exchange, begin, current, remember
-from service.telemetry.families import Family, add_up, lasting, read_families, without_versions
+from service.telemetry.families import Family, add_up, lasting, read_families, side_by_side, without_versions
 from service.telemetry.metrics import LABELS, Metrics, VersionMetrics
 from service.telemetry.spans import Spans
 from service.telemetry.totals import Figures, Tally, Total
@@ -28,5 +28,6 @@ __all__ = [
     "logs",
     "read_families",
     "remember",
+    "side_by_side",
     "without_versions",
 ]

@@ -67,6 +67,18 @@ def add_up(processes: Iterable[Sequence[Family]]) -> tuple[Family, ...]:
     return tuple(replace(group[0], samples=_added(group)) for group in found.values())
 
 
+def side_by_side(label: str, processes: Iterable[tuple[str, Sequence[Family]]]) -> tuple[Family, ...]:
+    """The metrics of all processes, not added up: a label more says which of them measured each sample."""
+    found: dict[str, list[Family]] = {}
+    for name, families in processes:
+        for family in families:
+            samples = ((what, (*labels, (label, name)), value) for what, labels, value in family.samples)
+            found.setdefault(family.name, []).append(replace(family, samples=tuple(samples)))
+    return tuple(
+        replace(group[0], samples=tuple(one for family in group for one in family.samples)) for group in found.values()
+    )
+
+
 def lasting(families: Sequence[Family]) -> tuple[Family, ...]:
     """What remains true of a process that has ended: what it counted. Gauges told of a moment."""
     return tuple(family for family in families if family.kind in {"counter", "histogram"})

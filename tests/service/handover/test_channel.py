@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from service.errors import ModelNotFound, ServiceError
-from service.handover.channel import Answer, Channel, Facts, Gone
+from service.handover.channel import Answer, Channel
+from service.handover.refusals import Facts, Gone
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -8,7 +8,7 @@ import pytest
 
 from service.config import Settings, make
 from service.errors import ControlRefused, ModelNotFound
-from service.handover.channel import Facts, Gone
+from service.handover.refusals import Facts, Gone
 from service.processes.commands import Agreement, Commands
 from tests.support.crews import InOneProcess, together
 from tests.support.images import plain
