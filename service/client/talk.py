@@ -91,7 +91,7 @@ def talk(write: Callable[[float], Message], patience_s: float, manners: Manners,
             raise _out_of_patience(message, patience_s, asked)
         outcome = yield Send(message, seconds)
         asked += 1
-        if isinstance(outcome, Reply) and outcome.status not in PASSING:
+        if isinstance(outcome, Reply) and not _passes(outcome):
             manners.budget.earn()
             return outcome
         if isinstance(outcome, Lost) and outcome.late and seconds == left:
@@ -100,6 +100,12 @@ def talk(write: Callable[[float], Message], patience_s: float, manners: Manners,
         if pause_s is None:
             return _last(message, outcome, asked)
         yield Pause(pause_s, f"{outcome.status}" if isinstance(outcome, Reply) else _why(outcome))
+
+
+def _passes(reply: Reply) -> bool:
+    """True for a word that may be another next time. The service says what went wrong in JSON; a 500 in other words is
+    a balancer's, such as Ray Serve's, which lost whoever was to answer."""
+    return reply.status in PASSING or (reply.status == 500 and reply.body[:1] not in {b"", b"{"})
 
 
 def _pause_s(outcome: Outcome, asked: int, manners: Manners, left: float) -> float | None:

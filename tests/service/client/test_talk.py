@@ -46,7 +46,17 @@ def test_what_stays_is_asked_once(status):
     assert (len(told.sent), told.pauses) == (1, [])
 
 
-@pytest.mark.parametrize("passing", [LOST, Reply("u", 429), Reply("u", 502), Reply("u", 503), Lost("slow", late=True)])
+def test_what_went_wrong_in_the_service_itself_stays():
+    told = Told([Reply("u", 500, body=b'{"error":{"code":"model_failed","message":"it did"}}')])
+    assert (told.reply.status, len(told.sent)) == (500, 1)
+
+
+FOREIGN = Reply("u", 500, body=b"Internal Server Error")  # of a balancer that lost whoever was to answer
+
+
+@pytest.mark.parametrize(
+    "passing", [LOST, Reply("u", 429), Reply("u", 502), Reply("u", 503), FOREIGN, Lost("slow", late=True)]
+)
 def test_what_passes_is_asked_again_until_there_is_an_answer(passing):
     told = Told([passing, passing, OK], attempt_s=5.0)
     assert told.reply is OK
