@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from service.client import Client, Retries
+from service.ray.haproxy import environment
 from tests.support.colours import publish_colours
 from tests.support.images import COLOURS, plain
 from tests.support.process import PATIENCE_S, serving
@@ -20,6 +21,8 @@ from tests.support.waiting import until
 pytest.importorskip("ray", reason="the extra ray is not installed: pip install 'harmonic-inference[ray]'")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 CALLERS = 4
+STATISTICS, METRICS = 8404, 9101  # ports of HAProxy
+LOOPBACK = "0100007F"  # as the kernel writes it
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +34,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=["python", "haproxy"])
 def cluster(root: Path, request: pytest.FixtureRequest) -> Iterator[RayCluster]:
-    env = {}
-    if request.param == "haproxy":
-        from service.ray.haproxy import environment
-
-        env = environment()
-    with ray_cluster(root, **env) as made:
+    haproxy = request.param == "haproxy"
+    with ray_cluster(root, haproxy=haproxy, **(environment() if haproxy else {})) as made:
         yield made
 
 
@@ -100,6 +99,12 @@ def test_refusals_are_the_services_own(cluster: RayCluster) -> None:
     assert answer.status_code == 415
     assert answer.json()["error"]["code"]
     assert "Server-Timing" in answer.headers
+
+
+def test_what_haproxy_tells_of_itself_stays_on_this_machine(cluster: RayCluster) -> None:
+    listening = {line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines() if " 0A " in line}
+    of_haproxy = {place for place in listening if int(place.split(":")[1], 16) in {STATISTICS, METRICS}}
+    assert of_haproxy == ({f"{LOOPBACK}:{port:04X}" for port in (STATISTICS, METRICS)} if cluster.haproxy else set())
 
 
 def test_a_new_version_takes_over_on_every_replica_without_a_failed_request(cluster: RayCluster, root: Path) -> None:

@@ -23,8 +23,9 @@ LOOPBACK = "127.0.0.1"
 class RayCluster:
     """The process, seen from a test."""
 
-    def __init__(self, process: "subprocess.Popen[str]", url: str) -> None:
+    def __init__(self, process: "subprocess.Popen[str]", url: str, haproxy: bool) -> None:
         self.url = url
+        self.haproxy = haproxy
         self._process = process
 
     def do(self, word: str) -> None:
@@ -44,7 +45,7 @@ class RayCluster:
 
 
 @contextmanager
-def ray_cluster(repository: Path, **env: str) -> Iterator[RayCluster]:
+def ray_cluster(repository: Path, haproxy: bool = False, **env: str) -> Iterator[RayCluster]:
     """A cluster that serves this repository in two replicas, ended with all its processes."""
     port = free_port()
     own = {
@@ -54,6 +55,8 @@ def ray_cluster(repository: Path, **env: str) -> Iterator[RayCluster]:
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        # On a busy machine a proxy takes long to start.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
         "PYTHONPATH": str(ROOT),
         **env,
     }
@@ -61,7 +64,7 @@ def ray_cluster(repository: Path, **env: str) -> Iterator[RayCluster]:
     process = subprocess.Popen(
         command, env=own, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
     )
-    cluster = RayCluster(process, f"http://{LOOPBACK}:{port}")
+    cluster = RayCluster(process, f"http://{LOOPBACK}:{port}", haproxy)
     try:
         cluster.wait_for("start")
         yield cluster
