@@ -14,7 +14,7 @@ from harmonic.disk import schema_of
 from harmonic.errors import sentence
 from harmonic.pixels import PixelSpec
 
-SCHEMA, OLDEST_SCHEMA = 2, 1
+SCHEMA, OLDEST_SCHEMA = 3, 1
 MANIFEST = "manifest.json"
 WHOLE_NET = "model.onnx"
 GOLDENS = "golden.npz"
@@ -135,6 +135,18 @@ class Variant(_Frozen):
         return {self.file, self.goldens} | ({self.stem.file} if self.stem else set())
 
 
+class Certainty(_Frozen):
+    """From which probability on the likeliest class is right as often as was wanted.
+
+    probability: the least one. precision: the share of right answers at or above it, among `images` that the model had
+    not learned from.
+    """
+
+    probability: Annotated[float, Field(ge=0, le=1)]
+    precision: Annotated[float, Field(gt=0, le=1)]
+    images: Annotated[int, Field(ge=1)]
+
+
 class Manifest(_Frozen):
     """Everything the service knows about a version without opening its graph.
 
@@ -143,6 +155,7 @@ class Manifest(_Frozen):
     input, output: names in the graph: N x H x W x C images of the pixels' dtype, float32 N x classes logits.
     classes: labels in the order of the logits.
     stem: what a service runs that is not told otherwise: the whole folded net, or the variant "native".
+    certainty: from which probability on an answer is certain; None where nobody measured it (schema 3).
     metrics: measured figures, with the data that they were measured on. files: SHA-256 of every other file of the
     version.
     """
@@ -161,6 +174,7 @@ class Manifest(_Frozen):
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
     stem: StemMode = "folded"
     parity: ParityReport
+    certainty: Certainty | None = None
     metrics: dict[str, Any] = Field(default_factory=dict)
     license: str | None = None
     notice: str | None = None
@@ -189,8 +203,13 @@ class Manifest(_Frozen):
     def written(self) -> str:
         """The manifest as text, of the oldest schema that can say all of it: older builds read what they know."""
         newer = any(variant.plan or variant.measured for variant in self.variants)
-        schema = SCHEMA if newer else OLDEST_SCHEMA
+        schema = 3 if self.certainty else 2 if newer else OLDEST_SCHEMA
         return self.model_copy(update={"schema_version": schema}).model_dump_json(indent=2, exclude_none=True)
+
+    @property
+    def certain_from(self) -> float | None:
+        """The probability from which on the likeliest class is certain; None where nobody measured it."""
+        return self.certainty.probability if self.certainty else None
 
     def variant(self, name: str = "default") -> Variant:
         """The variant of that name; ManifestError if there is none."""

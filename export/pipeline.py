@@ -197,6 +197,7 @@ def _write_manifest(folder: Path, order: Order, variants: tuple[Variant, ...], p
         variants=variants,
         stem="native" if any(variant.stem for variant in variants) else "folded",
         parity=parity,
+        certainty=card.metrics.get("certainty"),
         metrics=card.metrics,
         license=card.license,
         notice=card.notice,

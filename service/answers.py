@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from export.manifest import ParityReport, Precision, Variant
+from export.manifest import Certainty, ParityReport, Precision, Variant
 from harmonic.pixels import PixelSpec
 
 
@@ -26,6 +26,9 @@ class Prediction(_Body):
     """One image's classes, the likeliest first."""
 
     classes: list[ClassScore]
+    certain: bool | None = Field(
+        None, description="Whether the likeliest class reaches the model's `certainty`; absent where it has none."
+    )
 
 
 class Timing(_Body):
@@ -107,6 +110,7 @@ class VersionDetail(VersionSummary):
     )
     variants: list[Variant] | None = Field(None, description="Every way to run the version, loaded or not.")
     parity: ParityReport | None = Field(None, description="How well the exported graph gave the original's answers.")
+    certainty: Certainty | None = Field(None, description="From which probability on answers were right how often.")
     license: str | None = None
     notice: str | None = None
     created: str | None = None

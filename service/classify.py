@@ -19,8 +19,8 @@ from service.config import read_settings
 from service.engine import Engine, LocalEngine
 from service.telemetry import Metrics
 
-_Classes = list[dict[str, Any]]  # label, index, probability; the likeliest first
-_Ask = Callable[[bytes], Awaitable[_Classes]]
+_Answer = dict[str, Any]  # classes: label, index, probability, the likeliest first; certain, where the model can say it
+_Ask = Callable[[bytes], Awaitable[_Answer]]
 
 
 def classify_files(
@@ -43,19 +43,19 @@ async def _classify_all(
     paths: Sequence[Path], answering: "contextlib.AbstractAsyncContextManager[_Ask]", as_json: bool
 ) -> int:
     failed = 0
-    rows: list[tuple[Path, _Classes]] = []
+    rows: list[tuple[Path, _Answer]] = []
     async with answering as ask:
         for path in paths:
             try:
-                classes = await ask(path.read_bytes())
+                answer = await ask(path.read_bytes())
             except (OSError, HarmonicError) as error:
                 failed += 1
                 _report(path, error, as_json)
                 continue
             if as_json:
-                _line({"file": str(path), "classes": classes})
+                _line({"file": str(path), **answer})
             else:
-                rows.append((path, classes))
+                rows.append((path, answer))
     if rows:
         show(_table(rows))
     return failed
@@ -67,10 +67,11 @@ async def _local(repository: Path | None, model: str | None, top_k: int, device:
     engine: Engine = LocalEngine(settings, Metrics(CollectorRegistry()))
     await engine.start()
 
-    async def ask(data: bytes) -> _Classes:
+    async def ask(data: bytes) -> _Answer:
         with engine.visit(model, None) as visit:
             ranked, _ = await visit.submit([data], best=top_k)
-            return list(ranked.predictions(visit.facts.manifest.classes, top_k)[0]["classes"])
+            manifest = visit.facts.manifest
+            return ranked.predictions(manifest.classes, top_k, manifest.certain_from)[0]
 
     try:
         yield ask
@@ -82,9 +83,10 @@ async def _local(repository: Path | None, model: str | None, top_k: int, device:
 async def _remote(url: str, model: str | None, top_k: int, key: str | None) -> AsyncIterator[_Ask]:
     async with AsyncClient(url, key=key) as client:
 
-        async def ask(data: bytes) -> _Classes:
+        async def ask(data: bytes) -> _Answer:
             answer = await client.classify(data, top=top_k, model=model)
-            return [one.model_dump() for one in answer.classes]
+            said = {} if answer.certain is None else {"certain": answer.certain}
+            return {"classes": [one.model_dump() for one in answer.classes], **said}
 
         yield ask
 
@@ -100,13 +102,15 @@ def _line(record: dict[str, Any]) -> None:
     Console(soft_wrap=True, highlight=False, markup=False).print(to_json(record).decode())
 
 
-def _table(rows: list[tuple[Path, _Classes]]) -> Table:
+def _table(rows: list[tuple[Path, _Answer]]) -> Table:
     table = Table(Column("file", overflow="fold"), Column("class", overflow="fold"), "probability")
     table.columns[2].justify = "right"
-    for path, classes in rows:
+    for path, answer in rows:
+        classes = answer["classes"]
         for place, entry in enumerate(classes):
             name = "" if place else plain(path)
-            table.add_row(
-                name, plain(entry["label"]), f"{entry['probability']:.1%}", end_section=place == len(classes) - 1
-            )
+            label = plain(entry["label"])
+            if not place and answer.get("certain") is False:
+                label.append(" (not sure)", "dim")
+            table.add_row(name, label, f"{entry['probability']:.1%}", end_section=place == len(classes) - 1)
     return table

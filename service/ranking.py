@@ -25,9 +25,12 @@ class Ranked:
     def __getitem__(self, part: slice) -> "Ranked":
         return Ranked(self.logits[part], self.indices[part], self.probabilities[part])
 
-    def predictions(self, labels: Sequence[str], top_k: int) -> list[dict[str, Any]]:
-        """For every image its `top_k` likeliest classes, as far as they were worked out."""
-        return [
+    def predictions(self, labels: Sequence[str], top_k: int, certain: float | None = None) -> list[dict[str, Any]]:
+        """For every image its `top_k` likeliest classes, as far as they were worked out.
+
+        certain: the probability from which on the likeliest one is certain; every image then says whether it is.
+        """
+        found: list[dict[str, Any]] = [
             {
                 "classes": [
                     {"label": labels[index], "index": index, "probability": score}
@@ -36,6 +39,10 @@ class Ranked:
             }
             for indices, scores in zip(self.indices, self.probabilities, strict=True)
         ]
+        if certain is not None:
+            for image, scores in zip(found, self.probabilities, strict=True):
+                image["certain"] = scores[0] >= certain
+        return found
 
 
 def rank(logits: NDArray[np.float32], best: int) -> Ranked:

@@ -14,6 +14,7 @@ Confusion = Int64[ndarray, "classes classes"]
 Labels = Int64[ndarray, " n"]
 Probabilities = Float[ndarray, "n classes"]
 PerClass = Float[ndarray, " classes"]
+_FEWEST_CERTAIN = 20
 
 
 def recall(confusion: Confusion) -> PerClass:
@@ -101,3 +102,20 @@ def _auc(positive: ndarray, scores: ndarray) -> float:
 
 def _percentile(values: list[float], share: float) -> float:
     return float(np.nanpercentile(values, share)) if np.isfinite(values).any() else float("nan")
+
+
+def certainty(probabilities: Probabilities, labels: Labels, wanted: float = 0.95) -> dict[str, float | int] | None:
+    """The least probability of the likeliest class from which on the wanted share of the answers is right.
+
+    None if there is none that 20 answers reach: of fewer, all may be right by luck. As a bundle's metrics have it:
+    probability, precision, and the number of images.
+    """
+    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    order = np.argsort(-sure, kind="stable")
+    shares = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    # Equal probabilities are on one side: only the last of them may be the border.
+    last = np.append(np.diff(sure[order]) < 0, True) if len(order) else np.zeros(0, bool)
+    good = np.flatnonzero((shares >= wanted) & last)
+    if not len(good) or good[-1] + 1 < _FEWEST_CERTAIN:
+        return None
+    return {"probability": float(sure[order[good[-1]]]), "precision": wanted, "images": len(labels)}

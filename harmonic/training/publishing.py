@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from harmonic.bundles import bundle
-from harmonic.evaluation import Evaluation, NetworkPredictor, evaluate
+from harmonic.data import Images
+from harmonic.evaluation import Evaluation, NetworkPredictor, evaluate, metrics
 from harmonic.training.checkpoint import Checkpoints
 from harmonic.training.curves import draw_curves
 from harmonic.training.fitting import Fitted
@@ -33,26 +34,40 @@ def published(run: Run, fitted: Fitted) -> tuple[Path, Evaluation | None]:
     shares = run.shares()
     if run.balanced:
         correct_prior(run.network, run.spec, torch.from_numpy(shares))
-    calmed = _calm(run, fitted.device) if run.recipe.train.temperature else {}
-    measured = _measured(run, fitted.device)
-    figures = {**calmed, **_validated(run, checkpoints), **_class_shares(run, shares), **_tested(run, shares, measured)}
+    run.network.to(fitted.device)
+    calmed = _calm(run) if run.recipe.train.temperature else {}
+    judged = _answers(run, run.validation)
+    measured = _answers(run, run.test) if run.test else judged
+    figures = {
+        **_validated(run, checkpoints),
+        **calmed,
+        **_certain(judged),
+        **_class_shares(run, shares),
+        **_tested(run, shares, measured),
+    }
     bundle.save(bundle.Bundle(_card(run, figures), run.network), run.out / "bundle")
     return run.out / "bundle", measured
 
 
-def _calm(run: Run, device: torch.device) -> dict[str, float]:
+def _calm(run: Run) -> dict[str, float]:
     """Let the answers be as sure as they are right on the validation images."""
-    images = run.validation
-    judged = evaluate(NetworkPredictor(run.network.to(device), run.classes, run.spec), images)
+    judged = _answers(run, run.validation)
+    if not judged:
+        return {}
     logits = torch.from_numpy(np.log(np.maximum(judged.probabilities, np.finfo(np.float32).tiny)))
     temperature = best_temperature(logits, torch.from_numpy(judged.labels))
     divide_logits(run.network, run.spec, temperature)
     return {"temperature": temperature}
 
 
-def _measured(run: Run, device: torch.device) -> Evaluation | None:
-    images = run.test or run.validation
-    return evaluate(NetworkPredictor(run.network.to(device), run.classes, run.spec), images) if len(images) else None
+def _certain(judged: Evaluation | None) -> dict[str, Any]:
+    """From which probability on the answers to the validation images are right nearly always, if from any."""
+    sure = metrics.certainty(judged.probabilities, judged.labels) if judged else None
+    return {"certainty": sure} if sure else {}
+
+
+def _answers(run: Run, images: Images) -> Evaluation | None:
+    return evaluate(NetworkPredictor(run.network, run.classes, run.spec), images) if len(images) else None
 
 
 def _validated(run: Run, checkpoints: Checkpoints) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def in_steps(recipe: Recipe, images: int, validation: Images | None) -> Recipe:
     return recipe.model_copy(update={"train": plan.model_copy(update={"epochs": epochs, "batch": batch})})
 
 
-def opened(recipe: Recipe, given: Given, out: Path, start: Bundle | None, teacher: Bundle | None) -> Run:
+def opened(recipe: Recipe, given: Given, out: Path, start: Bundle | None, teacher: Bundle | None = None) -> Run:
     """Everything that can be told to be wrong before the first epoch is told here.
 
     RecipeError, ZooError or DataError for what cannot be trained, tested or corrected as the recipe asks.

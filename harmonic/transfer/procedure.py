@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from harmonic.bundles import Bundle, Headed, with_new_head
 from harmonic.data import Images, digests, prepare_all, split_by_group, tracked
+from harmonic.evaluation import metrics
 from harmonic.pixels import JpegScale
 from harmonic.transfer.backbones import networks_at_hand, open_backbone, sizes
 from harmonic.transfer.features import features, unknown
@@ -99,11 +100,10 @@ def fit(found: Survey, wanted: Wanted, tell: Tell = lambda _: None) -> Transferr
         key=lambda one: one.loss,
     )
     _finish(headed, own[choice.place], choice, images, wanted.balanced)
-    threshold = _threshold(judgement, labels)
-    made = Bundle(
-        headed.bundle.card.model_copy(update={"metrics": {"fit": _figures(found, judgement, chosen, threshold)}}),
-        headed.bundle.model,
-    )
+    sure = metrics.certainty(judgement.mean, labels)
+    threshold = float(sure["probability"]) if sure else None
+    figures = {"fit": _figures(found, judgement, chosen, threshold), **({"certainty": sure} if sure else {})}
+    made = Bundle(headed.bundle.card.model_copy(update={"metrics": figures}), headed.bundle.model)
     return Transferred(made, found, judgement, own[choice.place].candidate, tuple(tried), threshold)
 
 
@@ -177,15 +177,6 @@ def _finish(headed: Headed, own: Scaled, choice: Choice, images: Images, balance
     few = images.subset(np.arange(min(_TRIED, len(images))))
     rows = prepare_all(few, headed.bundle.card.pixels, title="Trying the classifier")
     set_head(headed, weight, bias, torch.from_numpy(rows))
-
-
-def _threshold(judgement: Judgement, labels: Int64[ndarray, " n"]) -> float | None:
-    """The least confidence from which on the wanted share of the answers was right, on images held out."""
-    sure, right = judgement.mean.max(1), judgement.mean.argmax(1) == labels
-    order = np.argsort(-sure, kind="stable")
-    shares = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    good = np.flatnonzero(shares >= _PRECISION)
-    return float(sure[order[good[-1]]]) if len(good) else None
 
 
 def _figures(found: Survey, judgement: Judgement, chosen: Candidate, threshold: float | None) -> dict[str, object]:

@@ -21,7 +21,8 @@ M = TypeVar("M", bound=BaseModel)
 class Classified:
     """The answer to one image. classes: the likeliest first. timing_ms: of the request that it came with.
 
-    adaptive: it depends on earlier traffic. precision: of the arithmetic, where it is not fp32.
+    adaptive: it depends on earlier traffic. precision: of the arithmetic, where it is not fp32. certain: whether the
+    probability is one from which on the model was right nearly always; None where nobody measured that.
     """
 
     model: str
@@ -30,6 +31,7 @@ class Classified:
     timing_ms: Timing
     adaptive: bool = False
     precision: str | None = None
+    certain: bool | None = None
 
     @property
     def label(self) -> str:
@@ -69,7 +71,15 @@ def classified(reply: Reply, images: int) -> list[Classified]:
         raise UnexpectedAnswerError(f"{reply.url} gave {len(answer.predictions)} answers for {images} images.")
     adaptive, times = answer.norm is not None, answer.timing_ms
     return [
-        Classified(answer.model, answer.version, tuple(prediction.classes), times, adaptive, answer.precision)
+        Classified(
+            answer.model,
+            answer.version,
+            tuple(prediction.classes),
+            times,
+            adaptive,
+            answer.precision,
+            prediction.certain,
+        )
         for prediction in answer.predictions
     ]
 

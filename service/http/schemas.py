@@ -63,6 +63,7 @@ def _detail(entry: Entry) -> dict[str, Any]:
         "documents": [name for name, file in DOCUMENTS.items() if file in manifest.files],
         "variants": list(manifest.variants),
         "parity": manifest.parity,
+        "certainty": manifest.certainty,
         "license": manifest.license,
         "notice": manifest.notice,
         "created": manifest.created,

@@ -50,8 +50,9 @@ def test_a_manifest_without_a_word_about_stems_is_folded(tmp_path: Path) -> None
         ("", "JSON"),
         ("[]", "should be an object"),
         (_facts(schema_version=99), "schema 99"),
-        (_facts(schema_version=3, what_is_new=1), "schema 3; this build reads 1 to 2. A newer version of this package"),
+        (_facts(schema_version=4, what_is_new=1), "schema 4; this build reads 1 to 3. A newer version of this package"),
         (_facts(colour="red"), "colour"),
+        (_facts(certainty={"probability": 1.1, "precision": 0.95, "images": 40}), "probability"),
         (_facts(classes=["only"]), "classes"),
         (_facts(classes=["same", "same"]), "distinct"),
         (_facts(files={"model.onnx": "0" * 64}), "without a checksum"),
@@ -90,3 +91,11 @@ def test_a_changed_or_missing_file_is_found_out(tmp_path: Path) -> None:
 def test_an_unknown_variant_names_the_known_ones() -> None:
     with pytest.raises(ManifestError, match=r"\['default'\]"):
         Manifest.model_validate(_facts()).variant("int8")
+
+
+def test_a_manifest_is_written_in_the_oldest_schema_that_can_say_it() -> None:
+    sure = {"probability": 0.8, "precision": 0.95, "images": 40}
+    plain, certain = (Manifest(**_facts(**more)) for more in ({}, {"certainty": sure}))
+    assert [json.loads(manifest.written())["schema_version"] for manifest in (plain, certain)] == [1, 3]
+    assert (plain.certain_from, certain.certain_from) == (None, 0.8)
+    assert Manifest.model_validate_json(certain.written()).certainty == certain.certainty

@@ -34,3 +34,11 @@ def test_logits_that_are_no_numbers_do_not_disturb_their_neighbours():
 def test_nothing_is_worked_out_that_nobody_asked_for():
     ranked = rank(np.zeros((2, 3), np.float32), 0)
     assert len(ranked) == 2 and ranked.predictions("abc", 5) == [{"classes": []}] * 2
+
+
+def test_an_image_is_certain_from_the_models_own_probability_on():
+    ranked = rank(np.log(np.array([[0.6, 0.4], [0.8, 0.2]], np.float32)), 1)
+    border = ranked.probabilities[0][0]
+    assert [image["certain"] for image in ranked.predictions("ab", 1, border)] == [True, True]
+    assert [image["certain"] for image in ranked.predictions("ab", 1, border + 1e-9)] == [False, True]
+    assert all("certain" not in image for image in ranked.predictions("ab", 1))

@@ -38,13 +38,14 @@ export class Result {
 
   /** An answer of the service. */
   show({ model, version, predictions, timing_ms: timing, batch }) {
-    const { classes } = predictions[0];
+    const { classes, certain } = predictions[0];
     const [top] = classes;
-    this.summary = `${this.name}: ${top.label}, ${percent(top.probability)}`;
+    this.summary = `${this.name}: ${top.label}, ${percent(top.probability)}${certain === false ? ", not sure" : ""}`;
     this.#settle();
     this.#fill(
       el("p", { class: "file" }, el("span", {}, this.name), el("span", { class: "muted" }, ` ${model} ${version}`)),
       el("ol", { class: "classes", "aria-label": `Classes of ${this.name}` }, classes.map(bar)),
+      certain === false && el("p", { class: "unsure" }, "Not sure: below the probability from which on this model was right nearly always."),
       timeline(timing, batch),
     );
     for (const fillBar of this.#body.querySelectorAll("[data-share]")) fillBar.style.width = `${fillBar.dataset.share}%`;

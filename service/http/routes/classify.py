@@ -122,10 +122,11 @@ class _Classify:
         return bool(images * min(self._top_k, classes) <= _INLINE_RANKS)
 
     def write(self, facts: VersionFacts, ranked: Ranked, answered: Callable[[], Answered]) -> Written:
+        manifest = facts.manifest
         answer: dict[str, Any] = {
             "model": facts.name,
             "version": facts.version,
-            "predictions": ranked.predictions(facts.manifest.classes, self._top_k),
+            "predictions": ranked.predictions(manifest.classes, self._top_k, manifest.certain_from),
             "timing_ms": _timing(answered()),
         }
         if facts.adaptive:

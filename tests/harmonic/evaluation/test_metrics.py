@@ -76,3 +76,27 @@ def test_bootstrap_draws_whole_groups():
     assert all(np.bincount(indices, minlength=5)[:3].std() == 0 for indices in drawn)
     assert intervals["share"][0] <= 0.6 <= intervals["share"][1]
     assert intervals == metrics.bootstrap(groups, remember, rounds=50)
+
+
+def sure(shares):
+    """Answers to two classes, the first always taken, with these probabilities."""
+    return np.stack([shares, 1 - np.asarray(shares)], axis=1)
+
+
+def test_from_the_least_certain_probability_on_the_wanted_share_is_right():
+    probabilities = sure(np.linspace(0.99, 0.6, 40))
+    labels = np.array([0] * 29 + [1] + [0] * 5 + [1] * 5)  # 34 of 35 are right; 34 of 36 are too few
+    found = metrics.certainty(probabilities, labels)
+    assert found == {"probability": probabilities[34, 0], "precision": 0.95, "images": 40}
+    assert metrics.certainty(probabilities, labels, 0.99)["probability"] == probabilities[28, 0]
+
+
+def test_nothing_is_certain_that_few_answers_or_too_few_right_ones_bear_out():
+    assert metrics.certainty(sure(np.linspace(0.99, 0.6, 19)), np.zeros(19, np.int64)) is None
+    assert metrics.certainty(sure(np.linspace(0.99, 0.6, 40)), np.arange(40) % 2) is None
+    assert metrics.certainty(np.zeros((0, 2)), np.zeros(0, np.int64)) is None
+
+
+def test_equal_probabilities_are_on_one_side_of_the_border():
+    labels = np.array([0] * 22 + [1] * 18)
+    assert metrics.certainty(sure(np.full(40, 0.9)), labels) is None

@@ -7,6 +7,7 @@ import pytest
 
 from service.answers import Classification
 from tests.support.app import got, posted, refused, serving, top
+from tests.support.colours import publish_colours
 from tests.support.images import encoded, noise, plain
 
 
@@ -139,3 +140,16 @@ async def test_several_models_want_a_default(publish, tmp_path):
 async def test_an_answer_that_is_no_number_is_a_500_not_invalid_json(publish, tmp_path):
     publish(weights=1.5e36 * np.eye(3))  # finite for the golden noise, infinite for pure red
     refused(await posted(tmp_path / "models", content=plain("red")), 500, "model_failed")
+
+
+async def test_where_the_model_can_tell_every_answer_says_whether_it_is_certain(tmp_path):
+    publish_colours(tmp_path, certainty={"probability": 0.9, "precision": 0.95, "images": 40})
+    async with serving(tmp_path) as (client, _):
+        answers = [await client.post("/v1/classify", content=body) for body in (plain("green"), encoded(noise()))]
+        detail = (await client.get("/v1/models/colours")).json()["versions"][0]
+    assert [answer.json()["predictions"][0]["certain"] for answer in answers] == [True, False]
+    assert detail["certainty"] == {"probability": 0.9, "precision": 0.95, "images": 40}
+
+
+async def test_where_it_cannot_none_says_so(repository):
+    assert "certain" not in (await posted(repository, "/v1/classify", content=plain("green"))).json()["predictions"][0]
