@@ -31,7 +31,8 @@ def must_be_writable(folder: Path) -> None:
         with tempfile.TemporaryDirectory(prefix=".harmonic.", dir=above):
             pass
     except OSError as error:
-        raise BundleError(f"{folder}: cannot be written: {error.strerror or error}. Choose another place.") from error
+        said = f"cannot be written: {error.strerror or error}. Nothing was saved; choose another place."
+        raise BundleError(f"{folder}: {said}") from error
 
 
 @contextmanager

@@ -93,6 +93,7 @@ class VersionSummary(_Body):
         None, description="`default`: the whole folded net; `native`: its stem in PyTorch; else a precision."
     )
     precision: Precision | None = Field(None, description="Of weights and arithmetic.")
+    size_bytes: int | None = Field(None, description="Of the files that hold the graph that runs, on disk.")
     norm: Literal["adaptive"] | None = Field(None, description="Present where answers depend on earlier traffic.")
     metrics: dict[str, Any] = Field(
         default_factory=dict, description="Figures measured when the model was made, with their data."

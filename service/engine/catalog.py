@@ -18,7 +18,7 @@ class VersionFacts:
     policy: in force, so with max_size bounded by the manifest's. provider: what really runs it. device: "cpu", "cuda:N"
     or several as "cuda:0,cuda:1"; gpus: their numbers. instances: on all devices together. variant: which of the
     manifest's. adaptive: its norm follows the traffic, so an answer depends on earlier ones. remark: what an operator
-    should know of it, such as that its folder changed for the worse.
+    should know of it, such as that its folder changed for the worse. size_bytes: of the files that its graph is in.
     """
 
     name: str
@@ -32,6 +32,7 @@ class VersionFacts:
     variant: str = "default"
     adaptive: bool = False
     remark: str = ""
+    size_bytes: int = 0
 
     @property
     def precision(self) -> str:

@@ -127,6 +127,7 @@ def _load(order: _Order, variant: Variant) -> Loaded:
         len(sessions),
         variant.name,
         moving,
+        size_bytes=sum((folder / name).stat().st_size for name in variant.files - {variant.goldens}),
     )
     _tell(facts, order.running)
     return Loaded(facts, sessions, sample)

@@ -47,6 +47,7 @@ def _summary(entry: Entry) -> dict[str, Any]:
         "policy": Policy(**asdict(policy)),
         "variant": entry.variant,
         "precision": entry.precision,
+        "size_bytes": entry.size_bytes,
         "norm": "adaptive" if entry.adaptive else None,
         "metrics": entry.manifest.metrics,
     }

@@ -28,6 +28,14 @@ export function ms(value) {
   return `${value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)} ms`;
 }
 
+/** A size for people: three figures. */
+export function bytes(size) {
+  const units = ["B", "KB", "MB", "GB"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, size)) / 3));
+  const value = size / 1000 ** power;
+  return `${power === 0 ? value : value.toPrecision(3)} ${units[power]}`;
+}
+
 /** A probability for people, never a rounded 0 or 1. */
 export function percent(share) {
   const value = share * 100;

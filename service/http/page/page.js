@@ -1,14 +1,15 @@
 // The page: which model and version, and who is told when that changes.
 
 import * as api from "./api.js";
-import { el, percent } from "./dom.js";
+import { bytes, el, percent } from "./dom.js";
 import { showCard } from "./card.js";
+import { rivals } from "./compare.js";
 import { startLive } from "./live.js";
 import { Pictures } from "./pictures.js";
 import { showSpectrum } from "./spectrum.js";
 
 const $ = (id) => document.getElementById(id);
-const chosen = { model: null, version: null, shown: null };
+const chosen = { model: null, version: null, shown: null, rivals: [] };
 const pictures = new Pictures(() => chosen);
 const SOME = 12; // classes that are named of many
 let turn = 0; // answers to an earlier choice are dropped
@@ -31,7 +32,7 @@ async function start() {
 async function chooseModel() {
   const mine = ++turn;
   const name = $("model").value;
-  const { versions } = await api.model(name);
+  const [{ versions }, models] = await Promise.all([api.model(name), api.models()]);
   if (mine !== turn) return;
   const ready = versions.filter(({ state }) => state === "ready");
   const newest = ready.at(-1);
@@ -45,6 +46,7 @@ async function chooseModel() {
   $("version").disabled = false;
   showReason(versions.filter(({ state }) => state !== "ready"));
   chosen.versions = ready;
+  chosen.rivals = rivals(models, name);
   await chooseVersion();
 }
 
@@ -79,6 +81,7 @@ function showFacts(detail) {
   const facts = detail
     ? {
         Architecture: detail.architecture,
+        Precision: [detail.precision, detail.size_bytes && bytes(detail.size_bytes)].filter(Boolean).join(", "),
         Parameters: detail.parameters?.toLocaleString("en"),
         "Tells apart": classes(detail.labels ?? []),
         "Trained on": detail.metrics?.trained_on,

@@ -33,7 +33,7 @@ export class Pictures {
   add(files) {
     if (document.getElementById("files").disabled) return;
     for (const file of files) {
-      const result = new Result(file, () => this.#ask(result));
+      const result = new Result(file, () => this.#ask(result), () => this.#chosen().rivals);
       this.#results.unshift(result);
       document.getElementById("results").prepend(result.element);
       this.#ask(result);

@@ -1,5 +1,6 @@
 // One picture and its answer: classes as bars, the time as one line cut into phases.
 
+import { compare } from "./compare.js";
 import { el, ms, percent } from "./dom.js";
 
 const PHASES = ["decode", "queue", "inference", "rest"];
@@ -12,9 +13,10 @@ export class Result {
   removed = false;
   summary = "";
 
-  /** retry: called when the person asks for it after an error. */
-  constructor(file, retry) {
+  /** retry: called when the person asks for it after an error. rivals: gives what the picture can be asked of. */
+  constructor(file, retry, rivals) {
     this.file = file;
+    this.rivals = rivals;
     this.name = file.name || "pasted picture";
     this.retry = retry;
     this.#address = URL.createObjectURL(file);
@@ -47,6 +49,7 @@ export class Result {
       el("ol", { class: "classes", "aria-label": `Classes of ${this.name}` }, classes.map(bar)),
       certain === false && el("p", { class: "unsure" }, "Not sure: below the probability from which on this model was right nearly always."),
       timeline(timing, batch),
+      this.rivals().length > 1 && el("button", { type: "button", class: "compare", onclick: () => this.#compare(), "aria-label": `Compare versions on ${this.name}` }, "Compare versions"),
     );
     for (const fillBar of this.#body.querySelectorAll("[data-share]")) fillBar.style.width = `${fillBar.dataset.share}%`;
   }
@@ -70,13 +73,24 @@ export class Result {
     this.element.remove();
   }
 
+  /** Every version and precision of the model, side by side; again with each press. */
+  async #compare() {
+    const button = this.#body.querySelector(".compare");
+    const { element, done } = compare(this.file, this.name, this.rivals(), this.signal());
+    this.#body.querySelector(".scroll")?.remove();
+    button.before(element);
+    button.disabled = true;
+    await done;
+    button.disabled = false;
+  }
+
   #settle() {
     this.settled = true;
     this.element.removeAttribute("aria-busy");
   }
 
   #fill(...children) {
-    this.#body.replaceChildren(...children);
+    this.#body.replaceChildren(...children.filter(Boolean));
   }
 }
 

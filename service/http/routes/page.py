@@ -29,6 +29,7 @@ _FILES = (
     "live.js",
     "spectrum.js",
     "card.js",
+    "compare.js",
     "docs.js",
 )
 PATHS = frozenset({"/", *(f"/page/{file}" for file in _FILES)})  # they tell nothing but what this file's page is
