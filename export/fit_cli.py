@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 def fit(
     photographs: Annotated[
-        list[Path], typer.Argument(help="A folder or zip with a folder of images for each class; several are joined.")
+        list[Path],
+        typer.Argument(
+            help="A folder or zip with a folder of images for each class, or a CSV of path,label; several are joined."
+        ),
     ],
     name: Annotated[str, typer.Option(help="The model's name in the repository and in addresses.")],
     repository: Annotated[Path, typer.Option(help="Where to publish it: <repository>/<name>/<version>/.")] = Path(

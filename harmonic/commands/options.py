@@ -40,6 +40,7 @@ DataPaths = Annotated[
     typer.Option(
         "--data",
         help="Images: a folder or zip of class folders (with or without train/, val/ and test/ above them), "
+        "a CSV of path,label, "
         "CIFAR-10/100 or STL-10 as torchvision lays them out, or MNIST's idx files. Give it several times to join "
         "sources.",
     ),

@@ -21,7 +21,7 @@ from harmonic.pixels import HEIC, SUFFIXES
 
 Split = Literal["train", "val", "test"]
 _OTHER_PICTURES = {".heic", ".heif", ".jxl", ".jp2", ".psd", ".svg", ".raw", ".dng", ".cr2", ".nef", ".arw"}
-_SPLIT_NAMES: dict[str, Split] = {
+SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
     "training": "train",
     "val": "val",
@@ -55,9 +55,9 @@ class ClassFolders:
         """
         tops = {name.parts[0] for name in self.names if len(name.parts) > 1}
         flat = {name.parts[0] for name in self.names if len(name.parts) == 2}
-        named = {name.parts[0] for name in self.names if len(name.parts) > 2 and name.parts[0].lower() in _SPLIT_NAMES}
+        named = {name.parts[0] for name in self.names if len(name.parts) > 2 and name.parts[0].lower() in SPLIT_NAMES}
         beside = tops - named
-        found = {_SPLIT_NAMES[top.lower()]: top for top in sorted(named, reverse=True)}
+        found = {SPLIT_NAMES[top.lower()]: top for top in sorted(named, reverse=True)}
         if len(found) == 1 and (len(beside) > 1 or (beside and named <= flat)):
             return {}
         if len(found) == 1 and beside:
@@ -124,7 +124,7 @@ def class_folders(path: Path) -> ClassFolders:
     names = [name for name in found.names if name.suffix.lower() in SUFFIXES]
     root = PurePosixPath()
     while len({name.parts[0] for name in names}) == 1 and all(len(name.parts) > 2 for name in names):
-        if names[0].parts[0].lower() in _SPLIT_NAMES or _lost_classes(found, root, names[0].parts[0]):
+        if names[0].parts[0].lower() in SPLIT_NAMES or _lost_classes(found, root, names[0].parts[0]):
             break  # A lone train folder is a split, and one beside lost classes is a class, not a wrapping.
         root /= names[0].parts[0]
         names = [PurePosixPath(*name.parts[1:]) for name in names]

@@ -1,5 +1,5 @@
-"""Labelled images from what people have: a folder or zip of class folders, CIFAR-10/100, STL-10, MNIST,
-HAM10000.
+"""Labelled images from what people have: a folder or zip of class folders, a table of paths and labels, CIFAR-10/100,
+STL-10, MNIST, HAM10000.
 
 Broken data is told at once.
 
@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 # The data sets register themselves: each is imported here, and named nowhere else.
-from harmonic.data import archives, folders, ham10000  # noqa: F401
+from harmonic.data import archives, folders, ham10000, lists  # noqa: F401
 from harmonic.data.folders import Split
 from harmonic.data.images import Images, joined, prepare_all, some, split_by_group, stratified_split
-from harmonic.data.readers import reader_of
+from harmonic.data.readers import parts_of, reader_of
 from harmonic.errors import DataError
 
 __all__ = ["Images", "Split", "has_split", "only", "prepare_all", "read", "split_by_group", "stratified_split"]
@@ -58,15 +58,16 @@ def only(images: Images, path: Path) -> Images:
 def has_split(path: Path, split: Split) -> bool:
     """Whether a source says which of its images belong to the split."""
     _check_exists(path)
-    if reader_of(path):
-        return split != "val"
+    parts = parts_of(path)
+    if parts is not None:
+        return split in parts
     return split in folders.class_folders(path).splits
 
 
 def _read_source(path: Path, split: Split) -> Images:
     _check_exists(path)
     if reader := reader_of(path):
-        if split == "val":
+        if split == "val" and not has_split(path, "val"):
             raise DataError(f"{path} has no validation images of its own.")
         return reader(path, split)
     source = folders.class_folders(path)
