@@ -79,7 +79,7 @@ class VersionSummary(_Body):
     """A version in the list."""
 
     version: int
-    state: Literal["ready", "broken"]
+    state: Literal["ready", "broken", "unloaded (on demand)"]
     reason: str | None = Field(None, description="Why a broken version is left out.")
     remark: str | None = Field(None, description="What is wrong around a version that serves all the same.")
     architecture: str | None = None
@@ -88,6 +88,7 @@ class VersionSummary(_Body):
     provider: str | None = Field(None, description="ONNX Runtime's provider in force.")
     device: str | None = None
     instances: int | None = None
+    memory_bytes: int | None = Field(None, description="What loading it took, where versions are loaded on demand.")
     policy: Policy | None = None
     variant: str | None = Field(
         None, description="`default`: the whole folded net; `native`: its stem in PyTorch; else a precision."

@@ -24,6 +24,7 @@ ServiceError                     500  internal
 │   └── DeviceLost               500  model_failed
 ├── OutOfMemory                  503  out_of_memory       (with Retry-After)
 ├── NotReady                     503  not_ready
+│   ├── NotLoaded                503  not_ready           (inside: whoever gets it loads the version)
 │   └── Draining                 503  draining
 └── DeadlineExceeded             504  deadline_exceeded
 """
@@ -198,6 +199,16 @@ class NotReady(ServiceError):  # noqa: N818
 
     status = 503
     code = "not_ready"
+
+
+class NotLoaded(NotReady):
+    """A version that is loaded on demand and is not in memory now. deadline_s: how long a request waits for it."""
+
+    def __init__(self, name: str, version: int, deadline_s: float) -> None:
+        super().__init__(f"version {version} of model {name!r} is loaded on demand; a request for an answer loads it")
+        self.name = name
+        self.version = version
+        self.deadline_s = deadline_s
 
 
 class Draining(NotReady):

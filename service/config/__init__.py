@@ -3,6 +3,7 @@
 Knows no running thing.
 """
 
+from service.config.bounds import Bounds
 from service.config.fields import PREFIX
 from service.config.keys import Holder, Keyring, Scope, entry, make
 from service.config.kubernetes import injected_here
@@ -16,6 +17,7 @@ from service.config.sharing import excess, share_of
 
 __all__ = [
     "PREFIX",
+    "Bounds",
     "ConnectionLimits",
     "Holder",
     "Keyring",

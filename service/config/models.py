@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from service.config.fields import Seconds, setting
+from service.config.bounds import PATTERN as SIZE
+from service.config.bounds import Bounds, read_bytes
+from service.config.fields import Count, Seconds, setting
 from service.config.versions import PATTERN
 
 
@@ -45,3 +47,22 @@ class Models(BaseSettings):
         "Under `explicit` control: models to load at the start, with commas between; `*` for every one.",
         flag=True,
     )
+    max_models: Count | None = setting(
+        None,
+        "Most versions of models in memory at a time. With it, versions are loaded "
+        "[on demand](model-control.md#more-models-than-memory), and the one that was asked least recently is let go "
+        "for the next. Each of several workers has so many.",
+        flag=True,
+        unset="no bound",
+    )
+    max_memory: Annotated[str, Field(pattern=SIZE)] | None = setting(
+        None,
+        "Most memory of all models together, such as `2GB` or `1.5GiB`. Works like `max_models`, by what each version "
+        "took when it was loaded; several workers share it out. CPU only.",
+        flag=True,
+        unset="no bound",
+    )
+
+    def bounds(self) -> Bounds:
+        """How much of the repository may be in memory."""
+        return Bounds(self.max_models, read_bytes(self.max_memory) if self.max_memory else None)

@@ -26,6 +26,7 @@ def share_of(settings: Settings, processes: int) -> Settings:
             "buffered_bytes": max(_largest_body(settings), settings.buffered_bytes // processes),
             "slot_bytes": max(_LEAST_SLOTS, settings.slot_bytes // ways),
             "decoded_bytes": max(_LEAST_DECODED, settings.decoded_bytes // processes),
+            "max_memory": _part(settings.bounds().memory_bytes, processes),
             "keys": settings.keyring().kept() or None,
             "keys_file": None,
         }
@@ -41,6 +42,10 @@ def excess(settings: Settings, processes: int) -> str:
         f"{processes} processes hold up to {held:,} bytes of bodies, more than buffered_bytes says: each must have "
         f"room for one body of {settings.body_bytes:,}. Lower body_bytes, or take fewer workers."
     )
+
+
+def _part(memory_bytes: int | None, processes: int) -> str | None:
+    return None if memory_bytes is None else str(max(1, memory_bytes // processes))
 
 
 def _largest_body(settings: Settings) -> int:

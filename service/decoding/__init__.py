@@ -3,10 +3,11 @@
 Knows Pillow and tickets; no HTTP, no ONNX.
 """
 
+from service.decoding.allocator import trim
 from service.decoding.loan import Loan
 from service.decoding.pillow import quiet_pillow
 from service.decoding.pool import Pool
 from service.decoding.preparation import Preparation
 from service.decoding.quick import Quick
 
-__all__ = ["Loan", "Pool", "Preparation", "Quick", "quiet_pillow"]
+__all__ = ["Loan", "Pool", "Preparation", "Quick", "quiet_pillow", "trim"]

@@ -3,9 +3,9 @@
 Takes encoded images or rows and gives logits. Knows no HTTP.
 """
 
-from service.engine.catalog import BrokenVersion, Catalog, Entry, Unloaded, VersionFacts, trouble
+from service.engine.catalog import BrokenVersion, Catalog, Entry, OnDemand, Unloaded, VersionFacts, trouble
 from service.engine.collector import State, StateCollector
-from service.engine.documents import CARD, DOCUMENTS, SPECTRUM, read_document
+from service.engine.documents import CARD, DOCUMENTS, SPECTRUM, documented, read_document
 from service.engine.door import ANYBODY, Caller, Engine, Visit
 from service.engine.local import LocalEngine
 from service.engine.visit import Served, check_number, with_times
@@ -21,6 +21,7 @@ __all__ = [
     "Engine",
     "Entry",
     "LocalEngine",
+    "OnDemand",
     "Served",
     "State",
     "StateCollector",
@@ -28,6 +29,7 @@ __all__ = [
     "VersionFacts",
     "Visit",
     "check_number",
+    "documented",
     "read_document",
     "trouble",
     "with_times",

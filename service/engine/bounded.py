@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from service.engine.survey import Item, Items, Stock
 
 log = logging.getLogger(__name__)
+Work = Callable[[], dict[int, Item]]
 Late = Callable[[str, dict[int, Item]], Awaitable[None]]
 
 
@@ -19,10 +20,10 @@ class BoundedSurveys:
         self._late = late
         self._open: dict[str, asyncio.Task[None]] = {}
 
-    async def survey(self, name: str, known: Items, start: Items, again: bool) -> dict[int, Item]:
-        """What `Stock.survey` makes of `start`; after `seconds` what is known, and that the rest is being loaded."""
+    async def survey(self, name: str, known: Items, survey: Work) -> dict[int, Item]:
+        """What a survey of the stock gives; after `seconds` what is known, and that the rest is being loaded."""
         if name not in self._open:
-            work = asyncio.create_task(asyncio.to_thread(self._stock.survey, name, start, again))
+            work = asyncio.create_task(asyncio.to_thread(survey))
             await asyncio.wait([work], timeout=self._seconds)
             if work.done():
                 return work.result()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from export.manifest import Manifest
 from service.batching import BatchPolicy
-from service.errors import ModelNotFound, NotReady
+from service.errors import ModelNotFound, NotLoaded, NotReady
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class VersionFacts:
     or several as "cuda:0,cuda:1"; gpus: their numbers. instances: on all devices together. variant: which of the
     manifest's. adaptive: its norm follows the traffic, so an answer depends on earlier ones. remark: what an operator
     should know of it, such as that its folder changed for the worse. size_bytes: of the files that its graph is in.
+    memory_bytes: what loading it took, where that is looked at.
     """
 
     name: str
@@ -33,6 +34,7 @@ class VersionFacts:
     adaptive: bool = False
     remark: str = ""
     size_bytes: int = 0
+    memory_bytes: int = 0
 
     @property
     def precision(self) -> str:
@@ -56,13 +58,29 @@ class BrokenVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class OnDemand:
+    """A version that is not in memory: the next request for it loads it, and waits for it up to its deadline."""
+
+    name: str
+    version: int
+    manifest: Manifest
+    deadline_s: float
+    remark: str = ""
+
+    @property
+    def model(self) -> str:
+        """The model's name in the repository."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
 class Unloaded:
     """A model of the repository that is not loaded, where models are loaded on request."""
 
     name: str
 
 
-Entry = VersionFacts | BrokenVersion
+Entry = VersionFacts | BrokenVersion | OnDemand
 _Asked = tuple[str | None, int | None]  # a model and a version, as requests name them
 _BEFORE_PRECISION = ":"  # which no model's name has
 
@@ -79,12 +97,13 @@ def trouble(entry: Entry) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """What the repository holds: every version is either ready or broken."""
+    """What the repository holds: every version is ready, or broken, or ready on demand."""
 
     ready: tuple[VersionFacts, ...]
     broken: tuple[BrokenVersion, ...]
     default: str | None  # the setting, or the only name
     advice: str = "put one into the repository with `harmonic export`"  # where there is no model at all
+    on_demand: tuple[OnDemand, ...] = ()
     _answering: dict[_Asked, VersionFacts] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -94,7 +113,10 @@ class Catalog:
                 self._answering[name, facts.version] = facts
                 if name not in newest or facts.version > newest[name].version:
                     newest[name] = facts
+        waiting = {one.name: one.version for one in sorted(self.on_demand, key=lambda one: one.version)}
         for name, facts in newest.items():
+            if waiting.get(facts.model, 0) > facts.version:
+                continue  # that one is to answer, once it is loaded
             self._answering[name, None] = facts
             if name == self.default:
                 self._answering[None, None] = facts
@@ -102,6 +124,10 @@ class Catalog:
     def names(self) -> list[str]:
         """Names of the models, sorted."""
         return sorted({entry.name for entry in self._entries()})
+
+    def known(self) -> list[VersionFacts | OnDemand]:
+        """Every version that a request may be answered with, in memory or not."""
+        return [*self.ready, *self.on_demand]
 
     def versions(self, name: str) -> list[Entry]:
         """A model's versions, ready or broken, ascending; empty if there is no such model. Of a model in one precision
@@ -112,13 +138,15 @@ class Catalog:
     def find(self, name: str | None, version: int | None) -> VersionFacts:
         """The version asked for; None means the default model, and the newest ready version.
 
-        Raises ModelNotFound for what is not there, NotReady for what is there and broken.
+        Raises ModelNotFound for what is not there, NotReady for what is there and broken, NotLoaded for what is to be
+        loaded first.
         """
         if (found := self._answering.get((name, version))) is not None:
             return found
         if name is None:
             name = self.default or self._no_default()
         entries = self.versions(name)
+        self._check_loaded(name, version)
         if not entries:
             self._check_precision(name, version)
             raise ModelNotFound(f"there is no model {name!r}; GET /v1/models lists them")
@@ -126,9 +154,19 @@ class Catalog:
 
     def serves(self) -> bool:
         """True while the default model answers, or where there is none, any model."""
-        if self.default is not None and (self.default, None) not in self._answering:
-            return False
-        return bool(self.ready)
+        found = {one.name for one in self.ready} | {one.name for one in self.on_demand}
+        return bool(found) if self.default is None else (self.default, None) in self._answering or self.default in found
+
+    def _check_loaded(self, name: str, version: int | None) -> None:
+        """Raise NotLoaded where a version on demand is what is asked for, maybe by the name of a precision."""
+        model = name.partition(_BEFORE_PRECISION)[0]
+        wanted = [one for one in self.on_demand if one.name == model and version in (None, one.version)]
+        if not wanted:
+            return
+        newest = max(wanted, key=lambda one: one.version)
+        ready = max((one.version for one in self.ready if one.model == model), default=0)
+        if version is not None or newest.version > ready:
+            raise NotLoaded(newest.name, newest.version, newest.deadline_s)
 
     def _check_precision(self, name: str, version: int | None) -> None:
         """ModelNotFound that tells which precisions may be asked for, where only that is wrong."""
@@ -142,7 +180,7 @@ class Catalog:
         raise ModelNotFound(f"model {model!r} answers as {names} and not in {asked[:40]!r}{advice}")
 
     def _entries(self) -> list[Entry]:
-        return [*self.ready, *self.broken]
+        return [*self.ready, *self.broken, *self.on_demand]
 
     def _no_default(self) -> str:
         if not self.names():
@@ -166,6 +204,7 @@ def gather(entries: Iterable[Entry], default_model: str | None) -> Catalog:
         tuple(entry for entry in found if isinstance(entry, VersionFacts)),
         tuple(entry for entry in found if isinstance(entry, BrokenVersion)),
         default_model or (names.pop() if len(names) == 1 else None),
+        on_demand=tuple(entry for entry in found if isinstance(entry, OnDemand)),
     )
 
 

@@ -48,6 +48,12 @@ def _ready(state: State) -> Iterator[Sample]:
         yield (broken.name, str(broken.version), ""), 0
 
 
+def _memory(state: State) -> Iterator[Sample]:
+    for facts in state.catalog.ready:
+        if facts.memory_bytes:
+            yield (facts.name, str(facts.version)), facts.memory_bytes
+
+
 def _limits(state: State) -> Iterator[Sample]:
     for facts in state.catalog.ready:
         yield (facts.name, str(facts.version)), facts.policy.max_queue
@@ -75,6 +81,18 @@ _ROWS = (
         "1 for a version that serves, 0 for one that is left out.",
         (*LABELS, "provider"),
         _ready,
+    ),
+    _Row(
+        "harmonic_model_on_demand",
+        "1 for a version that is not in memory and is loaded by the next request for it.",
+        LABELS,
+        lambda state: (((one.name, str(one.version)), 1) for one in state.catalog.on_demand),
+    ),
+    _Row(
+        "harmonic_model_memory_bytes",
+        "Memory that loading a version took, where versions are loaded on demand.",
+        LABELS,
+        _memory,
     ),
     _Row(
         "harmonic_queue_images",

@@ -8,14 +8,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 from export.errors import ExportError
 from export.repository import model_names
-from service.batching import InstanceHealth
 from service.config import Settings, check_names, default_model
 from service.engine.bounded import BoundedSurveys
-from service.engine.catalog import BrokenVersion, Catalog, Entry, Unloaded, gather, trouble
+from service.engine.catalog import Catalog, Entry, OnDemand, Unloaded, gather, trouble
 from service.engine.loading import Loaded, Trial, facts_of, trouble_of
+from service.engine.soundness import Soundness
 from service.engine.survey import Item, Stock
 from service.engine.visit import Served
 from service.errors import ControlRefused, Draining, ModelNotFound, NotReady, ServiceError
@@ -48,7 +49,7 @@ class Control:
         self._items: dict[str, dict[int, Item]] = {}
         self._one_at_a_time = asyncio.Lock()
         self._leaving: dict[asyncio.Task[None], Served] = {}
-        self._healths: dict[tuple[str, int], InstanceHealth] = {}
+        self._soundness = Soundness()
         self._polling: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._stopped = False
@@ -58,10 +59,17 @@ class Control:
 
     async def start(self) -> None:
         """Load what is to serve from the start. Raises RepositoryError, StartError, ModelNotFound."""
-        await self._bring(await self._first_names())
+        await self._first(await self._first_names())
         self._watching = asyncio.create_task(self._watch())
         if self._settings.model_control == "poll" and not self._led:
             self._polling = asyncio.create_task(self._poll())
+
+    async def have(self, model: str | None, version: int | None, seconds: float | None) -> None:
+        """Return when the version is in memory that such a request is answered with: here all are."""
+
+    def held_names(self) -> list[str]:
+        """Models that were loaded, at the start or since, and are to be until they are unloaded."""
+        return self.catalog.names()
 
     async def load(self, name: str, agree: Agree | None = None) -> None:
         """Load what is new of a model of the repository; what was broken is tried again. agree: as in `follow`.
@@ -115,19 +123,14 @@ class Control:
 
     def look(self) -> None:
         """Take out of the catalog what does not answer now, and back into it what does again."""
-        before = self._healths
-        self._healths = {key: served.batcher.health() for key, served in self.served.items()}
-        if self._healths == before:
-            return
-        for key, health in self._healths.items():
-            _tell(key, before.get(key, health), health)
-        self._assemble()
+        if self._soundness.look(self.served):
+            self._assemble()
 
     def alive(self) -> bool:
         """False once something is broken that only a new process may mend."""
         self.look()
         fatal = any(entry.fatal for entry in self.catalog.broken)
-        return not fatal and all(health.alive for health in self._healths.values())
+        return not fatal and self._soundness.alive()
 
     def close(self) -> None:
         """Follow no more changes."""
@@ -142,6 +145,10 @@ class Control:
         self._stopped = True
         for served in (*self.served.values(), *self._leaving.values()):
             served.batcher.stop()
+
+    async def _first(self, names: list[str]) -> None:
+        """Have these models serve from the start."""
+        await self._bring(names)
 
     async def _first_names(self) -> list[str]:
         names = await asyncio.to_thread(model_names, self._settings.repository)
@@ -187,12 +194,20 @@ class Control:
         async with self._one_at_a_time:
             for name in names:
                 known = self._items.get(name, {})
-                found = await self._surveys.survey(name, known, self._as_they_are(known, again), again)
+                found = await self._survey(name, known, again)
                 if agree:
                     await agree()
                 if self._stopped:
                     raise Draining("the service is shutting down")
                 self._serve(name, found)
+                await self._settle(name, known)
+
+    async def _survey(self, name: str, known: dict[int, Item], again: bool) -> dict[int, Item]:
+        start = self._as_they_are(known, again)
+        return await self._surveys.survey(name, known, partial(self._stock.survey, name, start, again))
+
+    async def _settle(self, name: str, known: dict[int, Item]) -> None:
+        """What is to be done once a model serves as it was found. known: as it was before."""
 
     async def _take_late(self, name: str, found: dict[int, Item]) -> None:
         """Let serve what was loaded late, unless its model was unloaded meanwhile."""
@@ -207,8 +222,8 @@ class Control:
             gone = not found and self._settings.model_control == "poll"
             self._swap({**self._items, name: found} if not gone else _without(self._items, name))
 
-    def _swap(self, items: dict[str, dict[int, Item]]) -> list[asyncio.Task[None]]:
-        """Serve these from now on. Returns the tasks that see out what is served no longer."""
+    def _swap(self, items: dict[str, dict[int, Item]], change: str = "retired") -> list[asyncio.Task[None]]:
+        """Serve these from now on. Returns the tasks that see out what is served no longer. change: how that counts."""
         before = self.served
         served: dict[tuple[str, int], Served] = {}
         for trial in _trials(items):
@@ -219,50 +234,42 @@ class Control:
                 limits = self._settings.call_limits()
                 served[key] = old if old is not None and same else Served(trial, self._metrics, limits)
         self._items, self.served = items, served
-        self._healths = {key: one.batcher.health() for key, one in served.items()}
+        self._soundness.renew(served)
         self._assemble()
         staying = set(map(id, served.values()))
-        return [self._see_out(old) for old in before.values() if id(old) not in staying]
+        return [self._see_out(old, change) for old in before.values() if id(old) not in staying]
 
     def _assemble(self) -> None:
-        entries = (facts_of(self._as_it_is(trial)) for trial in _trials(self._items))
+        entries = (facts_of(self._soundness.as_it_is(trial)) for trial in _trials(self._items))
         self.catalog = gather(entries, self._default)
         if self._settings.model_control == "explicit":
             self.catalog = replace(self.catalog, advice="POST /v2/repository/models/NAME/load loads one")
         self._changed()
 
-    def _as_it_is(self, trial: Trial) -> Trial:
-        """A version as it was loaded, or what its instances have made of it since."""
-        facts = facts_of(trial)
-        health = self._healths.get((facts.name, facts.version))
-        if isinstance(trial, BrokenVersion) or health is None or health.sound == health.instances:
-            return trial
-        if not health.sound:
-            return BrokenVersion(facts.name, facts.version, health.trouble, not health.alive)
-        remark = f"{health.sound} of {health.instances} instances take work: {health.trouble}"
-        return trial.remarked(f"{trial.facts.remark}; {remark}" if trial.facts.remark else remark)
-
     def _as_they_are(self, items: dict[int, Item], again: bool) -> dict[int, Item]:
         """What a survey shall start from: asked to load again, it also tries anew what was sound and is not now."""
         if not again:
             return items
-        return {version: replace(item, trial=self._as_it_is(item.trial)) for version, item in items.items()}
+        return {version: replace(item, trial=self._soundness.as_it_is(item.trial)) for version, item in items.items()}
 
-    def _see_out(self, served: Served) -> asyncio.Task[None]:
+    def _see_out(self, served: Served, change: str) -> asyncio.Task[None]:
         task = asyncio.create_task(self._retire(served))
         self._leaving[task] = served
         task.add_done_callback(self._leaving.pop)
-        self._metrics.changed(served.facts.name, "retired")
+        self._metrics.changed(served.facts.name, change)
         return task
 
     async def _retire(self, served: Served) -> None:
         await served.retire()
         name, version = served.facts.name, served.facts.version
-        if (name, version) not in self.served:  # else what took its place counts on
+        waits = (served.facts.model, version) in {(one.name, one.version) for one in self.catalog.on_demand}
+        if (name, version) not in self.served and not waits:  # else it, or what took its place, counts on
             self._metrics.forget(name, version)
 
     def _note(self, name: str, known: dict[int, Item], found: dict[int, Item]) -> None:
         for version, item in found.items():
+            if isinstance(item.trial, OnDemand):
+                continue
             if version not in known or known[version].trial != item.trial:
                 reason = trouble_of(item.trial)
                 change = "refused" if reason else "loaded"
@@ -275,13 +282,6 @@ class Control:
         mode = self._settings.model_control
         if mode != "explicit":
             raise ControlRefused(f"model control is {mode!r}; load and unload want --model-control explicit")
-
-
-def _tell(key: tuple[str, int], before: InstanceHealth, now: InstanceHealth) -> None:
-    if now.trouble and now != before:
-        log.error("%s version %d: %d of %d instances take work: %s", *key, now.sound, now.instances, now.trouble)
-    elif before.trouble:
-        log.warning("%s version %d answers again", *key)
 
 
 def _trials(items: dict[str, dict[int, Item]]) -> list[Trial]:

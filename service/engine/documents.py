@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from export.repository import version_dir
-from service.engine.catalog import VersionFacts
+from service.engine.catalog import Catalog, OnDemand, VersionFacts
 from service.errors import DocumentNotFound
 
 CARD, SPECTRUM = "MODEL_CARD.md", "spectrum.json"
@@ -11,7 +11,13 @@ DOCUMENTS = {"card": CARD, "spectrum": SPECTRUM}  # by the last word of their ro
 _BYTES = 4 * 2**20  # a spectrum of a thousand layers has a tenth of it
 
 
-def read_document(root: Path, facts: VersionFacts, file: str) -> bytes:
+def documented(catalog: Catalog, model: str, version: int) -> VersionFacts | OnDemand:
+    """A version whose documents may be read, in memory or not. Raises NotReady, ModelNotFound."""
+    waiting = (one for one in catalog.on_demand if (one.name, one.version) == (model, version))
+    return next(waiting, None) or catalog.find(model, version)
+
+
+def read_document(root: Path, facts: VersionFacts | OnDemand, file: str) -> bytes:
     """A file that the version's manifest promises. root: the repository. Blocking.
 
     Raises DocumentNotFound if the version brings no such file, or lost it.

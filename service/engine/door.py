@@ -126,10 +126,19 @@ class Engine(Protocol):
         """The version that a request would be answered with. Raises what `visit` raises, but Overloaded."""
         ...
 
+    async def have(self, model: str | None, version: int | None, seconds: float | None = None) -> None:
+        """Return when the version is in memory that a request would be answered with; `visit` it at once, or it may be
+        let go again.
+
+        For those who got NotLoaded. seconds: longest wait, where shorter than the model's deadline.
+        Raises what `find` raises, but NotLoaded; DeadlineExceeded.
+        """
+        ...
+
     def visit(self, model: str | None, version: int | None) -> AbstractContextManager[Visit]:
         """Let a request in, before its body is read, or say at once why not.
 
-        Raises Draining, NotReady, ModelNotFound, Overloaded.
+        Raises Draining, NotReady, ModelNotFound, Overloaded; NotLoaded where the version is loaded on demand.
         """
         ...
 

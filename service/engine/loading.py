@@ -15,7 +15,7 @@ from export.errors import ExportError
 from export.manifest import Manifest, Variant, check_files, read_manifest
 from export.repository import version_dir
 from service.batching import BatchPolicy
-from service.engine.catalog import BrokenVersion, VersionFacts, by_precision, trouble
+from service.engine.catalog import BrokenVersion, OnDemand, VersionFacts, by_precision, trouble
 from service.engine.reasons import within
 from service.engine.sizing import open_side_by_side
 from service.errors import DeviceLost, ServiceError, StartError
@@ -42,10 +42,10 @@ class Loaded:
         return replace(self, facts=replace(self.facts, remark=remark))
 
 
-Trial = Loaded | BrokenVersion  # what became of loading a version
+Trial = Loaded | BrokenVersion | OnDemand  # what became of loading a version, or that it waits for a request
 
 
-def facts_of(trial: Trial) -> VersionFacts | BrokenVersion:
+def facts_of(trial: Trial) -> VersionFacts | BrokenVersion | OnDemand:
     """What others may know of it."""
     return trial.facts if isinstance(trial, Loaded) else trial
 

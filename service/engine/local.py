@@ -16,13 +16,14 @@ from export.repository import model_names, version_dir, versions
 from service.batching import BatchStatistics
 from service.config import Settings
 from service.decoding import Pool, Preparation
+from service.engine.bounded_control import BoundedControl
 from service.engine.catalog import Catalog, Entry, Unloaded, VersionFacts
 from service.engine.collector import State, StateCollector
 from service.engine.control import Agree, Control
-from service.engine.documents import read_document
+from service.engine.documents import documented, read_document
 from service.engine.survey import Stock
 from service.engine.visit import LocalVisit, Served
-from service.errors import Draining, NotReady
+from service.errors import Draining, NotReady, StartError
 from service.runtime import Placement, check_installation, place, usable_cpus
 from service.telemetry import Figures, Metrics
 
@@ -58,8 +59,11 @@ class LocalEngine:
         self._idle.set()
         started = time.monotonic()
         placement = await asyncio.to_thread(self._place)
+        if self._settings.max_memory and not placement.first.on_cpu:
+            raise StartError("max_memory counts main memory, and the models are on a GPU; take --max-models there.")
         stock = Stock(self._settings, placement, self._processes)
-        self._control = Control(self._settings, stock, self._metrics, self._tell_change, self._led)
+        kind = BoundedControl if self._settings.bounds() else Control
+        self._control = kind(self._settings, stock, self._metrics, self._tell_change, self._led)
         await self._control.start()
         self._tell(placement, time.monotonic() - started)
         self._metrics.watch(StateCollector(lambda: State(self.describe(), self.statistics(), self._visits)))
@@ -109,6 +113,15 @@ class LocalEngine:
         """The version that a request would be answered with. Raises what `visit` raises, but Overloaded."""
         return self._open_control().catalog.find(model, version)
 
+    async def have(self, model: str | None, version: int | None, seconds: float | None = None) -> None:
+        """Return when the version is in memory that a request would be answered with. Raises what `find` raises, but
+        NotLoaded; DeadlineExceeded."""
+        await self._open_control().have(model, version, seconds)
+
+    def held_names(self) -> list[str]:
+        """Models that an operator has loaded."""
+        return self._control.held_names() if self._control else []
+
     async def index(self) -> list[Entry | Unloaded]:
         """Every version, and the models that could be loaded and are not. Raises NotReady."""
         return await self._open_control().index()
@@ -137,7 +150,7 @@ class LocalEngine:
 
         Raises NotReady, ModelNotFound, DocumentNotFound.
         """
-        return read_document(self._settings.repository, self.find(model, version), file)
+        return read_document(self._settings.repository, documented(self._open_control().catalog, model, version), file)
 
     def statistics(self) -> dict[tuple[str, int], BatchStatistics]:
         """Counts of every ready version."""

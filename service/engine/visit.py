@@ -1,6 +1,7 @@
 """A version in service, and the requests that visit it."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -36,17 +37,43 @@ class Served:
         name = f"{facts.name}-{facts.version}"
         self.batcher = Batcher(runs, loaded.sample, facts.policy, limits, observe, name, rank, buffers)
         self._visits = 0
+        self.used = time.monotonic()  # when a request came or went last
+        self._promised = 0.0  # until when somebody is awaited who was told that it is here
         self._idle = asyncio.Event()
         self._idle.set()
         self.batcher.start()
 
+    @property
+    def busy(self) -> bool:
+        """True while somebody visits."""
+        return self._visits > 0
+
+    @property
+    def promised(self) -> bool:
+        """True while somebody is on the way who was promised to find it."""
+        return self._promised > time.monotonic()
+
+    def promise(self, seconds: float) -> None:
+        """Keep it for so long, or until somebody has come."""
+        self._promised = time.monotonic() + seconds
+
+    def touch(self) -> None:
+        """Note that somebody has come."""
+        self.used, self._promised = time.monotonic(), 0.0
+
     def enter(self) -> None:
         """Count a visit."""
+        self.touch()
+        self.hold()
+
+    def hold(self) -> None:
+        """Count somebody who may visit at any time."""
         self._visits += 1
         self._idle.clear()
 
     def leave(self) -> None:
         """End a visit."""
+        self.used = time.monotonic()
         self._visits -= 1
         if not self._visits:
             self._idle.set()

@@ -74,7 +74,7 @@ class Intake:
         """Let it visit a version, until it says that it has left."""
         if number not in self._stands:
             self._stands[number] = served
-            served.enter()
+            served.hold()
 
     def leave(self, number: int) -> None:
         """It visits a version no more."""
@@ -126,6 +126,7 @@ class Intake:
         if served is None:
             self._answer(order.number, SlotOutcome(order.number, error=NotReady("this version serves no more")))
             return
+        served.touch()
         shape, dtype = served.kind
         rows = rows_in(self._memory, order.slot, (order.images, *shape), dtype)
         rows.flags.writeable = False

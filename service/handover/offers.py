@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from service.engine import BrokenVersion, Catalog, VersionFacts
+from service.engine import BrokenVersion, Catalog, OnDemand, VersionFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,12 @@ class Offers:
     broken: tuple[BrokenVersion, ...]
     default: str | None
     advice: str
+    on_demand: tuple[OnDemand, ...] = ()
 
     def catalog(self) -> Catalog:
         """As an engine tells it."""
-        return Catalog(tuple(one.facts for one in self.served if one.ready), self.broken, self.default, self.advice)
+        ready = tuple(one.facts for one in self.served if one.ready)
+        return Catalog(ready, self.broken, self.default, self.advice, self.on_demand)
 
     def as_facts(self) -> dict[str, Any]:
         """As it travels."""

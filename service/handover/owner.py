@@ -19,6 +19,7 @@ from service.handover.refusals import Facts, Gone
 
 log = logging.getLogger(__name__)
 _OFFER_SECONDS = 10.0  # for a front end to take in what is offered; then it is asked again
+_PROMISE_SECONDS = 1.0  # a version that a front end waited for is kept for its first request
 _SETTLE_SECONDS = 5.0  # longest that a change waits for front ends that do not answer
 
 
@@ -117,7 +118,7 @@ class ModelOwner:
         offers = (
             Offer(number, ready.get(key, one.facts), key in ready) for key, (number, one) in self._numbered.items()
         )
-        return Offers(tuple(offers), catalog.broken, catalog.default, catalog.advice)
+        return Offers(tuple(offers), catalog.broken, catalog.default, catalog.advice, catalog.on_demand)
 
     def _numbered_as(self, key: tuple[str, int], served: Served) -> tuple[int, Served]:
         """A version keeps its number for as long as it serves; what takes its place has another."""
@@ -128,6 +129,13 @@ class ModelOwner:
         """What a front end asks and tells."""
         if what == "left":
             end.intake.leave(facts["number"])
+            return {}
+        if what == "have":
+            await self._engine.have(facts["model"], facts["version"], facts["seconds"])
+            found = self._engine.find(facts["model"], facts["version"])
+            self._engine.served()[found.name, found.version].promise(_PROMISE_SECONDS)
+            edition = self._edition
+            await self._until(lambda: end.known >= edition or end not in self._ends)
             return {}
         if what == "unloaded":
             return {"names": [one.name for one in await self._engine.index() if isinstance(one, Unloaded)]}

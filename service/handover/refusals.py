@@ -4,13 +4,13 @@ import logging
 from collections.abc import Awaitable
 from typing import Any
 
-from service.errors import ControlRefused, Draining, ModelNotFound, NotReady, ServiceError
+from service.errors import ControlRefused, DeadlineExceeded, Draining, ModelNotFound, NotReady, ServiceError
 
 log = logging.getLogger(__name__)
 Facts = dict[str, Any]
 
 _ERRORS: dict[str, type[ServiceError]] = {
-    kind.__name__: kind for kind in (ControlRefused, Draining, ModelNotFound, NotReady)
+    kind.__name__: kind for kind in (ControlRefused, DeadlineExceeded, Draining, ModelNotFound, NotReady)
 }
 
 

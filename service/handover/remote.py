@@ -22,9 +22,10 @@ from service.engine import (
     StateCollector,
     Unloaded,
     VersionFacts,
+    documented,
     read_document,
 )
-from service.errors import Draining, NotReady
+from service.errors import Draining, NotLoaded, NotReady
 from service.handover.carriage import Carriage
 from service.handover.channel import Channel
 from service.handover.depot import Depot, Key
@@ -33,6 +34,7 @@ from service.handover.refusals import Facts, Gone
 from service.handover.remote_visit import RemoteVisit
 from service.handover.stand import Ledger
 from service.handover.stands import Stands
+from service.handover.summons import have_loaded
 from service.handover.whole import AWAY, away, whole
 from service.runtime import usable_cpus
 from service.telemetry import Figures, Metrics
@@ -120,6 +122,23 @@ class RemoteEngine:
                 raise NotReady(AWAY, retry_after_s=1) from None
             raise
 
+    async def have(self, model: str | None, version: int | None, seconds: float | None = None) -> None:
+        """Return when an owner has in memory, and offers, what a request would be answered with. Raises what `find`
+        raises, but NotLoaded; DeadlineExceeded."""
+        began = time.monotonic()
+        while True:
+            try:
+                self.find(model, version)
+            except NotLoaded as missing:
+                patience_s = missing.deadline_s if seconds is None else min(seconds, missing.deadline_s)
+                await have_loaded(list(self._depots.values()), missing, began + patience_s - time.monotonic())
+            else:
+                return
+
+    def held_names(self) -> list[str]:
+        """Models that an operator has loaded, where all that are there were."""
+        return [] if self._settings.bounds() else self._catalog.names()
+
     async def index(self) -> list[Entry | Unloaded]:
         """Every version, and the models that could be loaded and are not. Raises NotReady, Draining."""
         self.check_open()
@@ -138,7 +157,8 @@ class RemoteEngine:
 
         Raises NotReady, ModelNotFound, DocumentNotFound.
         """
-        return read_document(self._settings.repository, self.find(model, version), file)
+        self.check_open()
+        return read_document(self._settings.repository, documented(self.describe(), model, version), file)
 
     def statistics(self) -> dict[Key, BatchStatistics]:
         """What was counted here of every ready version; the owners count the rest."""
@@ -247,7 +267,10 @@ class RemoteEngine:
             alike = tuple(one for one in at if one[1].ready and one[1].facts.manifest == facts.manifest)
             self._versions[key] = Stands(facts, alike)
         known = {key for depot in self._depots.values() for key in depot.stands}
+        waiting = {(one.name, one.version) for one in self._catalog.on_demand}
         for key in self._ledgers.keys() - known:
+            if (self._ledgers[key].model, key[1]) in waiting:
+                continue  # it is loaded again, and counts on
             del self._ledgers[key]
             self._metrics.forget(*key)
 

@@ -15,6 +15,7 @@ class Ledger:
     """What became of the requests for a version that came to this front end. On the loop only, but for its tally."""
 
     def __init__(self, facts: VersionFacts, metrics: Metrics) -> None:
+        self.model = facts.model
         self.manifest: Manifest = facts.manifest
         self.tally = Tally()
         measured = metrics.version(facts.name, facts.version)

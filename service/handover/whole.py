@@ -1,5 +1,5 @@
 """What several owners offer, as one catalog: a version is ready while one of them has it ready; a remark tells of the
-others."""
+others. It is on demand where none has it and none found it broken."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,19 +20,21 @@ def whole(offers: Mapping[int, Offers], owners: int) -> Catalog:
             ready.setdefault((facts.name, facts.version), []).append(facts)
         for entry in one.broken:
             broken.setdefault((entry.name, entry.version), {})[number] = entry
+    on_demand = {(entry.name, entry.version): entry for one in offers.values() for entry in one.on_demand}
     first = next(iter(offers.values()))
     return Catalog(
         tuple(_together(found, owners, broken.get(key, {})) for key, found in ready.items()),
         tuple(_broken(found, owners) for key, found in broken.items() if key not in ready),
         first.default,
         first.advice,
+        tuple(waiting for key, waiting in on_demand.items() if key not in ready and key not in broken),
     )
 
 
 def away(catalog: Catalog) -> Catalog:
     """What is left of a catalog when no owner is."""
-    broken = tuple(BrokenVersion(facts.name, facts.version, AWAY) for facts in catalog.ready)
-    return replace(catalog, ready=(), broken=(*catalog.broken, *broken))
+    broken = tuple(BrokenVersion(facts.name, facts.version, AWAY) for facts in catalog.known())
+    return replace(catalog, ready=(), on_demand=(), broken=(*catalog.broken, *broken))
 
 
 def _together(found: list[VersionFacts], owners: int, troubles: Mapping[int, BrokenVersion]) -> VersionFacts:

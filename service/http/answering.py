@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from service.engine import ANYBODY, Caller, Engine, VersionFacts, Visit
-from service.errors import ServiceError
+from service.errors import NotLoaded, ServiceError
 from service.http.buffers import Buffers, Share
 from service.http.cycle import incoming_of
 from service.http.errors import service_error
@@ -52,6 +52,13 @@ class Asked(Protocol):
     def version(self) -> int | None:
         """Which of its versions; None for the newest that is ready."""
         ...
+
+    @property
+    def timeout_s(self) -> float | None:
+        """Longest wait for the answer, as far as the head says; None for the model's own deadline."""
+        ...
+
+    waited_s: float  # for the model to be loaded; it counts for the deadline
 
     async def read(self, request: Request, facts: VersionFacts, share: Share) -> None:
         """Read the body, counting its bytes in the share. Raises RequestError and its kind."""
@@ -107,6 +114,15 @@ class Answering:
     async def _answer(self, request: Request, kind: Kind, labels: _Labels) -> Response:
         started = time.monotonic()
         asked = kind(request)
+        while True:
+            try:
+                return await self._visit(request, asked, labels, started)
+            except NotLoaded:  # before anything was read
+                left_s = left_of(asked.timeout_s, time.monotonic() - started)
+                await self._engine.have(asked.model, asked.version, left_s)
+            asked.waited_s = time.monotonic() - started
+
+    async def _visit(self, request: Request, asked: Asked, labels: _Labels, started: float) -> Response:
         with self._engine.visit(asked.model, asked.version) as visit, self._buffers.share() as share:
             facts = visit.facts
             labels.model, labels.version = facts.name, str(facts.version)
@@ -116,6 +132,16 @@ class Answering:
             written = write() if asked.is_short(ranked) else await asyncio.to_thread(write)
             visit.note(times.written(started))
         return Response(written.body, headers=written.headers | _said(facts), media_type=written.media_type)
+
+
+def left_of(timeout_s: float | None, waited_s: float) -> float | None:
+    """What a wait leaves of a time limit; None of none."""
+    return None if timeout_s is None else max(0.001, timeout_s - waited_s)
+
+
+def patience(timeout_s: float | None, facts: VersionFacts, waited_s: float) -> float | None:
+    """How long a request may take that has waited for its model: its own limit, or what is left of the model's."""
+    return left_of(timeout_s or facts.policy.deadline_ms / 1000, waited_s) if waited_s else timeout_s
 
 
 def _said(facts: VersionFacts) -> dict[str, str]:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from service.answers import ModelDetail, ModelList, ModelSummary, Policy, VersionDetail, VersionSummary
-from service.engine import DOCUMENTS, BrokenVersion, Catalog, Entry
+from service.engine import DOCUMENTS, BrokenVersion, Catalog, Entry, OnDemand, VersionFacts
 
 
 def model_list(catalog: Catalog) -> ModelList:
@@ -33,14 +33,16 @@ def model_detail(catalog: Catalog, name: str) -> ModelDetail | None:
 def _summary(entry: Entry) -> dict[str, Any]:
     if isinstance(entry, BrokenVersion):
         return {"version": entry.version, "state": "broken", "reason": entry.reason}
+    if isinstance(entry, OnDemand):
+        return {"version": entry.version, "state": "unloaded (on demand)", "remark": entry.remark or None} | _said(
+            entry
+        )
     policy = entry.policy
-    return {
+    return _said(entry) | {
         "version": entry.version,
         "state": "ready",
         "remark": entry.remark or None,
-        "architecture": entry.manifest.architecture,
-        "classes": len(entry.manifest.classes),
-        "input_shape": list(entry.manifest.pixels.shape),
+        "memory_bytes": entry.memory_bytes or None,
         "provider": entry.provider,
         "device": entry.device,
         "instances": entry.instances,
@@ -49,6 +51,15 @@ def _summary(entry: Entry) -> dict[str, Any]:
         "precision": entry.precision,
         "size_bytes": entry.size_bytes,
         "norm": "adaptive" if entry.adaptive else None,
+    }
+
+
+def _said(entry: VersionFacts | OnDemand) -> dict[str, Any]:
+    """What is known of a version before it is loaded."""
+    return {
+        "architecture": entry.manifest.architecture,
+        "classes": len(entry.manifest.classes),
+        "input_shape": list(entry.manifest.pixels.shape),
         "metrics": entry.manifest.metrics,
     }
 

@@ -88,6 +88,7 @@ class Commands:
         self._reports: dict[int, Facts] = {}  # what each member said last
         self._departed = Report()
         self._wanted: set[str] | None = None  # models that explicit control has loaded; None before the first start
+        self._unwanted: set[str] = set()  # models that it has unloaded since
         self._followed: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -132,7 +133,8 @@ class Commands:
         if self._settings.model_control != "explicit" or self._wanted is None:
             return
         async with self._one_at_a_time:
-            for act, names in (("load", self._wanted), ("unload", set(models) - self._wanted)):
+            unload = (set(models) - self._wanted) | self._unwanted
+            for act, names in (("load", self._wanted), ("unload", unload)):
                 for name in sorted(names):
                     await self._do(member, act, name, None)
 
@@ -185,8 +187,10 @@ class Commands:
             return
         if act == "load":
             self._wanted.add(name)
+            self._unwanted.discard(name)
         elif act == "unload":
             self._wanted.discard(name)
+            self._unwanted.add(name)
 
     async def _poll(self) -> None:
         while True:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from service.batching import BatchStatistics
-from service.engine import BrokenVersion, Catalog, VersionFacts
+from service.engine import BrokenVersion, Catalog, OnDemand, VersionFacts
 from service.telemetry import Family, Figures, add_up, lasting, without_versions
 
 Key = tuple[str, int]  # a version: its model's name, its number
@@ -119,7 +119,14 @@ def one_catalog(here: Catalog, others: Iterable[Report]) -> Catalog:
             broken.append(BrokenVersion(facts.name, facts.version, reason))
         else:
             ready.append(overall(facts, others))
-    return replace(here, ready=tuple(ready), broken=tuple(broken))
+    waiting = (replace(one, remark=_elsewhere(one, others)) for one in here.on_demand)
+    return replace(here, ready=tuple(ready), broken=tuple(broken), on_demand=tuple(waiting))
+
+
+def _elsewhere(waiting: OnDemand, others: Iterable[Report]) -> str:
+    key = (waiting.name, waiting.version)
+    number = sum(key == (one.name, one.version) and not one.reason for other in others for one in other.entries)
+    return f"in memory of {number} other worker{'s' * (number > 1)}" if number else ""
 
 
 def _reason(facts: VersionFacts, others: Iterable[Report]) -> str:

@@ -110,13 +110,17 @@ class SharedEngine:
             facts = await self._link.ask("gather", _MOMENT)
         except (Gone, TimeoutError):  # what they said last is the best there is
             return
-        served = {(facts.name, facts.version) for facts in self.local.describe().ready}
+        served = {(facts.name, facts.version) for facts in self.local.describe().known()}
         reports = map(read_report, facts["reports"])
         self._others = tuple(report if report.worker else report.of_versions(served) for report in reports)
 
     def find(self, model: str | None, version: int | None) -> VersionFacts:
         """The version that a request would be answered with. Raises what `visit` raises, but Overloaded."""
         return overall(self.local.find(model, version), self._others)
+
+    async def have(self, model: str | None, version: int | None, seconds: float | None = None) -> None:
+        """Return when the version is in memory that a request would be answered with here, or by the owner."""
+        await self.local.have(model, version, seconds)
 
     def visit(self, model: str | None, version: int | None) -> AbstractContextManager[Visit]:
         """Let a request in, before its body is read, or say at once why not."""
@@ -194,7 +198,7 @@ class SharedEngine:
             "versions": len(catalog.ready),
             "broken": len(catalog.broken),
             "providers": sorted({facts.provider for facts in catalog.ready}),
-            "models": catalog.names(),
+            "models": self.local.held_names(),
         }
 
     async def _everywhere(self, act: str, name: str) -> None:

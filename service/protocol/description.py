@@ -4,18 +4,20 @@ from collections.abc import Iterable
 from typing import Any
 
 from service.batching import BatchStatistics
-from service.engine import BrokenVersion, Catalog, Entry, Unloaded, VersionFacts, trouble
+from service.engine import Catalog, Entry, OnDemand, Unloaded, VersionFacts, trouble
 from service.protocol.messages import LOGITS, datatype
 from service.telemetry import Figures, Total
 
 PLATFORM = "onnxruntime_onnx"
+ON_DEMAND = "unloaded (on demand): the next request for it loads it"
 _NOTHING = Total()
 
 
 def metadata(facts: VersionFacts, catalog: Catalog) -> dict[str, Any]:
     """Inputs and outputs, with -1 for the number of images; `versions` are those that may be asked."""
     manifest = facts.manifest
-    ready = [str(other.version) for other in catalog.versions(facts.name) if isinstance(other, VersionFacts)]
+    answering = (VersionFacts, OnDemand)
+    ready = [str(other.version) for other in catalog.versions(facts.name) if isinstance(other, answering)]
     return {
         "name": facts.name,
         "versions": ready,
@@ -70,8 +72,9 @@ def index(found: Iterable[Entry | Unloaded], only_ready: bool = False) -> list[d
 def _listed(one: Entry | Unloaded) -> dict[str, str]:
     if isinstance(one, Unloaded):
         return {"name": one.name, "version": "", "state": "UNAVAILABLE", "reason": "not loaded"}
-    state = "UNAVAILABLE" if isinstance(one, BrokenVersion) else "READY"
-    return {"name": one.name, "version": str(one.version), "state": state, "reason": trouble(one)}
+    state = "READY" if isinstance(one, VersionFacts) else "UNAVAILABLE"
+    reason = ON_DEMAND if isinstance(one, OnDemand) else trouble(one)
+    return {"name": one.name, "version": str(one.version), "state": state, "reason": reason}
 
 
 def statistics(name: str, version: int, figures: Figures, counts: BatchStatistics) -> dict[str, Any]:

@@ -127,6 +127,9 @@ class ToyEngine:
         self._check_open()
         return self._catalog.find(model, version)
 
+    async def have(self, model: str | None, version: int | None, seconds: float | None = None) -> None:
+        self.find(model, version)
+
     @contextmanager
     def visit(self, model: str | None, version: int | None) -> Iterator[ToyVisit]:
         self.find(model, version)

@@ -13,7 +13,7 @@ from service.answers import Classification, ErrorBody
 from service.config import Limits
 from service.engine import Caller, VersionFacts, Visit
 from service.errors import ModelNotFound, RequestError
-from service.http.answering import Answering, Kind, Written, version_in
+from service.http.answering import Answering, Kind, Written, patience, version_in
 from service.http.bodies import read_images
 from service.http.buffers import Share
 from service.ranking import Ranked
@@ -106,7 +106,8 @@ class _Classify:
 
     def __init__(self, limits: Limits, request: Request) -> None:
         self._limits = limits
-        self._top_k, self._timeout_s = _wishes(request)
+        self._top_k, self.timeout_s = _wishes(request)
+        self.waited_s = 0.0
         self._images: list[bytes] = []
         self.model: str | None = request.path_params.get("name")
         self.version = version_in(request, ModelNotFound)
@@ -115,7 +116,8 @@ class _Classify:
         self._images = await read_images(request, self._limits, share)
 
     def submit(self, visit: Visit, caller: Caller, share: Share) -> Awaitable[tuple[Ranked, Answered]]:
-        return visit.submit(self._images, timeout_s=self._timeout_s, caller=caller, loan=share, best=self._top_k)
+        timeout_s = patience(self.timeout_s, visit.facts, self.waited_s)
+        return visit.submit(self._images, timeout_s=timeout_s, caller=caller, loan=share, best=self._top_k)
 
     def is_short(self, ranked: Ranked) -> bool:
         images, classes = ranked.logits.shape

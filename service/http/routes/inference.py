@@ -15,7 +15,7 @@ from starlette.responses import Response
 from service.config import Limits
 from service.engine import Caller, VersionFacts, Visit
 from service.errors import BodyTooLarge, RequestError
-from service.http.answering import Answering, Kind, Written
+from service.http.answering import Answering, Kind, Written, patience
 from service.http.bodies import read_body
 from service.http.buffers import Share
 from service.http.content_coding import check_coding, inflate
@@ -84,6 +84,8 @@ class _Infer:
     def __init__(self, limits: Limits, one_parse: asyncio.Lock, request: Request) -> None:
         self._limits = limits
         self._one_parse = one_parse
+        self.timeout_s: float | None = None  # its body may bring one
+        self.waited_s = 0.0
         self.model: str | None = request.path_params["name"]
         self.version = asked_version(request)
 
@@ -92,9 +94,10 @@ class _Infer:
 
     def submit(self, visit: Visit, caller: Caller, share: Share) -> Awaitable[tuple[Ranked, Answered]]:
         asked = self._asked
+        timeout_s = patience(asked.timeout_s, visit.facts, self.waited_s)
         if isinstance(asked.images, list):
-            return visit.submit(asked.images, asked.priority, asked.timeout_s, caller, share)
-        return visit.submit_rows(asked.images, asked.priority, asked.timeout_s, caller)
+            return visit.submit(asked.images, asked.priority, timeout_s, caller, share)
+        return visit.submit_rows(asked.images, asked.priority, timeout_s, caller)
 
     def is_short(self, ranked: Ranked) -> bool:
         return ranked.logits.size <= _INLINE_LOGITS or self._asked.wanted == Wanted(True)

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from harmonic import __version__
 from service.engine import Engine, VersionFacts
+from service.errors import NotLoaded
 from service.http.protocol_paths import BASES, ERRORS, asked_version
 from service.protocol import description
 
@@ -59,19 +60,23 @@ def _about_models(routes: APIRouter, engine: Engine) -> None:
     async def metadata(request: Request) -> dict[str, Any]:
         """The inputs and outputs of a model."""
         await engine.gather()
-        return description.metadata(_facts(engine, request), engine.describe())
+        return description.metadata(await _facts(engine, request), engine.describe())
 
     async def model_ready(request: Request) -> dict[str, Any]:
         """200 if the model can be asked."""
-        return {"name": _facts(engine, request).name, "ready": True}
+        try:
+            name = engine.find(request.path_params["name"], asked_version(request)).name
+        except NotLoaded as on_demand:  # a request for an answer waits for it
+            name = on_demand.name
+        return {"name": name, "ready": True}
 
     async def config(request: Request) -> dict[str, Any]:
         """The model's configuration in force, in Triton's terms."""
-        return description.config(_facts(engine, request))
+        return description.config(await _facts(engine, request))
 
     async def statistics(request: Request) -> dict[str, Any]:
         """Statistics of a model's ready versions, or of one of them."""
-        _facts(engine, request)
+        await _facts(engine, request)
         return await _statistics(engine, request.path_params["name"], asked_version(request))
 
     for base, path in BASES.items():
@@ -79,8 +84,14 @@ def _about_models(routes: APIRouter, engine: Engine) -> None:
             routes.add_api_route(base + tail, asked, response_model=None, responses=_FOUND, openapi_extra=path)
 
 
-def _facts(engine: Engine, request: Request) -> VersionFacts:
-    return engine.find(request.path_params["name"], asked_version(request))
+async def _facts(engine: Engine, request: Request) -> VersionFacts:
+    """What is asked about; a version on demand is loaded, for what is told is how it runs."""
+    model, version = request.path_params["name"], asked_version(request)
+    try:
+        return engine.find(model, version)
+    except NotLoaded:
+        await engine.have(model, version)
+        return engine.find(model, version)
 
 
 async def _statistics(engine: Engine, name: str | None, version: int | None) -> dict[str, Any]:
