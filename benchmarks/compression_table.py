@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 from harmonic import data, zoo
 from harmonic.bundles import Bundle, Card, bundle, import_reference, read_state
-from harmonic.compression import Bench, calibration, compressed, fully_harmonic, levels_for, losses, with_levels
+from harmonic.compression import Bench, calibration, compressed, cuts_for, fully_harmonic, losses, with_cuts
 from harmonic.conversion import harmonic_layers
 from harmonic.data import prepare_all
 from harmonic.graph import parameters, stages, trace
@@ -101,10 +101,10 @@ def compared(given: Bundle, bench: Bench, held_out: Bench) -> list[dict]:
     rows = [row("whole", network, reference, held_out)]
     for name, staged in STAGED.items():
         levels = {layer: level for level, stage in zip(staged, groups, strict=True) for layer in stage}
-        rows.append(row(name, with_levels(network, levels), reference, held_out))
+        rows.append(row(name, with_cuts(network, levels), reference, held_out))
         size = rows[-1]["parameters"]
         for refitted, found in measured.items():
-            chosen = levels_for(network, found, size)
+            chosen = cuts_for(network, found, size)
             made = compressed(given, chosen, record={}, images=bench if refitted else None)
             title = f"chosen{' and refitted' if refitted else ''} like {name}"
             rows.append(row(title, made.model, reference, held_out))

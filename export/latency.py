@@ -34,9 +34,11 @@ from export.layout import (
 from export.verify import synthetic_images
 from harmonic.bundles import cache_folder
 from harmonic.conversion import harmonic_layers
+from harmonic.layers import BandSet
 from harmonic.pixels import PixelSpec
 
 Frequencies = tuple[tuple[int, int], ...]
+Kept = tuple[str, Frequencies | BandSet]  # a layer, and the frequencies that it has left, or its bands
 Tell = Callable[[str], None]
 
 
@@ -45,19 +47,19 @@ class LayoutTimes:
 
     def __init__(self, network: nn.Module, spec: PixelSpec, memory: Memory, tell: Tell) -> None:
         self._spec, self._memory, self._tell = spec, memory, tell
-        self._banks = {name: layer.bank_kind for name, layer in harmonic_layers(network).items()}
+        self._layers = harmonic_layers(network)
         tell("writing the whole network as a graph, to time it")
         self._session, graph = self._opened(network)
         self._places: dict[str, list[Place]] = defaultdict(list)
         for place in places(graph):
             self._places[place.name].append(place)
         self._image = synthetic_images(1, spec)
-        self._known: dict[tuple[str, Frequencies], int] = {}
+        self._known: dict[Kept, int] = {}
         self.whole = round(1e9 * fastest_calls({"": self._session}, self._image)[""])
 
-    def of_layers(self, wanted: Collection[tuple[str, Frequencies]]) -> Mapping[tuple[str, Frequencies], int]:
-        """Of each layer with these frequencies, in the form that is fastest here; 0 for a layer that the graph has not
-        as a convolution of its own, whose time is in the rest."""
+    def of_layers(self, wanted: Collection[Kept]) -> Mapping[Kept, int]:
+        """Of each layer with these frequencies or bands, in the form that is fastest here; 0 for a layer that the graph
+        has not as a convolution of its own, whose time is in the rest."""
         for name, kept in wanted:
             if (name, kept) not in self._known:
                 self._known[name, kept] = sum(self._of_place(place, kept) for place in self._places[name])
@@ -78,7 +80,7 @@ class LayoutTimes:
             lay_out(path, "auto", synthetic_images(max(BATCHES), self._spec), self._tell, self._memory)
             return session(path), graph
 
-    def _of_place(self, place: Place, kept: Frequencies) -> int:
+    def _of_place(self, place: Place, kept: Frequencies | BandSet) -> int:
         """Of the fastest form; one convolution takes as long with all frequencies as with some."""
         every = place.convolution.span
         full = tuple((u, v) for u in range(every.filters.shape[1]) for v in range(every.filters.shape[2]))
@@ -86,11 +88,14 @@ class LayoutTimes:
         fused = some.form == whole.form
         return round(1e9 * (whole.seconds[0] if fused else min(some.seconds[0], whole.seconds[0])))
 
-    def _with(self, place: Place, kept: Frequencies) -> Place:
-        """The place with other frequencies."""
-        convolution = place.convolution
+    def _with(self, place: Place, kept: Frequencies | BandSet) -> Place:
+        """The place with other frequencies, or with some of its layer's bands."""
+        convolution, layer = place.convolution, self._layers[place.name]
         coefficients, (down, across) = convolution.span.coefficients, convolution.span.filters.shape[1:]
-        span = drawn(self._banks[place.name], (down, across), kept, *coefficients.shape[:2])
+        frequencies = layer.frequencies if isinstance(kept, BandSet) else kept
+        span = drawn(layer.bank_kind, (down, across), frequencies, *coefficients.shape[:2])
+        if isinstance(kept, BandSet):
+            span = span.holding(kept.mask().numpy().reshape(-1, len(frequencies)))
         return replace(place, convolution=replace(convolution, span=span))
 
 

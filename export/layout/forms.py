@@ -42,6 +42,11 @@ class Convolution:
         """How many filters its kernels hold."""
         return len(self.span.frequencies)
 
+    @property
+    def scattered(self) -> bool:
+        """Whether some input channels hold other filters than the rest."""
+        return not self.span.bands.all()
+
 
 Form = Callable[[Writer, Convolution, str, str | None], str]
 _FORMS: dict[str, tuple[Form, Callable[[Convolution], bool]]] = {}
@@ -141,6 +146,29 @@ def separable(writer: Writer, convolution: Convolution, x: str, plus: str | None
         return writer.convolve(passed[u], columns, across, groups=convolution.inputs)
 
     return _summed(writer, convolution, band, plus)
+
+
+@form(lambda convolution: convolution.scattered)
+def picked(writer: Writer, convolution: Convolution, x: str, plus: str | None) -> str:
+    """Every channel as often as it holds filters, each depth-wise with its own; then one 1x1 over them all."""
+    span = convolution.span
+    channels, numbers = np.nonzero(span.bands)
+    weights = span.coefficients[:, channels, numbers, None, None]
+    inputs = span.coefficients.shape[1]
+    every = np.concatenate([group * inputs + channels for group in range(convolution.groups)])
+    chosen = writer.apply("Gather", [x, writer.constant(every)], axis=1)
+    filters = np.tile(span.filters[numbers], (convolution.groups, 1, 1))[:, None]
+    responses = writer.convolve(chosen, filters, convolution.geometry, groups=len(every))
+    return writer.add(writer.convolve(responses, weights, groups=convolution.groups, bias=convolution.bias), plus)
+
+
+@form(lambda convolution: convolution.groups == 1 and not convolution.span.bands.any(axis=1).all())
+def narrowed(writer: Writer, convolution: Convolution, x: str, plus: str | None) -> str:
+    """One dense convolution of those input channels that hold any filter."""
+    live = np.flatnonzero(convolution.span.bands.any(axis=1))
+    chosen = writer.apply("Gather", [x, writer.constant(live)], axis=1)
+    kernels = convolution.span.kernels()[:, live]
+    return writer.add(writer.convolve(chosen, kernels, convolution.geometry, bias=convolution.bias), plus)
 
 
 def _passes(geometry: Geometry) -> tuple[Geometry, Geometry]:

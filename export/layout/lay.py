@@ -52,7 +52,7 @@ def lay_out(
 
 
 def _is_truncated(place: Place) -> bool:
-    return len(place.convolution.span.frequencies) < place.convolution.span.taps
+    return place.convolution.scattered or len(place.convolution.span.frequencies) < place.convolution.span.taps
 
 
 def _confirmed(

@@ -63,9 +63,10 @@ def shape(convolution: Convolution) -> str:
     """All of a convolution that its speed depends on, as text."""
     filters = "+".join(f"{u}{v}" if max(u, v) < 10 else f"{u}-{v}" for u, v in convolution.span.frequencies)
     (down, across), (rows, columns) = convolution.span.filters.shape[1:], convolution.size
-    geometry = convolution.geometry
+    geometry, bands = convolution.geometry, convolution.span.bands
+    held = f" in {int(bands.sum())} bands of {int(bands.any(axis=1).sum())} channels" if convolution.scattered else ""
     return (
         f"{convolution.inputs}->{convolution.outputs} at {rows}x{columns}, {convolution.span.bank} {down}x{across} "
-        f"{filters}, strides {geometry.strides}, pads {geometry.pads}, dilations {geometry.dilations}, "
+        f"{filters}{held}, strides {geometry.strides}, pads {geometry.pads}, dilations {geometry.dilations}, "
         f"groups {convolution.groups}, {'with' if convolution.bias is not None else 'no'} bias"
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from harmonic.layers import Bank, waves
@@ -21,7 +21,8 @@ class Span:
     """Filters of one bank, and how much of each the kernels hold: kernel[o, i] = sum over f of coefficients[o, i, f] *
     outer(rows[f], columns[f]).
 
-    frequencies: (u, v) of each filter, u along rows.
+    frequencies: (u, v) of each filter, u along rows. What an input channel does not hold of them has no coefficient but
+    zero.
     """
 
     bank: Bank
@@ -41,6 +42,19 @@ class Span:
         """How many filters the whole bank has."""
         return int(self.rows.shape[1] * self.columns.shape[1])
 
+    @property
+    def bands(self) -> Bool[ndarray, "in_ freq"]:
+        """Which filters each input channel holds, of a group."""
+        held: ndarray = np.any(self.coefficients != 0, axis=0)
+        return held
+
+    def holding(self, bands: Bool[ndarray, "in_ freq"]) -> "Span":
+        """The same where each input channel holds these filters alone, and only filters that some channel holds."""
+        some = np.flatnonzero(bands.any(axis=0))
+        pairs = tuple(self.frequencies[number] for number in some)
+        coefficients = np.where(bands, self.coefficients, 0)[:, :, some]
+        return Span(self.bank, pairs, self.rows[some], self.columns[some], coefficients)
+
     def kernels(self) -> Float[ndarray, "out in_ taps_down taps_across"]:
         """The kernels, merged again."""
         kernels: ndarray = np.tensordot(self.coefficients, self.filters, axes=1)
@@ -48,10 +62,10 @@ class Span:
 
 
 def span(kernels: Float[ndarray, "out in_ taps_down taps_across"]) -> Span:
-    """The fewest filters of one bank that make the kernels, up to the rounding of float32; all of them if it takes
-    them all."""
+    """The fewest filters of one bank that make the kernels, up to the rounding of float32, and of as many those that
+    the fewest channels hold; all of them if it takes them all."""
     found = [_of_bank(kernels.astype(np.float64), bank, *pair) for bank, pair in _banks(*kernels.shape[2:])]
-    return min(found, key=lambda one: len(one.frequencies))
+    return min(found, key=lambda one: (len(one.frequencies), int(one.bands.sum())))
 
 
 def drawn(
@@ -81,9 +95,10 @@ def _of_bank(kernels: ndarray, bank: Bank, down: ndarray, across: ndarray) -> Sp
     lengths = np.outer(np.square(rows).sum(1), np.square(columns).sum(1))
     coefficients = shares / lengths
     held = _held(coefficients * np.sqrt(lengths), kernels)
-    pairs = tuple((u, v) for u in range(len(rows)) for v in range(len(columns)) if held[u, v])
+    pairs = tuple((u, v) for u in range(len(rows)) for v in range(len(columns)))
     up, along = [u for u, _ in pairs], [v for _, v in pairs]
-    return Span(bank, pairs, rows[up], columns[along], coefficients[:, :, up, along])
+    whole = Span(bank, pairs, rows[up], columns[along], coefficients[:, :, up, along])
+    return whole.holding(held[:, up, along])
 
 
 def _scaled(each: ndarray) -> ndarray:
@@ -93,10 +108,10 @@ def _scaled(each: ndarray) -> ndarray:
 
 
 def _held(weighted: ndarray, kernels: ndarray) -> ndarray:
-    """True for each frequency that is more than rounding in the kernel of any output; one that is in none is left."""
+    """True for each frequency of an input channel that is more than rounding in the kernel of any output; one that is
+    in none is left."""
     largest = np.abs(kernels).max(axis=(1, 2, 3))
-    parts = np.abs(weighted).max(axis=1)
-    held: ndarray = (parts > _ROUNDING * largest[:, None, None]).any(axis=0)
+    held: ndarray = (np.abs(weighted) > _ROUNDING * largest[:, None, None, None]).any(axis=0)
     if not held.any():
-        held[0, 0] = True
+        held[0, 0, 0] = True
     return held

@@ -24,7 +24,8 @@ from harmonic.disk import must_be_free, schema_of, sync, sync_names
 from harmonic.errors import BundleError, SpectrumError, ZooError, sentence
 from harmonic.pixels import JpegScale, PixelSpec
 
-SCHEMA = 1
+SCHEMA = 2  # the newest; what needs no more is written as the oldest, which earlier builds read
+_OLDEST = 1  # knows no sets of bands
 CARD = "bundle.json"
 WEIGHTS = "weights.safetensors"
 
@@ -40,7 +41,7 @@ class Card(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: int = SCHEMA
+    schema_version: int = _OLDEST
     architecture: str
     arguments: dict[str, Any] = Field(default_factory=dict)
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
@@ -155,10 +156,10 @@ def read_card(folder: Path) -> Card:
 
 def _must_be_readable(path: Path, written: bytes) -> None:
     """BundleError for another schema, asked first: what else a newer card says is no damage."""
-    schema = schema_of(written, SCHEMA)
-    if schema != SCHEMA:
+    schema = schema_of(written, _OLDEST)
+    if not _OLDEST <= schema <= SCHEMA:
         advice = "It was saved by a newer version of this package: update it." if schema > SCHEMA else "Save it again."
-        raise BundleError(f"{path}: schema {schema}; this build reads {SCHEMA}. {advice}")
+        raise BundleError(f"{path}: schema {schema}; this build reads {_OLDEST} to {SCHEMA}. {advice}")
 
 
 def load_strictly(
@@ -227,9 +228,16 @@ def _write(bundle: Bundle, staging: Path) -> None:
     # Copies: a network may use one weight in two places, and safetensors refuses memory that is shared.
     state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in bundle.model.state_dict().items()}
     (staging / WEIGHTS).write_bytes(serialised(state))
-    (staging / CARD).write_text(bundle.card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    card = bundle.card.model_copy(update={"schema_version": _schema(bundle.card)})
+    (staging / CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     staging.chmod(0o755)
     sync(staging)
+
+
+def _schema(card: Card) -> int:
+    """The oldest schema that says what a card says."""
+    plans = (card.arguments.get("spectrum") or {}).values()
+    return SCHEMA if any(isinstance(plan, Mapping) and plan.get("bands") for plan in plans) else _OLDEST
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """`harmonic compress`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,8 +17,15 @@ if TYPE_CHECKING:
     from torch import nn
 
     from harmonic.bundles import Bundle
-    from harmonic.compression import Clock, Outcome, Times
+    from harmonic.compression import Clock, Outcome, Sets, Times
     from harmonic.pixels import PixelSpec
+
+
+class _Sets(StrEnum):
+    CHANNEL = "channel"
+    LAYER = "layer"
+    LEVELS = "levels"
+
 
 _FRONT = (0.9, 0.75, 0.6, 0.45, 0.35, 0.25)
 _Publish = Callable[[Sequence["Bundle"]], list[Path]]
@@ -48,6 +56,15 @@ def compress(
         typer.Option(help="With --front: a model repository; every size becomes a version there, or none does."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="The model's name in that repository.")] = None,
+    sets: Annotated[
+        _Sets | None,
+        typer.Option(
+            help="What is kept of a layer. channel: of each input channel filters of its own. layer: the same filters "
+            "of every channel. levels: of every channel the low frequencies, up to a level. The default is channel; "
+            "with --no-refit, and for a budget in latency, there are levels alone.",
+            show_default=False,
+        ),
+    ] = None,
     images: Annotated[
         int, typer.Option(help="Calibration images, taken evenly from the classes; a fifth is held out.", min=10)
     ] = 1000,
@@ -58,8 +75,8 @@ def compress(
     search: Annotated[
         int,
         typer.Option(
-            help="How many other levels to try, with everything in place; each takes as long as solving on 250 images. "
-            "Ctrl-C ends it with the best so far.",
+            help="How many other choices to try, with everything in place; each takes as long as solving on 250 "
+            "images. Ctrl-C ends it with the best so far.",
             min=0,
         ),
     ] = 0,
@@ -82,8 +99,8 @@ def compress(
     device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1.")] = "cpu",
     json: Json = False,
 ) -> None:
-    """Choose a level for every layer: the fewest frequencies where they are missed least, measured on real images; then
-    solve for what is kept, so that it does the work of what was dropped. Needs no labels and no training.
+    """Choose what to keep of every layer: the fewest frequencies where they are missed least, measured on real images;
+    then solve for what is kept, so that it does the work of what was dropped. Needs no labels and no training.
 
     Fine-tune the result with: harmonic train RECIPE --from OUT --data TRAINING_IMAGES.
     """
@@ -107,7 +124,9 @@ def compress(
     from harmonic.shown import for_people, show
 
     budgets, there = [parse_budget(budget)] if budget else [], device_named(device)
-    needed = latency or any(each.kind == "latency" for each in budgets)
+    in_time = any(each.kind == "latency" for each in budgets)
+    kind: Sets = sets.value if sets else "channel" if refit and not in_time else "levels"
+    needed = latency or in_time
     if needed and latency is False:
         raise CompressionError("--no-latency leaves unmeasured what the budget is in. Leave one of them out.")
     made: dict[Path, tuple[Bundle, Outcome]] = {}
@@ -118,8 +137,8 @@ def compress(
         bench, others = calibration_and_others(data, given.card, images, seed)
         tuning = Tuning(finetune, others, seed) if finetune else None
         clock = None if latency is False else _clock(must=bool(needed))
-        budgets = budgets or shares(given, bench, "params", _FRONT)
-        how = partial(compress_to, refitted=refit, trials=search, tuning=tuning, clock=clock)
+        budgets = budgets or shares(given, bench, "params", _FRONT, kind)
+        how = partial(compress_to, refitted=refit, trials=search, tuning=tuning, clock=clock, sets=kind)
         for small, outcome in how(given, bench, budgets, _watched):
             place = out / str(outcome.budget) if front else out
             bundle.save(small, place)

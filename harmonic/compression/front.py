@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from rich.table import Table
 
+from harmonic.compression.choice import WORDS, shown
 from harmonic.compression.compress import Outcome
-from harmonic.compression.levels import WORDS, shown
 from harmonic.picture import write_picture
 
 

@@ -8,17 +8,17 @@ from typing import Protocol
 
 from torch import nn
 
-from harmonic.compression.candidates import full_level
-from harmonic.compression.levels import Budget, Menu, least, must_be_possible
+from harmonic.compression.choice import Budget, Menu, must_be_possible
+from harmonic.compression.cuts import Cut, lower_levels, own_cuts
 from harmonic.compression.prices import Prices
-from harmonic.compression.sensitivity import Loss, with_levels
-from harmonic.conversion import Level, harmonic_layers
+from harmonic.compression.sensitivity import Loss, with_cuts
+from harmonic.conversion import harmonic_layers
 from harmonic.errors import CompressionError
-from harmonic.layers import SpectralConv2d
+from harmonic.layers import BandSet, SpectralConv2d
 from harmonic.pixels import PixelSpec
 
 Frequencies = tuple[tuple[int, int], ...]
-Kept = tuple[str, Frequencies]  # a layer by name, and the frequencies that it has left
+Kept = tuple[str, Frequencies | BandSet]  # a layer by name, and the frequencies that it has left, or its bands
 
 _TRIES = 4  # of a budget: what layers take by themselves is not all of what they take together
 
@@ -47,23 +47,22 @@ def must_be_timed(times: Times | None) -> Times:
     return times
 
 
-def latency_prices(network: nn.Module, times: Times, wanted: Collection[tuple[str, Level]] | None = None) -> Prices:
-    """Nanoseconds of every layer at every level, or of those that are wanted beside every layer's own; the network must
-    be `fully_harmonic`. What no level changes is the rest of what the whole network takes.
+def latency_prices(network: nn.Module, times: Times, wanted: Collection[tuple[str, Cut]] | None = None) -> Prices:
+    """Nanoseconds of every layer at every level, or in those cuts that are wanted beside every layer's own; the network
+    must be `fully_harmonic`. What no cut changes is the rest of what the whole network takes.
     """
-    layers = harmonic_layers(network)
-    own = {(name, layer.level) for name, layer in layers.items()}
+    layers, own = harmonic_layers(network), set(own_cuts(network).items())
     asked = own | set(_every_level(layers) if wanted is None else wanted)
-    kept = {(name, level): (name, _kept(layers[name], level)) for name, level in asked}
+    kept = {(name, cut): (name, _kept(layers[name], cut)) for name, cut in asked}
     measured = times.of_layers(set(kept.values()))
     prices = {each: measured[key] for each, key in kept.items()}
-    return Prices(times.whole - sum(prices[each] for each in own), prices)
+    return Prices(times.whole - sum(prices[each] for each in own), lambda name, cut: prices[name, cut])
 
 
-def levels_in_time(
+def cuts_in_time(
     network: nn.Module, measured: Sequence[Loss], prices: Prices, budget: Budget, times: Times
-) -> dict[str, Level]:
-    """The levels for the least total loss whose whole network keeps to a budget in latency, by measurement.
+) -> dict[str, Cut]:
+    """The cuts for the least total loss whose whole network keeps to a budget in latency, by measurement.
 
     What layers take by themselves chooses; where the network then takes longer than that says, it is chosen again with
     so much less. CompressionError, with the shortest that was measured, where none of a few choices keeps to it.
@@ -72,25 +71,27 @@ def levels_in_time(
     menu = Menu.of(network, measured, prices)
     found: list[int] = []
     for _ in range(_TRIES):
-        allowed = max(allowed, least(prices))
+        allowed = max(allowed, menu.least())
         chosen = menu.chosen(allowed)
         if chosen is None:
-            raise CompressionError(f"no levels bring the network to {allowed / 1e6:.2f} ms.")
-        levels = menu.as_levels(chosen)
-        found.append(times.beside(with_levels(network, levels)))
+            raise CompressionError(f"nothing that may be left out brings the network to {allowed / 1e6:.2f} ms.")
+        cuts = menu.as_cuts(chosen)
+        found.append(times.beside(with_cuts(network, cuts)))
         if found[-1] <= wanted:
-            return levels
+            return cuts
         allowed -= found[-1] - wanted
-    must_be_possible(prices, wanted, "latency")
+    must_be_possible(network, prices, wanted, "latency")
     raise CompressionError(
-        f"none of {len(found)} choices of levels took {wanted / 1e6:.2f} ms or less; the shortest took "
+        f"none of {len(found)} choices took {wanted / 1e6:.2f} ms or less; the shortest took "
         f"{min(found) / 1e6:.2f} of {times.whole / 1e6:.2f} ms. Give a larger share."
     )
 
 
-def _every_level(layers: Mapping[str, SpectralConv2d]) -> list[tuple[str, Level]]:
-    return [(name, level) for name, layer in layers.items() for level in range(1, full_level(layer))]
+def _every_level(layers: Mapping[str, SpectralConv2d]) -> list[tuple[str, Cut]]:
+    return [(name, cut) for name, layer in layers.items() for cut in lower_levels(layer)]
 
 
-def _kept(layer: SpectralConv2d, level: Level) -> Frequencies:
-    return tuple((u, v) for u, v in layer.frequencies if level is None or u + v < level)
+def _kept(layer: SpectralConv2d, cut: Cut) -> Frequencies | BandSet:
+    if isinstance(cut, BandSet):
+        return cut
+    return tuple((u, v) for u, v in layer.frequencies if cut is None or u + v < cut)

@@ -47,8 +47,11 @@ class Moments:
         some._products = self._products[:, :, responses]
         return some
 
-    def solved(self, start: Float[Tensor, "groups o r"], centred: bool) -> Float[Tensor, "groups o r"]:
-        """Coefficients for the least squared error, plus `RIDGE` times their way from the start.
+    def problem(
+        self, start: Float[Tensor, "groups o r"], centred: bool
+    ) -> tuple[Float[Tensor, "groups r r"], Float[Tensor, "groups o r"]]:
+        """What the coefficients for the least squared error, plus `RIDGE` times their way from the start, obey:
+        coefficients @ squares = products.
 
         centred: the means of the outputs do not count, since something behind corrects them.
         """
@@ -57,11 +60,15 @@ class Moments:
             mean, wanted = self._responses / self.count, self._outputs / self.count
             squares = squares - mean[:, :, None] * mean[:, None, :]
             products = products - wanted[:, :, None] * mean[:, None, :]
+        ridge = (RIDGE * squares.diagonal(dim1=1, dim2=2).mean(1)).clamp(min=1e-12)[:, None, None]
+        unit = torch.eye(squares.shape[1], dtype=torch.float64)
+        return squares + ridge * unit, products + ridge * start.double().cpu()
+
+    def solved(self, start: Float[Tensor, "groups o r"], centred: bool) -> Float[Tensor, "groups o r"]:
+        """The coefficients of the `problem`."""
+        squares, products = self.problem(start, centred)
         start = start.double().cpu()
-        spread = squares.diagonal(dim1=1, dim2=2)
-        ridge = torch.diag_embed((RIDGE * spread.mean(1, keepdim=True)).clamp(min=1e-12).expand_as(spread))
-        gap = products - start @ squares
-        moved: Tensor = torch.linalg.solve(squares + ridge, gap.transpose(1, 2))
+        moved: Tensor = torch.linalg.solve(squares, (products - start @ squares).transpose(1, 2))
         return start + moved.transpose(1, 2)
 
     def shift(self, coefficients: Float[Tensor, "groups o r"]) -> Float[Tensor, " outputs"]:

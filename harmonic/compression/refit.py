@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from harmonic.compression.cuts import bands
 from harmonic.compression.moments import Moments, share_of
 from harmonic.compression.watch import Watch, unwatched
 from harmonic.conversion import harmonic_layers
@@ -66,15 +67,14 @@ def refit(
 
 def responses(layer: SpectralConv2d, x: Images) -> Float[Tensor, "n bands h w"]:
     """What the layer's coefficients weigh."""
-    bands = layer.bands(x)
-    return layer.norm(bands) if isinstance(layer, BandNormConv2d) else bands
+    every = layer.bands(x)
+    return layer.norm(every) if isinstance(layer, BandNormConv2d) else every
 
 
 def gathered(layer: SpectralConv2d, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Moments:
     """Moments of a layer's responses to these inputs, and of the outputs that are wanted of them."""
-    bands = layer.in_channels // layer.groups * len(layer.frequencies)
-    moments = Moments(layer.groups, bands, layer.out_channels // layer.groups)
-    share = share_of(sum(batch[:, 0].numel() for batch in outputs), bands)
+    moments = Moments(layer.groups, bands(layer), layer.out_channels // layer.groups)
+    share = share_of(sum(batch[:, 0].numel() for batch in outputs), bands(layer))
     for given, wanted in zip(inputs, outputs, strict=True):
         moments.add(responses(layer, given), wanted, share)
     return moments
@@ -82,7 +82,7 @@ def gathered(layer: SpectralConv2d, inputs: Sequence[Tensor], outputs: Sequence[
 
 def by_group(layer: SpectralConv2d) -> Float[Tensor, "groups o r"]:
     """A layer's coefficients, as `Moments` takes them."""
-    return layer.coefficients().detach().reshape(layer.groups, layer.out_channels // layer.groups, -1)
+    return layer.weight.detach().reshape(layer.groups, layer.out_channels // layer.groups, -1)
 
 
 def move_statistics(norm: nn.BatchNorm2d, now: Sequence[Tensor], was: Sequence[Tensor], spread: bool = True) -> None:
@@ -117,7 +117,7 @@ def _solve(layer: SpectralConv2d, now: Stop, was: Stop, norm_follows: bool) -> N
 
 
 def _is_truncated(layer: SpectralConv2d, whole: nn.Module) -> bool:
-    return isinstance(whole, SpectralConv2d) and len(layer.frequencies) < len(whole.frequencies)
+    return isinstance(whole, SpectralConv2d) and bands(layer) < bands(whole)
 
 
 def outer_norms(model: nn.Module) -> dict[str, nn.BatchNorm2d]:

@@ -40,7 +40,7 @@ def searched(
     least = first = cost(best)
     tried, made = {_key(best)}, 0
     try:
-        for _ in watch(range(trials), "Trying other levels"):
+        for _ in watch(range(trials), "Trying other choices"):
             neighbour = next((n for n in _neighbours(items, best, budget) if _key(n) not in tried), None)
             if neighbour is None:
                 break

@@ -6,11 +6,13 @@ from typing import Any
 
 from rich.table import Table
 
+from harmonic.compression.choice import WORDS, Measure, shown
 from harmonic.compression.compress import Outcome
+from harmonic.compression.cuts import Cut
 from harmonic.compression.distill import Tuned
-from harmonic.compression.levels import WORDS, Measure, shown
 from harmonic.compression.search import Found
 from harmonic.conversion import layer_column
+from harmonic.layers import BandSet
 from harmonic.shown import plain
 
 # How a layer's size is shown in each measure: the head of its column, what it is divided by, and how many places.
@@ -25,7 +27,7 @@ _UNITS: dict[Measure, tuple[str, float, int]] = {
 def compression_figures(outcome: Outcome) -> dict[str, Any]:
     """What a compression cost, as JSON; pairs are before and after."""
     return {
-        "levels": outcome.levels,
+        "levels": {name: _told(outcome, name) for name in outcome.cuts},
         "losses": outcome.losses,
         "calibration_images": outcome.images,
         "held_out_images": outcome.held_out,
@@ -43,16 +45,16 @@ def compression_figures(outcome: Outcome) -> dict[str, Any]:
 
 
 def compression_tables(outcome: Outcome) -> Iterator[Table]:
-    """The chosen level of every layer, then what they cost on the images that were held out."""
+    """What was chosen of every layer, then what that costs on the images that were held out."""
     units = [unit for unit in _UNITS if unit in outcome.sizes]
-    columns = ["level", "filters", *(_UNITS[unit][0] for unit in units), "loss alone, nats"]
-    layers = Table(layer_column(), *columns, title="Chosen levels")
-    for name, level in outcome.levels.items():
+    columns = ["kept", "filters", *(_UNITS[unit][0] for unit in units), "loss alone, nats"]
+    layers = Table(layer_column(), *columns, title="Chosen frequencies")
+    for name, cut in outcome.cuts.items():
         (kept, of), sizes = outcome.filters[name], outcome.layer_sizes[name]
         layers.add_row(
             plain(name),
-            "full" if level is None else str(level),
-            f"{kept}/{of}",
+            _word(cut),
+            f"{kept:.3g}/{of}",
             *(_change(unit, *sizes[unit]) for unit in units),
             f"{outcome.losses[name]:.4f}",
         )
@@ -66,10 +68,22 @@ def compression_tables(outcome: Outcome) -> Iterator[Table]:
     if right is not None and still is not None:
         figures.add_row("top-1", f"{right:.2%} -> {still:.2%}")
     if outcome.search:
-        figures.add_row(f"best of {outcome.search.trials:,} other levels", _closer(*outcome.search.cost))
+        figures.add_row(f"best of {outcome.search.trials:,} other choices", _closer(*outcome.search.cost))
     if outcome.tuned:
         figures.add_row("learned from the whole network", _learned(outcome.tuned))
     yield figures
+
+
+def _word(cut: Cut) -> str:
+    if isinstance(cut, BandSet):
+        return "a set"
+    return "full" if cut is None else f"level {cut}"
+
+
+def _told(outcome: Outcome, name: str) -> int | dict[str, float] | None:
+    """A level, null for all; for a set of bands how many filters it has for each channel, in the mean."""
+    cut, (filters, of) = outcome.cuts[name], outcome.filters[name]
+    return {"filters": filters, "of": of} if isinstance(cut, BandSet) else cut
 
 
 def _change(measure: Measure, before: int, after: int) -> str:

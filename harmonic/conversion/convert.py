@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from harmonic.conversion.planned import planned
 from harmonic.conversion.plans import (
     EVERYTHING,
     LayerChoice,
@@ -23,18 +24,16 @@ from harmonic.conversion.plans import (
     Levels,
     Select,
     choose,
-    is_same_padded,
     refusal,
     skipped,
 )
-from harmonic.conversion.projection import band_normed_from, energy_kept, harmonic_from, normalise_bands, relevelled
+from harmonic.conversion.projection import energy_kept, normalise_bands
 from harmonic.errors import SpectrumError, first_line
 from harmonic.graph import ImageSize, parameters
 from harmonic.layers import (
     BandNormConv2d,
     Bank,
     HarmonicConv2d,
-    SamePadding2d,
     SpectralConv2d,
     is_spectral,
     whole_layers,
@@ -129,7 +128,7 @@ def apply(model: nn.Module, plans: Mapping[str, LayerPlan], *, projected: bool =
             raise SpectrumError(
                 f"layers {', '.join(names)} share one weight; all of them become harmonic, alike, or none."
             )
-        new = _planned(name, old, plan, projected)
+        new = planned(name, old, plan, projected)
         if names:
             _spectral(new).weight = _spectral(first.setdefault(id(old.weight), new)).weight
         put(model, old, new)
@@ -205,32 +204,6 @@ def _layer(model: nn.Module, name: str) -> nn.Conv2d | SpectralConv2d:
             f"layer {name} cannot become harmonic: {reason or type(layer).__name__ + ' is no convolution'}."
         )
     return layer
-
-
-def _planned(name: str, old: nn.Conv2d | SpectralConv2d, plan: LayerPlan, projected: bool) -> nn.Module:
-    if isinstance(old, SpectralConv2d):
-        if plan.norm != isinstance(old, BandNormConv2d):
-            raise SpectrumError(f"layer {name} is harmonic already; its inner norm can be neither added nor removed.")
-        if plan.bank not in (None, old.bank_kind):
-            return harmonic_from(old.as_conv2d(), level=plan.level, bank=plan.bank, projected=projected)
-        return relevelled(old, plan.level, projected=projected)
-    plain = _without_padding(old) if is_same_padded(old) else old
-    bank: Bank = plan.bank or "dct"
-    new = (
-        band_normed_from(plain, level=plan.level, bank=bank, bias=True if plan.bias else None, projected=projected)
-        if plan.norm
-        else harmonic_from(plain, level=plan.level, bank=bank, projected=projected)
-    )
-    if not is_same_padded(old):
-        return new
-    # The padding depends on the image's size, so it cannot stand in the convolution.
-    return nn.Sequential(SamePadding2d(old.kernel_size, old.stride, old.dilation), new)
-
-
-def _without_padding(layer: nn.Conv2d) -> nn.Conv2d:
-    bare = copy.copy(layer)
-    bare.padding, bare.padding_mode = (0, 0), "zeros"
-    return bare
 
 
 def _measure_norms(model: nn.Module, names: list[str], batches: list[Images]) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 
 from harmonic.errors import SpectrumError
 from harmonic.graph import Call, ImageSize, is_spatial, root, stages, trace
-from harmonic.layers import BandNormConv2d, Bank, SpectralConv2d, checked_level, waves, whole_layers
+from harmonic.layers import BandNormConv2d, BandSet, Bank, SpectralConv2d, checked_level, waves, whole_layers
 
 Level = int | None
 Levels = Level | Sequence[Level] | Mapping[str, Level]
@@ -22,20 +22,22 @@ class LayerPlan:
     """What one layer becomes.
 
     level, bank: as `filter_bank`; bank None keeps a harmonic layer's own and gives a plain one the DCT. norm: with an
-    inner norm. bias: add one where there was none.
+    inner norm. bias: add one where there was none. bands: weigh these alone, of the bands that the level keeps.
     """
 
     level: Level = None
     norm: bool = False
     bias: bool = False
     bank: Bank | None = None
+    bands: BandSet | None = None
 
     def as_json(self) -> Any:
         """The level alone where nothing else is said."""
-        if not self.norm and not self.bias and not self.bank:
+        if not self.norm and not self.bias and not self.bank and not self.bands:
             return self.level
-        said = {"level": self.level, "norm": self.norm, "bias": self.bias}
-        return said | ({"bank": self.bank} if self.bank else {})
+        said: dict[str, Any] = {"level": self.level, "norm": self.norm, "bias": self.bias}
+        said |= {"bank": self.bank} if self.bank else {}
+        return said | ({"bands": self.bands.as_json()} if self.bands else {})
 
 
 def plan_from_json(name: str, value: Any) -> LayerPlan:
@@ -45,9 +47,13 @@ def plan_from_json(name: str, value: Any) -> LayerPlan:
     parts = {field.name for field in fields(LayerPlan)}
     if not isinstance(value, Mapping) or not parts.issuperset(value):
         raise SpectrumError(
-            f"the plan of layer {name} must be a level, null or {{level, norm, bias, bank}}, not {value!r}."
+            f"the plan of layer {name} must be a level, null or {{level, norm, bias, bank, bands}}, not {value!r}."
         )
-    plan = LayerPlan(**value)
+    try:
+        bands = None if value.get("bands") is None else BandSet.from_json(value["bands"])
+    except SpectrumError as error:
+        raise SpectrumError(f"layer {name}: {error}") from error
+    plan = LayerPlan(**{**value, "bands": bands})
     if not (isinstance(plan.norm, bool) and isinstance(plan.bias, bool)):
         raise SpectrumError(f"layer {name}: norm and bias are true or false.")
     return plan

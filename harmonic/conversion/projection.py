@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from harmonic.errors import SpectrumError
-from harmonic.layers import BandNormConv2d, Bank, HarmonicConv2d, SpectralConv2d, synthesise
+from harmonic.layers import BandNormConv2d, BandSet, BandSetConv2d, Bank, HarmonicConv2d, SpectralConv2d, synthesise
 
 Layer = TypeVar("Layer", bound=SpectralConv2d)
 
@@ -110,8 +110,12 @@ def normalise_bands(layer: BandNormConv2d, mean: Float[Tensor, " bands"], var: F
 
 
 def relevelled(layer: SpectralConv2d, level: int | None, *, projected: bool = True) -> SpectralConv2d:
-    """A new layer at another level: frequencies that both have keep their coefficients, new ones start at zero."""
-    new = type(layer)(*_geometry(layer), **_options(layer, level), bank=layer.bank_kind)
+    """A new layer at another level: frequencies that both have keep their coefficients, new ones start at zero.
+
+    A layer of a set of bands becomes one of whole frequencies again.
+    """
+    kind = HarmonicConv2d if isinstance(layer, BandSetConv2d) else type(layer)
+    new = kind(*_geometry(layer), **_options(layer, level), bank=layer.bank_kind)
     new = new.to(device=layer.weight.device, dtype=layer.weight.dtype)
     if projected and not layer.weight.is_meta:
         shared = [
@@ -128,9 +132,27 @@ def relevelled(layer: SpectralConv2d, level: int | None, *, projected: bool = Tr
     return _like(layer, new)
 
 
+def with_bands(layer: SpectralConv2d, kept: BandSet, *, projected: bool = True) -> BandSetConv2d:
+    """A new layer that weighs these bands of another alone, with the coefficients that they had there.
+
+    Raises SpectrumError for a set of another number of bands, and for a layer with an inner norm, whose statistics are
+    of whole frequencies.
+    """
+    if not isinstance(layer, HarmonicConv2d):
+        raise SpectrumError("a layer with an inner norm keeps whole frequencies: give it a level, and no set of bands.")
+    new = BandSetConv2d(*_geometry(layer), kept=kept, **_options(layer, layer.level), bank=layer.bank_kind)
+    new = new.to(device=layer.weight.device, dtype=layer.weight.dtype)
+    if projected and not layer.weight.is_meta:
+        _fill(new.weight, layer.coefficients().detach().flatten(1)[:, list(kept.numbers)])
+        if layer.bias is not None and new.bias is not None:
+            _fill(new.bias, layer.bias.detach())
+    return _like(layer, new)
+
+
 def in_bank(layer: Layer, bank: Bank) -> Layer:
     """A new layer with the same coefficients of another bank's filters: another function, to be trained."""
-    new = type(layer)(*_geometry(layer), **_options(layer, layer.level), bank=bank)
+    kept = {"kept": layer.kept} if isinstance(layer, BandSetConv2d) else {}
+    new = type(layer)(*_geometry(layer), **(_options(layer, layer.level) | kept), bank=bank)
     new = new.to(device=layer.weight.device, dtype=layer.weight.dtype)
     new.load_state_dict(layer.state_dict())
     return _like(layer, new)

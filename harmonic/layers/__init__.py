@@ -3,6 +3,7 @@
 Knows torch; no whole network, no weights from elsewhere.
 """
 
+from harmonic.layers.band_sets import BandSet, BandSetConv2d
 from harmonic.layers.banks import Bank, checked_bank, checked_level, dct_bank, waves
 from harmonic.layers.constants import WithConstants
 from harmonic.layers.fourier import FourierConv2d
@@ -23,6 +24,8 @@ from harmonic.layers.spectral import BandNormConv2d, HarmonicConv2d, Init, Spect
 
 __all__ = [
     "BandNormConv2d",
+    "BandSet",
+    "BandSetConv2d",
     "Bank",
     "FactorisedConv2d",
     "FourierConv2d",

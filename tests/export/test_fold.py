@@ -10,7 +10,7 @@ from export.errors import FoldError
 from export.fold import fold
 from harmonic import zoo
 from harmonic.graph.backbone import features_only
-from harmonic.layers import BandNormConv2d, HarmonicConv2d, is_spectral
+from harmonic.layers import BandNormConv2d, BandSet, BandSetConv2d, HarmonicConv2d, is_spectral
 from tests.support.laws import assert_same_function, images, randomised, small_pixels, stand_in, stand_in_names
 
 
@@ -77,10 +77,12 @@ def test_a_whole_sequence_of_spectral_layers_and_norms_becomes_convolutions() ->
         nn.BatchNorm2d(8),
         HarmonicConv2d(8, 4, 5, level=3),
         nn.BatchNorm2d(4),
+        BandSetConv2d(4, 6, kept=BandSet(36, (0, 2, 9, 17, 30))),
+        nn.BatchNorm2d(6),
     ]
     model = randomised(nn.Sequential(*layers)).eval()
     folded = fold(model)
-    assert [type(layer) for layer in folded] == [nn.Conv2d, nn.Identity, nn.Conv2d, nn.Identity]
+    assert [type(layer) for layer in folded] == [nn.Conv2d, nn.Identity] * 3
     assert_same_function(model, folded, torch.randn(2, 3, 9, 11))
 
 

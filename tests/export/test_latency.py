@@ -4,8 +4,9 @@ layer's time is that of its fastest form."""
 import pytest
 
 from export.latency import layout_clock
-from harmonic.compression import fully_harmonic, latency_prices, with_levels
+from harmonic.compression import fully_harmonic, latency_prices, with_cuts
 from harmonic.conversion import harmonic_layers
+from harmonic.layers import BandSet
 from tests.support.compression import SPEC, network
 
 FULL = tuple((u, v) for u in range(3) for v in range(3))
@@ -47,7 +48,7 @@ def test_a_layer_that_the_graph_has_not_is_in_the_rest(times):
 
 def test_another_network_is_measured_beside_the_whole_one(whole, times):
     """One filter of nine in wide layers takes less on any machine; the same network takes as long, give or take."""
-    small = with_levels(whole, dict.fromkeys(harmonic_layers(whole), 1))
+    small = with_cuts(whole, dict.fromkeys(harmonic_layers(whole), 1))
     assert times.beside(small) < 1.05 * times.whole
     assert 0.5 * times.whole < times.beside(whole) < 2 * times.whole
 
@@ -56,3 +57,10 @@ def test_every_time_is_counted_in_the_whole(whole, times):
     prices = latency_prices(whole, times)
     own = {name: layer.level for name, layer in harmonic_layers(whole).items()}
     assert prices.total(own) == times.whole
+
+
+def test_a_set_of_bands_has_a_time_of_its_own(whole, times):
+    """Every twentieth band: less than all frequencies take, whatever form is the fastest."""
+    kept = BandSet(64 * 9, tuple(range(0, 64 * 9, 20)))
+    found = times.of_layers([("layer3.0.conv2", kept), ("layer3.0.conv2", FULL)])
+    assert 0 < found["layer3.0.conv2", kept] <= found["layer3.0.conv2", FULL]

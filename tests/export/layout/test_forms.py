@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from export.layout import Place, layer_graph, places, possible_forms, rewritten
+from export.layout import Place, layer_graph, multiplications, places, possible_forms, rewritten
+from export.layout.choice import fewest_multiplications
 from export.layout.timing import serialised, session
-from harmonic.layers import BandNormConv2d, HarmonicConv2d
+from harmonic.layers import BandNormConv2d, BandSet, BandSetConv2d, HarmonicConv2d
 from tests.support.convolutions import convolutions
 from tests.support.laws import randomised
 
@@ -80,3 +81,36 @@ def test_a_layer_is_timed_between_others() -> None:
     operators = [node.op_type for node in layer_graph(place.convolution, "bands").graph.node]
     assert operators[1] == "Relu"
     assert operators[-2:] == ["Relu", "GlobalAveragePool"]
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_every_form_answers_as_a_layer_of_a_set_of_bands(geometry: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    bands = HarmonicConv2d(8, 12, **geometry).weight[0].numel()
+    mask = torch.rand(bands) < 0.4
+    mask[: bands * geometry.get("groups", 1) // 8] = False  # nothing of the first channel
+    layer = BandSetConv2d(8, 12, **geometry, kept=BandSet.of_mask(mask)).eval()
+    model, place = _place(layer, (9, 11))
+    forms = possible_forms(place.convolution)
+    assert "picked" in forms
+    assert ("narrowed" in forms) == (layer.groups == 1)
+    assert int(place.convolution.span.bands.sum()) == len(layer.kept.numbers)
+    x = torch.randn(2, 8, 9, 11)
+    expected = layer(x).detach().numpy()
+    for form in forms:
+        (found,) = session(serialised(rewritten(model, [(place, form)]))).run(None, {"x": x.numpy()})
+        assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max(), form
+
+
+def test_a_set_multiplies_as_often_as_compression_counts() -> None:
+    """Each band's filter and its weights, at every position: so a budget in multiplications is one of the graph."""
+    layer = BandSetConv2d(32, 48, padding=1, bias=False, kept=BandSet(288, tuple(range(0, 288, 4)))).eval()
+    model, place = _place(layer, (8, 8))
+    assert multiplications(rewritten(model, [(place, "picked")])) == 64 * (72 * 9 + 48 * 72)
+    assert multiplications(model) == 64 * 48 * 32 * 9
+    assert [choice.form for choice in fewest_multiplications([place])] == ["picked"]
+
+
+def test_a_layer_without_sets_is_not_picked() -> None:
+    _, place = _place(HarmonicConv2d(8, 8, level=2, padding=1), (8, 8))
+    assert not {"picked", "narrowed"} & set(possible_forms(place.convolution))

@@ -10,8 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from harmonic import zoo
-from harmonic.bundles import bundle
+from harmonic.bundles import bundle, with_plans
+from harmonic.conversion import LayerPlan, apply
 from harmonic.errors import BundleError, HarmonicError
+from harmonic.layers import BandSet
 from harmonic.pixels import PixelSpec
 
 PIXELS = PixelSpec(height=16, width=16)
@@ -57,6 +59,19 @@ def test_a_bundle_is_two_files_that_others_can_read(folder):
     assert sorted(path.name for path in folder.iterdir()) == ["bundle.json", "weights.safetensors"]
     assert json.loads((folder / "bundle.json").read_text())["classes"] == ["cat", "Hund", "ねこ"]
     assert "head.weight" in load_file(folder / "weights.safetensors")
+
+
+def test_only_a_bundle_with_sets_of_bands_needs_the_newer_schema(made, folder, tmp_path):
+    assert json.loads((folder / "bundle.json").read_text())["schema_version"] == 1
+    layer = "groups.0.0.conv0"
+    plan = LayerPlan(bands=BandSet(16 * 9, (0, 7, 143)))
+    apply(made.model, {layer: plan})
+    card = with_plans(made, {layer: plan}, {})
+    bundle.save(bundle.Bundle(card, made.model), tmp_path / "set")
+    assert json.loads((tmp_path / "set" / "bundle.json").read_text())["schema_version"] == 2
+    loaded = bundle.load(tmp_path / "set").model
+    assert loaded.get_submodule(layer).kept == plan.bands
+    assert torch.equal(loaded.get_submodule(layer).weight, made.model.get_submodule(layer).weight)
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o002])
@@ -126,8 +141,8 @@ def test_weights_that_are_not_finite_are_refused(made):
 
 
 def test_a_newer_bundle_is_called_newer_and_not_damaged(folder):
-    edit(folder, schema_version=2, colour="blue")
-    with pytest.raises(BundleError, match=r"schema 2; this build reads 1\. It was saved by a newer version"):
+    edit(folder, schema_version=3, colour="blue")
+    with pytest.raises(BundleError, match=r"schema 3; this build reads 1 to 2\. It was saved by a newer version"):
         bundle.load(folder)
 
 
@@ -212,7 +227,7 @@ def test_a_damaged_card_is_told(folder, content):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"schema_version": 2}, "schema 2; this build reads 1"),
+        ({"schema_version": 3}, "schema 3; this build reads 1 to 2"),
         ({"stranger": 1}, "stranger"),
         ({"classes": ["only"]}, "classes"),
         ({"classes": ["cat", "cat", "dog"]}, "distinct"),

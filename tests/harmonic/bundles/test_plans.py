@@ -7,6 +7,7 @@ from harmonic import zoo
 from harmonic.bundles.bundle import Bundle, Card
 from harmonic.bundles.plans import with_plans
 from harmonic.conversion import LayerPlan
+from harmonic.layers import BandSet
 from harmonic.pixels import PixelSpec
 
 
@@ -33,6 +34,18 @@ def test_a_layer_keeps_how_it_was_made_and_its_bank_unless_another_is_named(bank
     made = {"root": {"level": 3, "norm": True, "bias": True, "bank": "gaussian"}}
     card = with_plans(given("wrn10_1", spectrum=made), {"root": LayerPlan(2, bank=bank)}, {})
     assert card.arguments["spectrum"]["root"] == {"level": 2, "norm": True, "bias": True, "bank": kept}
+
+
+def test_a_layer_of_a_set_keeps_its_bank_and_is_told_whole():
+    bands = BandSet(16 * 9, (0, 5, 100))
+    card = with_plans(
+        given("wrn10_1", spectrum={"groups.0.0.conv0": {"level": 3, "bank": "gaussian"}}),
+        {"groups.0.0.conv0": LayerPlan(None, bands=bands)},
+        {},
+    )
+    assert card.arguments["spectrum"]["groups.0.0.conv0"]["bank"] == "gaussian"
+    again = zoo.create("wrn10_1", 2, **card.arguments).get_submodule("groups.0.0.conv0")
+    assert (again.kept, again.bank_kind) == (bands, "gaussian")
 
 
 def test_layers_that_no_plan_names_keep_theirs():

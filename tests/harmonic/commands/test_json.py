@@ -62,8 +62,16 @@ def test_compressing_tells_its_levels_and_costs(base, run):
     told, aside = figures("compress", base / "run" / "bundle", *options, "--out", base / "small")
     assert told["bundle"] == str(base / "small")
     assert told["parameters"][1] == parameters(bundle.load(base / "small").model) < told["parameters"][0]
+    sets = [kept for kept in told["levels"].values() if isinstance(kept, dict)]
+    assert all(0 < kept["filters"] < kept["of"] == 9 for kept in sets)
+    assert sets
+    assert "Chosen frequencies" in aside
+
+
+def test_compressing_by_levels_tells_those(base, run):
+    options = ("--data", base / "images", "--budget", "params=0.7", "--images", 12, "--out", base / "levelled")
+    told, _ = figures("compress", base / "run" / "bundle", *options, "--sets", "levels")
     assert set(told["levels"].values()) <= {None, 1, 2, 3, 4}
-    assert "Chosen levels" in aside
 
 
 def test_converting_tells_every_layer(base, run):

@@ -8,9 +8,9 @@ import torch
 
 from harmonic.bundles import Bundle, bundle
 from harmonic.compression.bench import Bench
+from harmonic.compression.choice import Budget
 from harmonic.compression.compress import compress_bundle, compressed
-from harmonic.compression.levels import Budget
-from harmonic.compression.sensitivity import fully_harmonic, with_levels
+from harmonic.compression.sensitivity import fully_harmonic, with_cuts
 from harmonic.conversion import harmonic_layers
 from harmonic.errors import CompressionError
 from harmonic.graph import macs, parameters
@@ -64,9 +64,10 @@ def test_an_accuracy_budget_needs_labels(bench):
         ("timm/test_efficientnet", {}),
     ],
 )
-def test_a_compressed_bundle_is_small_on_disk_and_answers_as_it_did(architecture, arguments, bench, tmp_path):
+@pytest.mark.parametrize("sets", ["levels", "layer", "channel"])
+def test_a_compressed_bundle_is_small_on_disk_and_answers_as_it_did(architecture, arguments, sets, bench, tmp_path):
     model = network(architecture, **arguments)
-    made, outcome = compress_bundle(given(model, architecture, arguments), bench, Budget("params", 0.8))
+    made, outcome = compress_bundle(given(model, architecture, arguments), bench, Budget("params", 0.8), sets=sets)
     bundle.save(made, tmp_path / "bundle")
     loaded = bundle.load(tmp_path / "bundle")
     assert parameters(loaded.model) == outcome.parameters[1]
@@ -78,7 +79,7 @@ def test_a_compressed_bundle_is_small_on_disk_and_answers_as_it_did(architecture
 def test_without_refitting_the_kept_coefficients_stay(bench):
     model = network()
     made, outcome = compress_bundle(given(model), bench, Budget("params", 0.5), refitted=False)
-    plain = harmonic_layers(with_levels(fully_harmonic(model), outcome.levels))
+    plain = harmonic_layers(with_cuts(fully_harmonic(model), outcome.cuts))
     assert all(torch.equal(layer.weight, plain[name].weight) for name, layer in harmonic_layers(made.model).items())
 
 
@@ -104,25 +105,39 @@ def test_what_is_carried_out_is_never_worse_than_truncation_on_its_images(bench)
         assert chosen.divergence(before) <= plain.divergence(before)
 
 
-def test_compressing_twice_goes_on_from_the_first(bench):
-    once, _ = compress_bundle(given(network()), bench, Budget("params", 0.7))
-    twice, outcome = compress_bundle(once, bench, Budget("params", 0.7))
-    assert outcome.parameters[0] == parameters(once.model)
-    filters = {name: len(layer.frequencies) for name, layer in harmonic_layers(once.model).items()}
-    assert all(len(layer.frequencies) <= filters[name] for name, layer in harmonic_layers(twice.model).items())
+@pytest.mark.parametrize(("first", "then"), [("levels", "levels"), ("channel", "channel"), ("channel", "levels")])
+def test_compressing_twice_goes_on_from_the_first(bench, first, then):
+    once, _ = compress_bundle(given(network()), bench, Budget("params", 0.7), sets=first)
+    twice, outcome = compress_bundle(once, bench, Budget("params", 0.7), sets=then)
+    assert outcome.parameters == (parameters(once.model), parameters(twice.model))
+    before, after = held(once.model), held(twice.model)
+    assert all(after[name] <= before[name] for name in after)
+
+
+def held(model):
+    """The channel and the frequency of every band that each layer weighs."""
+    return {
+        name: {(n, layer.frequencies[f]) for n, f in (layer.coefficients() != 0).any(0).nonzero().tolist()}
+        for name, layer in harmonic_layers(model).items()
+    }
+
+
+def test_sets_are_found_by_solving(bench):
+    with pytest.raises(CompressionError, match="found by solving"):
+        compress_bundle(given(network()), bench, Budget("params", 0.7), refitted=False, sets="channel")
 
 
 @pytest.mark.parametrize("share", [1e-9, 0.05])
 def test_a_share_that_no_levels_meet_is_told_before_anything_is_measured(share, bench):
     model = fully_harmonic(network())
-    least = parameters(with_levels(model, dict.fromkeys(harmonic_layers(model), 1)))
+    least = parameters(with_cuts(model, dict.fromkeys(harmonic_layers(model), 1)))
     with pytest.raises(CompressionError, match=f"the least is {least:,}"):
         compress_bundle(given(network()), bench, Budget("params", share), watch=lambda steps: pytest.fail("measured"))
 
 
 def test_the_least_share_that_can_be_met_is_met(bench):
     model = fully_harmonic(network())
-    least = parameters(with_levels(model, dict.fromkeys(harmonic_layers(model), 1)))
+    least = parameters(with_cuts(model, dict.fromkeys(harmonic_layers(model), 1)))
     made, _ = compress_bundle(given(network()), bench, Budget("params", least / parameters(model)))
     assert parameters(made.model) == least
 
@@ -172,5 +187,5 @@ def test_other_levels_are_tried_and_the_best_are_taken(bench):
     assert plain.search is None
     assert 1 <= outcome.search.trials <= 6
     assert outcome.search.cost[1] <= outcome.search.cost[0]
-    assert (outcome.levels != plain.levels) == (outcome.search.cost[1] < outcome.search.cost[0])
+    assert (outcome.cuts != plain.cuts) == (outcome.search.cost[1] < outcome.search.cost[0])
     assert outcome.parameters[1] <= 0.4 * outcome.parameters[0]

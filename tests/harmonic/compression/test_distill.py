@@ -12,7 +12,7 @@ from torch import nn
 from harmonic.compression.bench import Bench
 from harmonic.compression.distill import Tuning, distilled
 from harmonic.compression.refit import outer_norms
-from harmonic.compression.sensitivity import fully_harmonic, with_levels
+from harmonic.compression.sensitivity import fully_harmonic, with_cuts
 from harmonic.conversion import harmonic_layers
 from tests.support.compression import SPEC, network
 
@@ -35,7 +35,7 @@ def bench():
 
 
 def truncated(whole):
-    return with_levels(whole, dict.fromkeys(harmonic_layers(whole), 2))
+    return with_cuts(whole, dict.fromkeys(harmonic_layers(whole), 2))
 
 
 def divergence(whole, small, bench):

@@ -5,9 +5,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from harmonic.compression.choice import Budget
 from harmonic.compression.compress import compress_bundle, compress_to, shares
 from harmonic.compression.front import draw_front, front_table
-from harmonic.compression.levels import Budget
 from harmonic.errors import CompressionError
 from tests.support.compression import calibration_images, given, network
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import pytest
 
+from harmonic.compression.choice import Budget
 from harmonic.compression.compress import compress_bundle
 from harmonic.compression.latency import latency_prices
-from harmonic.compression.levels import Budget
 from harmonic.compression.sensitivity import fully_harmonic
 from harmonic.compression.table import compression_figures
 from harmonic.conversion import harmonic_layers
 from harmonic.errors import CompressionError
+from harmonic.layers import BandSet
 from tests.support.compression import calibration_images, given, network
 
 REST = 1000
@@ -77,7 +78,7 @@ def test_what_takes_longer_together_than_by_layer_is_chosen_again(bench):
 
 
 def test_a_machine_that_saves_nothing_is_told_with_the_shortest_time_that_it_took(bench):
-    with pytest.raises(CompressionError, match=r"none of 4 choices of levels took .* the shortest took"):
+    with pytest.raises(CompressionError, match=r"none of 4 choices took .* the shortest took"):
         compressed_in(bench, Budget("latency", 0.6), slower=9.0)
 
 
@@ -85,7 +86,7 @@ def test_a_share_of_time_that_no_levels_meet_is_told_before_layers_are_measured(
     def watch(*steps):
         pytest.fail("measured")
 
-    with pytest.raises(CompressionError, match=r"no levels bring the network to .* ms latency; the least is"):
+    with pytest.raises(CompressionError, match=r"brings the network to .* ms latency; the least is"):
         compress_bundle(given(network()), bench, Budget("latency", 0.01), watch, clock=lambda net, _: Counted(net))
 
 
@@ -114,5 +115,26 @@ def test_prices_are_the_layers_and_what_no_level_changes():
     whole = fully_harmonic(network())
     prices = latency_prices(whole, Counted(whole))
     assert prices.rest == REST
-    assert prices.layers["layer3.0.conv2", 1] == 64 * 64
-    assert prices.layers["layer3.0.conv2", None] == 64 * 64 * 9
+    assert prices.of("layer3.0.conv2", 1) == 64 * 64
+    assert prices.of("layer3.0.conv2", None) == 64 * 64 * 9
+
+
+def test_a_budget_in_latency_keeps_levels(bench):
+    with pytest.raises(CompressionError, match="for a budget in latency, keep levels"):
+        compress_bundle(given(network()), bench, Budget("latency", 0.5), clock=Counted, sets="channel")
+
+
+def test_sets_that_were_chosen_for_another_budget_are_timed(bench):
+    asked = []
+
+    class Each(Counted):
+        def of_layers(self, wanted):
+            asked.extend(kept for _, kept in wanted)
+            return dict.fromkeys(wanted, 1)
+
+    _, outcome = compress_bundle(
+        given(network()), bench, Budget("params", 0.5), clock=lambda net, _: Each(net), sets="channel"
+    )
+    chosen = [cut for cut in outcome.cuts.values() if isinstance(cut, BandSet)]
+    assert chosen
+    assert set(chosen) <= set(asked)

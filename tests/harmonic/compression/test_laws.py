@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from harmonic.bundles import Bundle, Card
-from harmonic.compression import Bench, compress_bundle, fully_harmonic, with_levels
-from harmonic.compression.levels import Budget, least
-from harmonic.compression.prices import parameter_prices
+from harmonic.compression import Bench, compress_bundle, fully_harmonic, with_cuts
+from harmonic.compression.choice import Budget
+from harmonic.compression.prices import least, parameter_prices
 from harmonic.graph import parameters
 from tests.support.laws import family, randomised, small_pixels, stand_in, stand_in_names
 
@@ -30,16 +30,17 @@ def smooth_images(name, count):
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("sets", ["levels", "channel"])
 @pytest.mark.parametrize("name", small_stand_ins())
-def test_compressed_by_half_no_network_answers_less_as_it_did_than_truncated(name):
+def test_compressed_by_half_no_network_answers_less_as_it_did_than_truncated(name, sets):
     architecture, arguments = family(name).stand_in
     model, bench = randomised(stand_in(name)).eval(), smooth_images(name, 60)
     card = Card(architecture=architecture, arguments=arguments, classes=("a", "b", "c"), pixels=bench.spec)
     whole = fully_harmonic(model)
-    half = (parameters(whole) + least(parameter_prices(whole))) / 2 / parameters(whole)
-    _, outcome = compress_bundle(Bundle(card, model), bench, Budget("params", half))
+    half = (parameters(whole) + least(whole, parameter_prices(whole))) / 2 / parameters(whole)
+    _, outcome = compress_bundle(Bundle(card, model), bench, Budget("params", half), sets=sets)
     held_out = bench.parted(0.2)[1]
-    plain = held_out.answers(with_levels(whole, outcome.levels)).divergence(held_out.answers(model))
+    plain = held_out.answers(with_cuts(whole, outcome.cuts)).divergence(held_out.answers(model))
     assert outcome.parameters[1] <= half * parameters(whole)
     # Equal where truncation loses nothing: random weights let some stand-ins answer all images alike.
     assert outcome.divergence <= 1.001 * plain

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from harmonic.compression.candidates import refitted_weights
 from harmonic.compression.refit import outer_norms, refit, run_order
-from harmonic.compression.sensitivity import fully_harmonic, with_levels
+from harmonic.compression.sensitivity import fully_harmonic, with_cuts
 from harmonic.conversion import harmonic_layers, harmonise
 from tests.support.compression import network
 
@@ -51,7 +51,7 @@ def divergence(reference, model, batch):
 
 
 def uniform(model, level=2):
-    return with_levels(model, dict.fromkeys(harmonic_layers(model), level))
+    return with_cuts(model, dict.fromkeys(harmonic_layers(model), level))
 
 
 @pytest.mark.parametrize(("name", "arguments"), NETWORKS.values(), ids=NETWORKS)
@@ -86,7 +86,7 @@ def test_what_was_dropped_comes_back_where_the_rest_can_say_it(images):
     whole = harmonise(nn.Sequential(nn.Conv2d(3, 5, 3), nn.Flatten(), nn.Linear(5 * 36, 3)), size=(3, 8, 8)).eval()
     with torch.no_grad():
         whole[0].bank[1:] += 0.3  # filters that are no longer blind for the mean
-    small = with_levels(whole, {"0": 1})
+    small = with_cuts(whole, {"0": 1})
     before = (small(flat[0]) - whole(flat[0])).abs().max()
     after = (refit(small, whole, flat)(flat[0]) - whole(flat[0])).abs().max()
     assert after < 0.01 * before
@@ -96,7 +96,7 @@ def test_statistics_move_by_the_difference_only(images):
     """Norms in front of the first truncated layer, and statistics that calibration images do not have, stay."""
     batches, _ = images
     whole = fully_harmonic(network())
-    small = refit(with_levels(whole, {"layer3.0.conv2": 3}), whole, batches)
+    small = refit(with_cuts(whole, {"layer3.0.conv2": 3}), whole, batches)
     norms, kept = outer_norms(small), outer_norms(whole)
     moved = [name for name in norms if not torch.equal(norms[name].running_mean, kept[name].running_mean)]
     assert moved == ["layer3.0.bn2"]
@@ -127,8 +127,8 @@ def test_one_layer_alone_is_solved_for_alike_as_candidate_and_in_its_place(image
     batches, _ = images
     whole = fully_harmonic(network())
     name = "layer2.0.conv1"
-    weights, _ = refitted_weights(whole, batches)[name, 2]
-    small = refit(with_levels(whole, {name: 2}), whole, batches)
+    weights, _ = refitted_weights(whole, batches)[name][2]
+    small = refit(with_cuts(whole, {name: 2}), whole, batches)
     kept = [whole.get_submodule(name).frequencies.index(pair) for pair in small.get_submodule(name).frequencies]
     assert torch.allclose(weights[:, :, kept], small.get_submodule(name).weight, atol=1e-5)
     assert not weights[:, :, [i for i in range(9) if i not in kept]].any()

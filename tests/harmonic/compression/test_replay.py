@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from harmonic.compression.candidates import truncated_weights
 from harmonic.compression.replay import Replay
-from harmonic.compression.sensitivity import fully_harmonic, with_levels
+from harmonic.compression.sensitivity import fully_harmonic, with_cuts
 from harmonic.conversion import harmonic_layers
 from tests.support.compression import calibration_images, network
 
@@ -34,7 +34,7 @@ def test_a_truncated_layer_answers_as_a_truncated_network(name, batch):
     replay = Replay(model, batch)
     for layer in list(harmonic_layers(model))[::3]:
         weights = truncated_weights(model.get_submodule(layer), 2)
-        expected = log_probabilities(with_levels(model, {layer: 2}), batch)
+        expected = log_probabilities(with_cuts(model, {layer: 2}), batch)
         assert torch.allclose(
             replay.with_weights(model.get_submodule(layer), weights, move_norms=False), expected, atol=1e-5
         )
@@ -68,5 +68,5 @@ def test_a_layer_that_runs_twice_runs_twice(batch):
     torch.manual_seed(0)
     model = fully_harmonic(Twice())
     weights = truncated_weights(model.conv, 2)
-    expected = log_probabilities(with_levels(model, {"conv": 2}), batch)
+    expected = log_probabilities(with_cuts(model, {"conv": 2}), batch)
     assert torch.allclose(Replay(model, batch).with_weights(model.conv, weights, move_norms=True), expected, atol=1e-5)

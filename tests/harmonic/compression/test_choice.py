@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from harmonic.compression.levels import Budget, Menu, least, levels_for, parse_budget
-from harmonic.compression.prices import mac_prices, parameter_prices
-from harmonic.compression.sensitivity import fully_harmonic, losses, with_levels
+from harmonic.compression.choice import Budget, Menu, cuts_for, parse_budget
+from harmonic.compression.cuts import own_cuts
+from harmonic.compression.prices import least, mac_prices, parameter_prices
+from harmonic.compression.sensitivity import fully_harmonic, losses, with_cuts
 from harmonic.conversion import harmonic_layers
 from harmonic.errors import CompressionError
 from harmonic.graph import parameters
@@ -24,16 +25,16 @@ def test_frequencies_that_a_layer_does_not_use_go_first(bench):
         model.get_submodule(idle).weight[:, :, 1:] = 0
     measured = losses(model, bench)
     assert all(loss.divergence < 1e-9 for loss in measured if loss.layer == idle)
-    levels = levels_for(model, measured, parameters(model) - 64 * 64 * 8 + 200)
+    levels = cuts_for(model, measured, parameters(model) - 64 * 64 * 8 + 200)
     assert levels[idle] == 1
     assert all(level is None for name, level in levels.items() if name != idle)
 
 
 def test_a_budget_that_no_levels_meet_is_told_with_the_least_possible(bench):
     model = fully_harmonic(network())
-    least = parameters(with_levels(model, dict.fromkeys(harmonic_layers(model), 1)))
+    least = parameters(with_cuts(model, dict.fromkeys(harmonic_layers(model), 1)))
     with pytest.raises(CompressionError, match=f"the least is {least:,}"):
-        levels_for(model, losses(model, bench), 100)
+        cuts_for(model, losses(model, bench), 100)
 
 
 @pytest.mark.parametrize(
@@ -79,19 +80,19 @@ def test_levels_keep_to_what_prices_are_in(bench):
     """Half of the multiplications: in what they weigh there, not in parameters."""
     model = fully_harmonic(network())
     prices = mac_prices(model, (3, 16, 16))
-    own = {name: layer.level for name, layer in harmonic_layers(model).items()}
+    own = own_cuts(model)
     allowed = prices.total(own) // 2
-    levels = levels_for(model, losses(model, bench, refitted=False), allowed, prices, "macs")
+    levels = cuts_for(model, losses(model, bench, refitted=False), allowed, prices, "macs")
     assert 0.85 * allowed < prices.total(levels) <= allowed
-    with pytest.raises(CompressionError, match=f"to 9 multiplications; the least is {least(prices):,}"):
-        levels_for(model, losses(model, bench, refitted=False), 9, prices, "macs")
+    with pytest.raises(CompressionError, match=f"to 9 multiplications; the least is {least(model, prices):,}"):
+        cuts_for(model, losses(model, bench, refitted=False), 9, prices, "macs")
 
 
 def test_a_menu_gives_levels_for_numbers_and_numbers_for_levels(bench):
     model = fully_harmonic(network("harm_wrn10_1", level=(None, 3, 2)))
     menu = Menu.of(model, losses(model, bench, refitted=False), parameter_prices(model))
-    own = {name: layer.level for name, layer in harmonic_layers(model).items()}
-    assert menu.as_levels(menu.numbers(own)) == own
+    own = own_cuts(model)
+    assert menu.as_cuts(menu.numbers(own)) == own
     assert all(options[menu.numbers(own)[name]].cost == 0 for name, options in menu.options.items())
-    lowest = menu.as_levels(menu.chosen(least(parameter_prices(model))))
+    lowest = menu.as_cuts(menu.chosen(least(model, parameter_prices(model))))
     assert set(lowest.values()) == {1}

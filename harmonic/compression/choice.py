@@ -1,4 +1,4 @@
-"""The levels that lose least within a budget.
+"""The cuts that lose least within a budget.
 
 Losses of different layers are added up, which holds while they are small.
 """
@@ -12,10 +12,11 @@ from typing import Literal
 from torch import nn
 
 from harmonic.compression.bench import Bench
+from harmonic.compression.cuts import Cut, Sets, own_cuts
 from harmonic.compression.knapsack import Option, cheapest_within
-from harmonic.compression.prices import Prices, parameter_prices
+from harmonic.compression.prices import Prices, least, parameter_prices
 from harmonic.compression.sensitivity import Loss
-from harmonic.conversion import Level, harmonic_layers
+from harmonic.conversion import harmonic_layers
 from harmonic.errors import CompressionError
 from harmonic.graph import parameters
 
@@ -80,83 +81,85 @@ def _size(text: str) -> float:
 
 @dataclass(frozen=True)
 class Menu:
-    """What there is to choose from: levels of every layer, and for each what it weighs in the budget and loses."""
+    """What there is to choose from: cuts of every layer, and for each what it weighs in the budget and loses."""
 
-    levels: Mapping[str, Sequence[Level]]
+    cuts: Mapping[str, Sequence[Cut]]
     options: Mapping[str, Sequence[Option]]
     rest: int
 
     @classmethod
     def of(cls, network: nn.Module, measured: Sequence[Loss], prices: Prices) -> "Menu":
-        """Every layer at its own level and at those that were measured."""
-        losses = {(name, layer.level): 0.0 for name, layer in harmonic_layers(network).items()}
-        losses |= {(loss.layer, loss.level): loss.divergence for loss in measured}
-        layers = list(harmonic_layers(network))
-        levels = {name: [level for layer, level in losses if layer == name] for name in layers}
-        options = {n: [Option(prices.layers[n, level], losses[n, level]) for level in levels[n]] for n in layers}
-        return cls(levels, options, prices.rest)
+        """Every layer as it is and in the cuts that were measured."""
+        losses: dict[str, dict[Cut, float]] = {name: {cut: 0.0} for name, cut in own_cuts(network).items()}
+        for loss in measured:
+            losses[loss.layer][loss.cut] = loss.divergence
+        options = {n: [Option(prices.of(n, cut), loss) for cut, loss in found.items()] for n, found in losses.items()}
+        return cls({name: list(found) for name, found in losses.items()}, options, prices.rest)
 
     def chosen(self, allowed: int) -> dict[str, int] | None:
         """The number of every layer's option, for the least total loss; None where nothing is light enough."""
         return cheapest_within(self.options, allowed - self.rest)
 
-    def as_levels(self, choice: Mapping[str, int]) -> dict[str, Level]:
-        return {name: self.levels[name][number] for name, number in choice.items()}
+    def as_cuts(self, choice: Mapping[str, int]) -> dict[str, Cut]:
+        return {name: self.cuts[name][number] for name, number in choice.items()}
 
-    def numbers(self, levels: Mapping[str, Level]) -> dict[str, int]:
-        """The inverse of `as_levels`."""
-        return {name: list(self.levels[name]).index(level) for name, level in levels.items()}
+    def numbers(self, cuts: Mapping[str, Cut]) -> dict[str, int]:
+        """The inverse of `as_cuts`."""
+        return {name: list(self.cuts[name]).index(cut) for name, cut in cuts.items()}
+
+    def least(self) -> int:
+        """The least that any of these cuts bring the network to."""
+        return self.rest + sum(min(option.weight for option in options) for options in self.options.values())
 
 
-def levels_for(
+def cuts_for(
     network: nn.Module,
     measured: Sequence[Loss],
     allowed: int,
     prices: Prices | None = None,
     measure: Measure = "params",
-) -> dict[str, Level]:
-    """The level of every layer, for the least total loss within a number of parameters of the whole network, or of
-    what else `prices` are in.
+) -> dict[str, Cut]:
+    """The cut of every layer, for the least total loss within a number of parameters of the whole network, or of what
+    else `prices` are in.
 
-    Raises CompressionError, with the least possible number, for a budget that no levels meet.
+    Raises CompressionError, with the least possible number, for a budget that no cuts meet.
     """
-    prices = prices or parameter_prices(network)
-    menu = Menu.of(network, measured, prices)
+    menu = Menu.of(network, measured, prices or parameter_prices(network))
     chosen = menu.chosen(allowed)
     if chosen is None:
-        raise _impossible(allowed, least(prices), measure)
-    return menu.as_levels(chosen)
+        raise _impossible(allowed, menu.least(), measure)
+    return menu.as_cuts(chosen)
 
 
-def levels_for_accuracy(
+def cuts_for_accuracy(
     network: nn.Module,
     measured: Sequence[Loss],
     bench: Bench,
     points: float,
-    made: Callable[[Mapping[str, Level]], nn.Module],
+    made: Callable[[Mapping[str, Cut]], nn.Module],
     steps: int = 8,
-) -> dict[str, Level]:
-    """The levels with the fewest parameters that keep top-1 accuracy on the bench within `points` percentage points.
+) -> dict[str, Cut]:
+    """The cuts with the fewest parameters that keep top-1 accuracy on the bench within `points` percentage points.
 
-    points: zero or negative, -1.0 allows 1 point less. made: the network at some levels, as it will be used. Bisects
+    points: zero or negative, -1.0 allows 1 point less. made: the network in some cuts, as it will be used. Bisects
     the number of parameters, measuring each choice.
     """
     before = bench.answers(network).accuracy()
     if before is None:
         raise CompressionError("a budget in accuracy needs labelled images: class folders.")
-    best = {name: layer.level for name, layer in harmonic_layers(network).items()}
+    best = own_cuts(network)
     high = parameters(network)
     low = high - sum(parameters(layer) for layer in harmonic_layers(network).values())
     for _ in range(steps):
         middle = (low + high) // 2
         try:
-            levels = levels_for(network, measured, middle)
+            cuts = cuts_for(network, measured, middle)
         except CompressionError:
             low = middle
             continue
-        after = bench.answers(made(levels)).accuracy() or 0.0
+        after = bench.answers(made(cuts)).accuracy() or 0.0
         if 100 * (after - before) >= points - 1e-9:
-            best, high = levels, middle
+            best, high = cuts, middle
         else:
             low = middle
     return best
@@ -167,18 +170,14 @@ def shown(measure: Measure, size: int) -> str:
     return f"{size / 1e6:.3f} ms" if measure == "latency" else f"{size:,}"
 
 
-def least(prices: Prices) -> int:
-    """The least that any levels bring a network to."""
-    layers = {name for name, _ in prices.layers}
-    return prices.rest + sum(min(p for (n, _), p in prices.layers.items() if n == name) for name in layers)
-
-
-def must_be_possible(prices: Prices, allowed: int, measure: Measure) -> None:
-    """CompressionError, with the least possible number, where no levels bring a network to so little."""
-    if allowed < least(prices):
-        raise _impossible(allowed, least(prices), measure)
+def must_be_possible(network: nn.Module, prices: Prices, allowed: int, measure: Measure, sets: Sets = "levels") -> None:
+    """CompressionError, with the least possible number, where no cuts bring a network to so little."""
+    if allowed < (found := least(network, prices, sets)):
+        raise _impossible(allowed, found, measure)
 
 
 def _impossible(allowed: int, found: int, measure: Measure) -> CompressionError:
     said = f"{shown(measure, allowed)} {WORDS[measure]}"
-    return CompressionError(f"no levels bring the network to {said}; the least is {shown(measure, found)}.")
+    return CompressionError(
+        f"nothing that may be left out brings the network to {said}; the least is {shown(measure, found)}."
+    )
