@@ -123,14 +123,14 @@ async def test_a_replica_that_ends_is_asked_no_more(repository: Path) -> None:
 async def test_one_that_died_without_a_word_holds_up_nothing_for_long(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with replicas(repository, "a", model_control="explicit", load_models="*") as cluster:
+    async with replicas(repository, "a") as cluster:
         coordinator = cluster.handle.coordinator
         assert coordinator is not None
         orders = await coordinator.join("dead")
         await coordinator.ask(orders["number"], "started", {"again": False, "ready": False, "models": ["colours"]})
         await turned(lambda: not cluster.services["a"].engine.ready())
-        monkeypatch.setattr("service.ray.seat.GONE_SECONDS", 0.0)
-        monkeypatch.setattr("service.ray.coordinator._WAIT_SECONDS", 0.01)
+        monkeypatch.setattr("service.ray.seat.GONE_SECONDS", 1.0)
+        monkeypatch.setattr("service.ray.coordinator._WAIT_SECONDS", 0.05)
         await turned(cluster.services["a"].engine.ready)
 
 
