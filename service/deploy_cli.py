@@ -46,6 +46,9 @@ def deploy(
 
     On a cluster of this machine it serves until a signal ends it; with --address it deploys, and returns.
     """
+    from service.ray.haproxy import choose
+
+    choose(haproxy, address)
     try:
         from ray import serve  # noqa: F401 - whether it is there
     except ImportError as error:
@@ -68,4 +71,4 @@ def deploy(
         images_waiting=images_waiting,
         settings={"host": host, "port": port, **read_words(settings or [])},
     )
-    deploy_to(order, Place(address, host, port, name, haproxy))
+    deploy_to(order, Place(address, host, port, name))

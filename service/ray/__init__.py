@@ -4,4 +4,4 @@ What must be one over all replicas, control of models, limits of keys, readiness
 loads nothing, since Ray is not installed everywhere: others take what they need from the modules that it lists.
 """
 
-__all__ = ["application", "deploy", "order"]
+__all__ = ["application", "deploy", "haproxy", "order"]

@@ -1,7 +1,6 @@
 """`harmonic deploy ray`: the application on a cluster that is there, or on one of this machine alone, made for it."""
 
 import logging
-import os
 import signal
 import threading
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from ray import serve
 
 from service.errors import StartError
 from service.ray.application import build
-from service.ray.haproxy import environment
 from service.ray.order import RayOrder
 
 log = logging.getLogger(__name__)
@@ -21,41 +19,33 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where to. address: of a cluster, as `ray.init` takes it; None for one of this machine, which lasts as long as
-    the command. host, port: where proxies listen. haproxy: whether they are HAProxy, on a cluster made here."""
+    the command. host, port: where proxies listen."""
 
     address: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
     name: str = "harmonic"
-    haproxy: bool = False
 
 
 def deploy_to(order: RayOrder, place: Place) -> None:
     """Deploy, and return; on a cluster of this machine serve until a signal ends it. Raises StartError, or what the
     repository raises, if it must not be."""
+    application = build(order)
     if place.address is None:
-        _alone(order, place)
+        _alone(application, place)
         return
-    if place.haproxy:
-        raise StartError(
-            "HAProxy is chosen where a cluster is started: RAY_SERVE_ENABLE_HA_PROXY=1 in the environment of every "
-            "`ray start`. --haproxy is for a cluster of this machine alone, without --address."
-        )
     _connect(address=place.address)
-    _run(order, place)
+    _run(application, place)
 
 
-def _alone(order: RayOrder, place: Place) -> None:
-    """A cluster of this machine. Its processes listen on every address; only who has Ray's token may speak to them."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.update(environment() if place.haproxy else {})
+def _alone(application: Any, place: Place) -> None:
+    """A cluster of this machine. Its processes listen on every address; Ray lets in only who has its token."""
     _connect(address="local", include_dashboard=False)
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())
     try:
-        _run(order, place)
+        _run(application, place)
         told.wait()
         log.info("shutting down")
         serve.delete(place.name)
@@ -71,8 +61,7 @@ def _connect(**where: Any) -> None:
         raise StartError(f"there is no cluster at {where['address']}: {error}") from error
 
 
-def _run(order: RayOrder, place: Place) -> None:
-    application = build(order)
+def _run(application: Any, place: Place) -> None:
     serve.start(
         proxy_location="EveryNode",
         http_options={"host": place.host, "port": place.port},

