@@ -46,9 +46,9 @@ def deploy(
 
     On a cluster of this machine it serves until a signal ends it; with --address it deploys, and returns.
     """
-    from service.ray.haproxy import choose
+    from service.ray.haproxy import set_environment
 
-    choose(haproxy, address)
+    set_environment(haproxy, address)
     try:
         from ray import serve  # noqa: F401 - whether it is there
     except ImportError as error:

@@ -36,7 +36,7 @@ def environment() -> dict[str, str]:
     }
 
 
-def choose(haproxy: bool, address: str | None) -> None:
+def set_environment(haproxy: bool, address: str | None) -> None:
     """Settle what the processes of a cluster of this machine inherit, before anything of Ray is imported.
 
     address: of a cluster that is there, whose processes have inherited already: StartError, if HAProxy is wanted.
