@@ -43,6 +43,11 @@ class Accelerators(BaseSettings):
         "each owner of the models has one too: [processes](processes.md).",
         flag=True,
     )
+    pin_workers: bool = setting(
+        True,
+        "Each worker keeps to a CPU of its own, where there are as many workers as CPUs, models run on CPUs, and a "
+        "call has one thread: [processes](processes.md#a-cpu-of-its-own).",
+    )
     owner: Literal["auto", "always", "never"] = setting(
         "auto",
         "Whether processes of their own have the models, and the workers are front ends of these; `auto` where several "
@@ -138,6 +143,11 @@ class Accelerators(BaseSettings):
         if self.owner == "auto":
             return self.owners is not None or (self.processes() > 1 and wants_gpu(self.devices()))
         return self.owner == "always"
+
+    def pins_workers(self) -> bool:
+        """True where a worker that has these settings is to keep to one CPU, if there is one for each."""
+        owned = self.owner == "always" or (self.owner == "auto" and self.owners is not None)
+        return self.pin_workers and self.threads == 1 and not owned and not wants_gpu(self.devices())
 
     def owned_devices(self) -> tuple[str, ...]:
         """The setting `device` of each process that owns models; none where those that take requests have them.

@@ -17,6 +17,7 @@ from service.processes.employed import MOMENT, ORPHAN_SECONDS, Employee, employ
 from service.processes.handing import ADMIN, MAIN, Taker
 from service.processes.orders import keep_telling
 from service.processes.shared import SharedEngine
+from service.runtime import keep_to_own_cpu
 from service.telemetry import Metrics
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,9 @@ async def _work(talk: socket.socket, hand: socket.socket) -> int:
     if (begun := await worker.begin(talk)) is None:
         return 1
     settings, orders = begun
+    if settings.pins_workers():  # its threads hand the interpreter to each other without waking another CPU
+        cpu = keep_to_own_cpu(int(orders["number"]), int(orders["processes"]))
+        log.debug("it keeps to CPU %s", cpu)
     made: list[SharedEngine] = []
 
     def make(its: Settings, metrics: Metrics) -> SharedEngine:

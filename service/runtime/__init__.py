@@ -5,7 +5,7 @@ Knows manifests and arrays; no HTTP, no queue. Only `native` and `adaptive_norm`
 
 from service.runtime.backend import Backend, Opening, SessionError, backend, forget_backend
 from service.runtime.choice import AS_EXPORTED, PRECISIONS, Running, StemChoice, adapts, choose, read_precisions
-from service.runtime.cpus import usable_cpus
+from service.runtime.cpus import keep_to_own_cpu, usable_cpus
 from service.runtime.device import CPU, DEVICES, Device, Devices, read_devices
 from service.runtime.open import open_session
 from service.runtime.placement import Placement
@@ -34,6 +34,7 @@ __all__ = [
     "check_installation",
     "choose",
     "forget_backend",
+    "keep_to_own_cpu",
     "open_session",
     "place",
     "read_devices",

@@ -20,6 +20,22 @@ def usable_cpus(cgroups: Path = _CGROUPS, affinity: int | None = None, membershi
     return max(1, min(allowed, math.ceil(min(quotas)))) if quotas else allowed
 
 
+def keep_to_own_cpu(number: int, processes: int) -> int | None:
+    """Have this thread, and every thread that it starts from now on, run on one CPU: that of process `number`, from 1.
+
+    None, and nothing is changed, unless there are as many CPUs as processes: on a machine of which a quota gives them
+    only a part, every service would crowd onto the same first CPUs.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) != processes:
+        return None
+    own = cpus[number - 1]
+    os.sched_setaffinity(0, {own})
+    return own
+
+
 def _affinity() -> int:
     """CPUs that this process may run on; all of the machine's where the system knows no affinity (macOS, Windows)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

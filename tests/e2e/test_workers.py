@@ -52,6 +52,25 @@ def test_whichever_worker_is_asked_tells_the_truth_of_all(repository):
         assert seen == {200}
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="wants two CPUs")
+def test_each_worker_keeps_to_a_cpu_of_its_own_and_so_does_its_successor(repository):
+    whole = os.sched_getaffinity(0)
+    cpus = sorted(whole)[:2]
+    os.sched_setaffinity(0, cpus)  # what is started from here on has these
+    try:
+        with serving(repository, *TWO) as (url, process):
+            assert os.sched_getaffinity(process.pid) == set(cpus)
+            before = children(process)
+            assert sorted(cpu for pid in before for cpu in os.sched_getaffinity(pid)) == cpus
+            os.kill(before[0], signal.SIGKILL)
+            metrics_with(url, "harmonic_worker_restarts_total 1.0")
+            metrics_with(url, "harmonic_workers 2.0")
+            after = children(process)
+            assert sorted(cpu for pid in after for cpu in os.sched_getaffinity(pid)) == cpus
+    finally:
+        os.sched_setaffinity(0, whole)
+
+
 def test_the_log_says_which_worker_spoke_and_the_start_once(repository):
     with serving(repository, *TWO, "--log-format", "json", "--access-log", drain_seconds="0") as (url, process):
         with connections(url, 4) as clients:

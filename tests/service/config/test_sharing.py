@@ -120,3 +120,20 @@ def test_owners_that_nobody_wants_are_refused() -> None:
 
 def test_auto_is_one_process_a_cpu() -> None:
     assert Settings(workers="auto", device="cpu").processes() == min(usable_cpus(), 64)
+
+
+@pytest.mark.parametrize(
+    ("said", "pinned"),
+    [
+        ({}, True),
+        ({"pin_workers": False}, False),
+        ({"threads": 2}, False),
+        ({"owner": "always"}, False),
+        ({"owners": 1}, False),
+        ({"device": "cuda"}, False),
+    ],
+    ids=str,
+)
+def test_a_worker_keeps_to_one_cpu_where_it_has_use_for_one_alone(said: dict[str, object], pinned: bool) -> None:
+    settings = Settings(**{"device": "cpu", **said})
+    assert share_of(settings, usable_cpus()).pins_workers() is pinned

@@ -1,8 +1,11 @@
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from service.runtime.cpus import usable_cpus
+from service.runtime.cpus import keep_to_own_cpu, usable_cpus
 
 
 def member(tmp_path: Path, *lines: str) -> Path:
@@ -64,3 +67,32 @@ def test_a_quota_that_is_none_does_not_count(tmp_path, text):
 def test_without_a_quota_the_affinity_counts(tmp_path):
     assert usable_cpus(tmp_path, affinity=5) == 5
     assert usable_cpus() >= 1
+
+
+def in_a_thread_of_its_own(work: Callable[[], object]) -> object:
+    """What work gives, in a thread: affinity is a thread's, and pytest's own shall stay as it is."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system knows no affinity")
+def test_each_process_gets_a_cpu_and_its_threads_with_it():
+    cpus = sorted(os.sched_getaffinity(0))
+
+    def kept(number: int) -> object:
+        own = keep_to_own_cpu(number, len(cpus))
+        return own, os.sched_getaffinity(0), in_a_thread_of_its_own(lambda: os.sched_getaffinity(0))
+
+    for number, cpu in enumerate(cpus, 1):
+        assert in_a_thread_of_its_own(lambda number=number: kept(number)) == (cpu, {cpu}, {cpu})
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system knows no affinity")
+@pytest.mark.parametrize("more", [-1, 1])
+def test_where_processes_are_not_as_many_as_cpus_none_is_bound(more):
+    cpus = os.sched_getaffinity(0)
+
+    def kept() -> object:
+        return keep_to_own_cpu(1, len(cpus) + more), os.sched_getaffinity(0)
+
+    assert in_a_thread_of_its_own(kept) == (None, cpus)
