@@ -19,6 +19,7 @@ MANIFEST = "manifest.json"
 WHOLE_NET = "model.onnx"
 GOLDENS = "golden.npz"
 NATIVE, BODY, FEATURES = "native", "body.onnx", "features"
+ON_CPU, CPU_NET = "cpu", "cpu.onnx"
 
 StemMode = Literal["folded", "native"]
 Precision = Literal["fp32", "fp16", "int8"]
@@ -63,7 +64,7 @@ class Stem(_Frozen):
 
 
 class Measured(_Frozen):
-    """What a variant of another precision loses and gains against the default one, measured when it was exported.
+    """What a variant loses and gains against the default one, measured when it was exported.
 
     device, processor: where it was timed, on a CPU with one thread. batch: images in each timed call. speedup: the
     default's time over the variant's, the median of pairs.
@@ -84,7 +85,7 @@ class Measured(_Frozen):
 
 
 class LayerForm(_Frozen):
-    """How one truncated layer lies in the graph. form: "fused", or the name of another. filters: so many `of` all."""
+    """How one layer lies in the graph. form: "fused", or the name of another. filters: it holds so many `of` all."""
 
     layer: str
     form: str
@@ -93,7 +94,7 @@ class LayerForm(_Frozen):
 
 
 class LayoutPlan(_Frozen):
-    """How the truncated layers lie in the graph, where not all are fused.
+    """How the layers lie in the graph that may lie otherwise than fused, where not all are fused.
 
     multiplications: for one image, all fused and as it is. gains: how many times as fast as all fused, by batch, with
     one thread on `device`; empty where nothing was measured.
@@ -114,7 +115,8 @@ class Variant(_Frozen):
     devices: where it may run. tolerance: largest absolute difference of a golden logit that is still the same answer.
     goldens: npz with `images` (uint8, N x H x W x C) and `logits` (float32, N x classes).
     stem: None where `file` is the whole net; else `file` is the body, which takes what the stem gives as `features`.
-    parity: of this variant, where it is not the default. measured: what another precision loses and gains.
+    parity: of this variant, where it is not the default. measured: what another precision, or another layout for one
+    kind of device, loses and gains.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)] = "default"

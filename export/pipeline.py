@@ -9,6 +9,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 import numpy as np
+import onnx
 from jaxtyping import Num
 from numpy import ndarray
 
@@ -32,7 +33,7 @@ from export.manifest import (
 )
 from export.quantize import MOST_DROP, Material, Race, Refused, lay, material, speed
 from export.repository import publishing
-from export.variants import StemOrder, write_variants
+from export.variants import StemOrder, write_cpu_variant, write_variants
 from export.verify import reference_logits, synthetic_images
 from harmonic.bundles import Bundle
 from harmonic.conversion import spectrum
@@ -55,7 +56,7 @@ class Order:
     precisions: float32 is always there; the others are laid beside it if they keep what they must. calibration: images
     they are made with. judges: labelled ones they are judged on. most_drop: points of top-1 that they may lose.
     race: times them.
-    layout: of truncated layers, as `lay_out`.
+    layout: of truncated layers, as `lay_out`; "auto" also lays a graph for CPUs beside, where that is faster.
     """
 
     bundle: Bundle
@@ -135,9 +136,12 @@ def _laid(
     folded = fold(network)
     tell("writing the ONNX graph")
     emit(folded, spec, folder / WHOLE_NET)
+    fused = onnx.load(folder / WHOLE_NET)
     plan = lay_out(folder / WHOLE_NET, order.layout, synthetic_images(max(BATCHES), spec), tell)
     tell(f"comparing with PyTorch at batches {', '.join(map(str, batches))}")
     variants, parity = write_variants(network, spec, folder, batches, order.stem, order.norm, tell, plan)
+    if order.layout == "auto" and len(variants) == 1:  # beside a native stem nobody would run it
+        variants += write_cpu_variant(network, spec, folder, batches, fused, tell)
     tell("writing goldens, spectrum, card and manifest")
     np.savez_compressed(folder / GOLDENS, images=goldens, logits=reference_logits(network, spec, goldens))
     others, refused = _others(order, folder, images, tell)

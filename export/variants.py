@@ -8,13 +8,27 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from onnx import ModelProto
 from torch import nn
 
 from export.emit import emit_body
 from export.errors import ExportError
-from export.manifest import BODY, NATIVE, WHOLE_NET, LayoutPlan, NormMode, ParityReport, Variant
+from export.layout import BATCHES, lay_beside
+from export.manifest import (
+    BODY,
+    CPU_NET,
+    NATIVE,
+    ON_CPU,
+    WHOLE_NET,
+    LayoutPlan,
+    Measured,
+    NormMode,
+    ParityReport,
+    Variant,
+)
+from export.processor import processor_name
 from export.stem import Split, split, write_stem
-from export.verify import measure, stem_and_body, tolerance, whole_net, within_tolerance
+from export.verify import measure, stem_and_body, synthetic_images, tolerance, whole_net, within_tolerance
 from harmonic.pixels import PixelSpec
 
 StemOrder = Literal["auto", "folded", "native"]
@@ -50,6 +64,50 @@ def write_variants(
     return (_default(report, plan), _native(network, spec, folder, cut, batches, norm)), report
 
 
+def write_cpu_variant(
+    network: nn.Module,
+    spec: PixelSpec,
+    folder: Path,
+    batches: Sequence[int],
+    fused: ModelProto,
+    tell: Callable[[str], None],
+) -> tuple[Variant, ...]:
+    """Lay a graph for CPUs beside the whole net in `folder`, where it is clearly faster and within the same tolerance.
+    fused: the network's graph with every layer as one convolution.
+
+    The whole net stays as it is: a graph in tiles would be slow on a GPU.
+    """
+    images = synthetic_images(max(BATCHES), spec)
+    found = lay_beside(fused, folder / WHOLE_NET, folder / CPU_NET, images, tell)
+    if found is None:
+        return ()
+    report = measure(network, spec, whole_net(folder / CPU_NET), batches)
+    if not report.max_error <= tolerance(report.largest_logit):
+        (folder / CPU_NET).unlink()
+        tell(f"the graph for CPUs is not published: its logits differ by {report.max_error:.1e}")
+        return ()
+    measured = Measured(
+        device="cpu",
+        processor=processor_name(),
+        batch=max(BATCHES),
+        speedup=round(found.gain, 2),
+        images=sum(batches),
+        agreement=report.top1_agreement,
+    )
+    return (
+        Variant(
+            name=ON_CPU,
+            file=CPU_NET,
+            layout="tiled",
+            devices=("cpu",),
+            tolerance=_allowed(report),
+            parity=report,
+            measured=measured,
+            plan=found.plan,
+        ),
+    )
+
+
 def _cut(network: nn.Module, spec: PixelSpec, report: ParityReport, exact: bool) -> Split:
     """The network in two. A whole net beyond rounding is let through only beside a stem, and if it names the same
     classes: its manifest then says by how much it differs."""
@@ -65,8 +123,12 @@ def _cut(network: nn.Module, spec: PixelSpec, report: ParityReport, exact: bool)
 
 
 def _default(report: ParityReport, plan: LayoutPlan | None) -> Variant:
-    allowed = _GOLDEN_SLACK * max(tolerance(report.largest_logit), report.max_error)
-    return Variant(layout="factored" if plan else "fused", tolerance=allowed, plan=plan)
+    return Variant(layout="factored" if plan else "fused", tolerance=_allowed(report), plan=plan)
+
+
+def _allowed(report: ParityReport) -> float:
+    """Of a golden logit."""
+    return _GOLDEN_SLACK * max(tolerance(report.largest_logit), report.max_error)
 
 
 def _native(

@@ -1,7 +1,9 @@
-"""Equivalent graphs of truncated layers, and which of them is fastest on this machine. Knows ONNX; no torch network."""
+"""Equivalent graphs of convolutions, and which of them is fastest on this machine. Knows ONNX; no torch network."""
 
+from export.layout.beside import Beside, lay_beside
 from export.layout.choice import BATCHES, fastest
-from export.layout.forms import Convolution, possible_forms, write
+from export.layout.convolution import Convolution
+from export.layout.forms import possible_forms, write
 from export.layout.graph import Place, multiplications, places, rewritten
 from export.layout.lay import LayoutOrder, lay_out
 from export.layout.memory import FILE, Memory
@@ -12,6 +14,7 @@ from export.layout.writer import Writer
 __all__ = [
     "BATCHES",
     "FILE",
+    "Beside",
     "Convolution",
     "LayoutOrder",
     "Memory",
@@ -22,6 +25,7 @@ __all__ = [
     "drawn",
     "fastest",
     "fastest_calls",
+    "lay_beside",
     "lay_out",
     "layer_graph",
     "multiplications",

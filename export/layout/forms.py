@@ -1,51 +1,25 @@
-"""Equivalent graphs of one convolution whose kernels hold only some filters of a bank.
+"""Equivalent graphs of one convolution: by the filters of a bank that its kernels hold, and by tiles of the map.
 
-A form is a function with `@form` above it. All give the same answers; which is fastest depends on the processor.
+A form is a function with `@form` above it, or a tile's size. All give the same answers; which is fastest depends on the
+processor.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from export.layout.spans import Span
-from export.layout.writer import POINT, Geometry, Pair, Writer, attributes
+from export.layout.convolution import Convolution
+from export.layout.tiled import can_be_tiled, tiled
+from export.layout.writer import Geometry, Pair, Writer, attributes
 
 FUSED = "fused"
+# Outputs down and across. Others were tried, and were nowhere faster than the best of these, or less exact.
+_TILES: tuple[Pair, ...] = ((4, 4), (2, 2), (4, 1), (2, 1))
+_EXACT = 2  # outputs of a tile whose points are 0, 1, -1 and infinity
 _FLAT = 1e-12  # the taps of a constant filter differ by rounding alone
-
-
-@dataclass(frozen=True, eq=False)
-class Convolution:
-    """What is to be computed. size: rows and columns of the input."""
-
-    span: Span
-    size: Pair
-    geometry: Geometry = POINT
-    groups: int = 1
-    bias: Float[ndarray, " out"] | None = None
-
-    @property
-    def outputs(self) -> int:
-        """Output channels."""
-        return len(self.span.coefficients)
-
-    @property
-    def inputs(self) -> int:
-        """Input channels."""
-        return int(self.span.coefficients.shape[1] * self.groups)
-
-    @property
-    def filters(self) -> int:
-        """How many filters its kernels hold."""
-        return len(self.span.frequencies)
-
-    @property
-    def scattered(self) -> bool:
-        """Whether some input channels hold other filters than the rest."""
-        return not self.span.bands.all()
 
 
 Form = Callable[[Writer, Convolution, str, str | None], str]
@@ -60,6 +34,16 @@ def form(possible: Callable[[Convolution], bool] = lambda _: True) -> Callable[[
         return function
 
     return register
+
+
+def is_tiled(name: str) -> bool:
+    """True for a form that computes tiles of the map at a few points: quick on CPUs."""
+    return name in TILED
+
+
+def is_least_rounded(name: str) -> bool:
+    """False for tiles with points beyond 1, whose powers cost some of float32's digits."""
+    return max(TILED.get(name, (1, 1))) <= _EXACT
 
 
 def possible_forms(convolution: Convolution) -> tuple[str, ...]:
@@ -229,3 +213,7 @@ def _answer(total: str | None) -> str:
     if total is None:
         raise ValueError("a span without filters has no answer")
     return total
+
+
+TILED = {f"winograd_{down}x{across}": (down, across) for down, across in _TILES}
+_FORMS |= {name: (partial(tiled, tile=tile), partial(can_be_tiled, tile=tile)) for name, tile in TILED.items()}

@@ -9,7 +9,8 @@ import numpy as np
 from numpy import ndarray
 from onnx import ModelProto, NodeProto, numpy_helper, shape_inference
 
-from export.layout.forms import Convolution, write
+from export.layout.convolution import Convolution
+from export.layout.forms import write
 from export.layout.spans import span
 from export.layout.writer import Content, Geometry, Writer
 
@@ -79,7 +80,7 @@ def multiplications(model: ModelProto) -> int:
     """Multiply-accumulates that the graph takes for one image: convolutions, pools and matrix products."""
     shapes = shapes_of(model)
     known = {tensor.name for tensor in model.graph.initializer}
-    return sum(_multiplications(node, shapes) for node in model.graph.node if node.input and node.input[0] not in known)
+    return sum(_multiplications(node, shapes) for node in model.graph.node if not known.issuperset(node.input))
 
 
 def shapes_of(model: ModelProto) -> dict[str, Shape]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -11,7 +11,7 @@ from jaxtyping import Num
 from numpy import ndarray
 from onnx import ModelProto
 
-from export.layout.choice import BATCHES, Choice, fastest, fewest_multiplications
+from export.layout.choice import BATCHES, CLEAR, Choice, fastest, fewest_multiplications
 from export.layout.forms import FUSED
 from export.layout.graph import Place, multiplications, places, rewritten
 from export.layout.memory import FILE, Memory
@@ -23,27 +23,26 @@ LayoutOrder = Literal["auto", "fused", "factored"]
 Tell = Callable[[str], None]
 
 _SAME = 5e-5  # of the largest logit: half of what an export may differ from PyTorch
-_CLEAR = 1.25  # times as fast as fused: a gain that a layer keeps inside a network
 
 
 def lay_out(
     path: Path, order: LayoutOrder, images: Num[ndarray, "n h w c"], tell: Tell, memory: Memory | None = None
 ) -> LayoutPlan | None:
-    """Write truncated convolutions of a graph in forms that multiply less; None where the graph stays as it is.
+    """Write truncated convolutions of a graph in forms by filters, which multiply less; None where it stays as it is.
 
     order: "factored" takes the fewest multiplications; "auto" what is fastest on this machine, and only if the whole
     network is then faster than its fused self with equal answers; "fused" leaves everything. images: eight, as the
     graph takes them. memory: what was measured before; None is the file of this user.
     """
     model = onnx.load(path) if order != "fused" else None
-    truncated = [place for place in places(model) if _is_truncated(place)] if model else []
+    truncated = [place for place in places(model) if is_truncated(place)] if model else []
     if model is None or not truncated:
         return None
     if order == "factored":
         tell("factoring truncated layers")
         return _written(path, model, fewest_multiplications(truncated))
-    choices = fastest(truncated, memory or Memory(cache_folder() / FILE, device()), tell)
-    for least in (1.0, _CLEAR):
+    choices = fastest(truncated, memory or own_memory(), tell)
+    for least in (1.0, CLEAR):
         plan = _confirmed(path, model, [each for each in choices if min(each.gain) >= least], images, tell)
         if plan is not None:
             return plan
@@ -51,7 +50,13 @@ def lay_out(
     return None
 
 
-def _is_truncated(place: Place) -> bool:
+def own_memory() -> Memory:
+    """What this user measured on this machine."""
+    return Memory(cache_folder() / FILE, device())
+
+
+def is_truncated(place: Place) -> bool:
+    """True for kernels that hold only some of the filters, or other ones for some channels."""
     return place.convolution.scattered or len(place.convolution.span.frequencies) < place.convolution.span.taps
 
 
@@ -61,23 +66,34 @@ def _confirmed(
     """The plan, carried out, if the whole network is faster by it at every batch and answers alike."""
     if all(choice.form == FUSED for choice in choices):
         return None
-    before, after = session(path), session(serialised(_rewritten(model, choices)))
-    expected, found = (each.run(None, {each.get_inputs()[0].name: images})[0] for each in (before, after))
-    if not _alike(found, expected):
+    before, after = session(path), session(serialised(in_forms(model, choices)))
+    if not alike(before, after, images):
         tell("the factored layout answers otherwise than the fused one")
         return None
-    gains = {batch: median(ratios(before, after, images[:batch])) for batch in BATCHES}
-    tell("factored over fused: " + ", ".join(f"{gain:.2f} times as fast at batch {n}" for n, gain in gains.items()))
+    gains = raced(before, after, images)
+    tell(f"factored over fused: {said(gains)}")
     return _written(path, model, choices, gains) if min(gains.values()) > 1 else None
 
 
-def _alike(found: ndarray, expected: ndarray) -> bool:
-    """Equal up to rounding; what is no number equals nothing."""
+def raced(before: Any, after: Any, images: Num[ndarray, "n h w c"]) -> dict[int, float]:
+    """How many times as fast the second session is as the first, at each of BATCHES."""
+    return {batch: median(ratios(before, after, images[:batch])) for batch in BATCHES}
+
+
+def said(gains: dict[int, float]) -> str:
+    """Gains in words."""
+    return ", ".join(f"{gain:.2f} times as fast at batch {batch}" for batch, gain in gains.items())
+
+
+def alike(before: Any, after: Any, images: Num[ndarray, "n h w c"]) -> bool:
+    """Whether two sessions answer equally up to rounding; what is no number equals nothing."""
+    expected, found = (each.run(None, {each.get_inputs()[0].name: images})[0] for each in (before, after))
     with np.errstate(invalid="ignore"):  # inf - inf
         return bool((np.abs(found - expected) <= _SAME * max(1.0, np.abs(expected).max())).all())
 
 
-def _rewritten(model: ModelProto, choices: Sequence[Choice]) -> ModelProto:
+def in_forms(model: ModelProto, choices: Sequence[Choice]) -> ModelProto:
+    """The model with every place in the form that was chosen."""
     return rewritten(model, [(choice.place, choice.form) for choice in choices if choice.form != FUSED])
 
 
@@ -86,9 +102,21 @@ def _written(
 ) -> LayoutPlan | None:
     if all(choice.form == FUSED for choice in choices):
         return None
-    new = _rewritten(model, choices)
-    onnx.checker.check_model(new, full_check=True)
-    onnx.save(new, path)
+    new = in_forms(model, choices)
+    save(new, path)
+    return plan_of(model, new, choices, gains)
+
+
+def save(model: ModelProto, path: Path) -> None:
+    """Write a graph that is sound; onnx's ValidationError for another."""
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+
+
+def plan_of(
+    model: ModelProto, new: ModelProto, choices: Sequence[Choice], gains: dict[int, float] | None = None
+) -> LayoutPlan:
+    """What a manifest says of the new graph. model: fused. gains: over that."""
     return LayoutPlan(
         layers=tuple(_layer(choice) for choice in choices),
         multiplications=(multiplications(model), multiplications(new)),

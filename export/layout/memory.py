@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from export.errors import ExportError
-from export.layout.forms import Convolution
+from export.layout.convolution import Convolution
 
 Times = dict[str, list[float]]  # form -> seconds of a call, for each batch
 
@@ -59,8 +59,8 @@ class Memory:
         return devices
 
 
-def shape(convolution: Convolution) -> str:
-    """All of a convolution that its speed depends on, as text."""
+def shape(convolution: Convolution, *, tiles: bool = False) -> str:
+    """All of a convolution that its speed depends on, as text. tiles: whether those are among the forms."""
     filters = "+".join(f"{u}{v}" if max(u, v) < 10 else f"{u}-{v}" for u, v in convolution.span.frequencies)
     (down, across), (rows, columns) = convolution.span.filters.shape[1:], convolution.size
     geometry, bands = convolution.geometry, convolution.span.bands
@@ -69,4 +69,5 @@ def shape(convolution: Convolution) -> str:
         f"{convolution.inputs}->{convolution.outputs} at {rows}x{columns}, {convolution.span.bank} {down}x{across} "
         f"{filters}{held}, strides {geometry.strides}, pads {geometry.pads}, dilations {geometry.dilations}, "
         f"groups {convolution.groups}, {'with' if convolution.bias is not None else 'no'} bias"
+        f"{', with tiles' if tiles else ''}"
     )

@@ -9,7 +9,8 @@ import numpy as np
 from numpy import ndarray
 from onnx import ModelProto, TensorProto, helper
 
-from export.layout.forms import Convolution, write
+from export.layout.convolution import Convolution
+from export.layout.forms import write
 from export.layout.writer import Writer
 from export.processor import processor_name
 from export.runtime import ort

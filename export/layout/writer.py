@@ -68,6 +68,10 @@ class Writer:
         window = {"kernel_shape": list(kernels.shape[2:]), "group": groups}
         return self.apply("Conv", [x, *constants], **window, **attributes(geometry), dilations=list(geometry.dilations))
 
+    def reshape(self, x: str, shape: Sequence[int]) -> str:
+        """The same numbers in another shape."""
+        return self.apply("Reshape", [x, self.constant(np.array(shape))])
+
     def add(self, term: str, total: str | None) -> str:
         """The sum; the term itself where there is nothing yet."""
         return term if total is None else self.apply("Add", [term, total])

@@ -73,8 +73,8 @@ def load_version(
             folder, name, version, manifest, placement, _bounded(policy, manifest.max_batch), instances, running
         )
         first, *others = choose(manifest, running, placement.first.kind)
-        loaded = _load(order, first) if running.precisions else _load_or_whole(order, first)
-        beside = (_load(order, variant) for variant in others)
+        loaded = _load_or_whole(order, first)
+        beside = (_load_or_whole(order, variant) for variant in others)
         return replace(loaded, beside=tuple(map(_named_by_precision, beside)))
     except StartError:
         raise
@@ -134,8 +134,10 @@ def _load(order: _Order, variant: Variant) -> Loaded:
 
 
 def _load_or_whole(order: _Order, variant: Variant) -> Loaded:
-    """Where nobody asked for a precision, one that does not hold here leaves its place to the whole net in float32."""
-    if variant.measured is None:
+    """What was chosen because it was measured to be faster leaves its place to the whole net in float32, if it does not
+    hold here; a precision that somebody asked for does not."""
+    asked_for = variant.precision != "fp32" and order.running.precisions
+    if variant.measured is None or asked_for:
         return _load(order, variant)
     try:
         return _load(order, variant)

@@ -1,5 +1,6 @@
 """Which variants of a version run, and whether their answers may depend on traffic."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -49,9 +50,11 @@ def choose(
     stem = manifest.stem if running.stem == "auto" else running.stem
     whole = manifest.variant(NATIVE if stem == "native" else "default")
     if not running.precisions:
-        return (_fastest(manifest, whole, device, multiplies_int8() if int8 is None else int8),)
+        bytes_too = multiplies_int8() if int8 is None else int8
+        return (_fastest(manifest, whole, device, [one for one in get_args(Precision) if bytes_too or one != "int8"]),)
     there = {variant.precision: variant for variant in manifest.variants if device in variant.devices}
-    found = tuple((there | {"fp32": whole})[one] for one in running.precisions if one == "fp32" or one in there)
+    there["fp32"] = _fastest(manifest, whole, device, ["fp32"])
+    found = tuple(there[one] for one in running.precisions if one in there)
     if not found:
         raise ManifestError(
             f"{manifest.name} has no {' and no '.join(running.precisions)} for this device ({device}); it has "
@@ -61,14 +64,15 @@ def choose(
     return found
 
 
-def _fastest(manifest: Manifest, whole: Variant, device: DeviceKind, int8: bool) -> Variant:
-    """What was measured to be fastest on such a device; a stem in PyTorch stays, since somebody chose it."""
+def _fastest(manifest: Manifest, whole: Variant, device: DeviceKind, among: Sequence[Precision]) -> Variant:
+    """What of these precisions was measured to be fastest on such a device; a stem in PyTorch stays, since somebody
+    chose it."""
     if whole.stem is not None:
         return whole
     gains = {
         variant.measured.speedup: variant
         for variant in manifest.variants
-        if variant.measured and variant.measured.device == device and (int8 or variant.precision != "int8")
+        if variant.measured and variant.measured.device == device and variant.precision in among
     }
     best = max(gains, default=1.0)
     return gains[best] if best > 1 else whole

@@ -54,7 +54,7 @@ def test_every_form_answers_as_the_layer(geometry: dict[str, Any], level: int | 
 
 def test_every_form_is_possible_for_a_usual_layer() -> None:
     _, place = _place(HarmonicConv2d(8, 8, level=2, padding=1), (8, 8))
-    names = ("fused", "bands", "pooled", "stacked", "mixed", "grouped", "separable")
+    names = ("fused", "bands", "pooled", "stacked", "mixed", "grouped", "separable", "winograd_4x4", "winograd_2x1")
     assert set(names) <= set(possible_forms(place.convolution))
 
 

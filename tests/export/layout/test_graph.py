@@ -83,7 +83,9 @@ def _block(*, shortcut: bool) -> onnx.ModelProto:
     return model
 
 
-@pytest.mark.parametrize("form", ["fused", "bands", "pooled", "stacked", "mixed", "grouped", "separable"])
+@pytest.mark.parametrize(
+    "form", ["fused", "bands", "pooled", "stacked", "mixed", "grouped", "separable", "winograd_4x4"]
+)
 @pytest.mark.parametrize("shortcut", [False, True])
 def test_a_sum_behind_a_place_becomes_part_of_it(form: str, shortcut: bool) -> None:
     model = _block(shortcut=shortcut)

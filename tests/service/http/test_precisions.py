@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from export.manifest import MANIFEST
 from export.processor import multiplies_int8
 from service.engine import Catalog
 from tests.support.app import Client, refused, serving
@@ -97,6 +98,22 @@ async def test_a_precision_that_does_not_hold_leaves_its_place_only_where_nobody
         refused(response, 503, "not_ready")
         (version,) = (await client.get("/v1/models/colours")).json()["versions"]
         assert "golden answers differ" in version["reason"]
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+@pytest.mark.parametrize(("golden_shift", "runs"), [(0.0, "cpu"), (0.5, "default")])
+async def test_a_float32_graph_for_cpus_leaves_its_place_where_it_does_not_hold(
+    tmp_path: Path, precision: str, golden_shift: float, runs: str
+) -> None:
+    version = publish_in_two_precisions(tmp_path / "models", golden_shift=golden_shift)
+    written = (version / MANIFEST).read_text()
+    (version / MANIFEST).write_text(
+        written.replace('"name":"int8"', '"name":"cpu"').replace('"precision":"int8"', '"precision":"fp32"')
+    )
+    async with serving(tmp_path / "models", precision=precision, **ON_CPU) as (client, _):
+        assert (await asked(client))[1] == "fp32"
+        (told,) = (await client.get("/v1/models/colours")).json()["versions"]
+        assert (told["variant"], told["precision"]) == (runs, "fp32")
 
 
 async def test_versions_with_and_without_int8_live_side_by_side(models: Path) -> None:

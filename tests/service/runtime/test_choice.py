@@ -25,6 +25,7 @@ def variant(precision: Any, device: Any, speedup: float) -> Variant:
 
 
 INT8, FP16 = variant("int8", "cpu", 2.5), variant("fp16", "cuda", 1.8)
+ON_CPU = Variant(name="cpu", file="cpu.onnx", devices=("cpu",), measured=measured("cpu", 1.4))
 STEM = Variant(name=NATIVE, file=BODY, stem=Stem(output=(4, 8, 8)))
 
 
@@ -79,6 +80,18 @@ def test_several_are_taken_in_their_order_as_far_as_they_are_there() -> None:
     assert names(choose(both, Running(precisions=("fp32", "int8")), "cpu", False)) == ["default", "int8"]
     assert names(choose(both, Running(precisions=("fp16", "int8")), "cpu", False)) == ["int8"]
     assert names(choose(manifest(), Running(precisions=("int8", "fp32")), "cpu", True)) == ["default"]
+
+
+def test_a_float32_graph_for_cpus_runs_on_cpus_alone() -> None:
+    laid = manifest(ON_CPU)
+    assert names(choose(laid, Running(), "cpu", True)) == ["cpu"]
+    assert names(choose(laid, Running(), "cuda", True)) == ["default"]
+    assert names(choose(laid, Running(precisions=("fp32",)), "cpu", True)) == ["cpu"]
+    assert names(choose(laid, Running(precisions=("fp32",)), "cuda", True)) == ["default"]
+    both = manifest(ON_CPU, INT8)
+    assert names(choose(both, Running(), "cpu", True)) == ["int8"]
+    assert names(choose(both, Running(), "cpu", False)) == ["cpu"]
+    assert names(choose(both, Running(precisions=("fp32", "int8")), "cpu", True)) == ["cpu", "int8"]
 
 
 def test_what_a_version_has_not_is_refused_and_the_setting_is_named() -> None:
