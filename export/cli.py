@@ -12,6 +12,7 @@ from harmonic.commands import JpegScale, Json
 
 if TYPE_CHECKING:
     from export.manifest import Measured
+    from export.pipeline import Published
 
 
 class _Stem(StrEnum):
@@ -134,11 +135,8 @@ def export(
             f"max error {parity.max_error:.1e}, mean {parity.mean_error:.1e}, on logits up to "
             f"{parity.largest_logit:.1f}; top-1 agreement {parity.top1_agreement:.0%}. First layer: {published.stem}."
         )
-        for variant in published.variants:
-            if variant.measured:
-                typer.echo(f"{variant.name}: {_said(variant.measured)}.")
-        for refused in published.refused:
-            typer.echo(f"{refused.precision} was left out: {refused.reason}.")
+        for line in precision_lines(published):
+            typer.echo(line)
         typer.echo(f"Next: harmonic serve --repository {shlex.quote(str(repository))} --default-model {name}")
     if json:
         facts = {"name": name, "version": published.version, "folder": str(published.folder), "stem": published.stem}
@@ -149,6 +147,12 @@ def export(
 
 def _tell(step: str) -> None:
     typer.echo(f"{step} ...")
+
+
+def precision_lines(published: "Published") -> list[str]:
+    """What became of the precisions that were asked for, for people."""
+    kept = [f"{one.name}: {_said(one.measured)}." for one in published.variants if one.measured]
+    return [*kept, *(f"{one.precision} was left out: {one.reason}." for one in published.refused)]
 
 
 def _said(measured: "Measured") -> str:

@@ -31,7 +31,7 @@ from export.manifest import (
     Variant,
     sha256,
 )
-from export.quantize import MOST_DROP, Material, Race, Refused, lay, material, speed
+from export.quantize import MOST_DROP, Material, Race, Refused, Source, lay, material, speed
 from export.repository import publishing
 from export.variants import StemOrder, write_cpu_variant, write_variants
 from export.verify import reference_logits, synthetic_images
@@ -69,8 +69,8 @@ class Order:
     stem: StemOrder = "auto"
     norm: NormMode = "frozen"
     precisions: tuple[Precision, ...] = ("fp32",)
-    calibration: Sequence[Path] = ()
-    judges: Sequence[Path] = ()
+    calibration: Source = ()
+    judges: Source = ()
     most_drop: float = MOST_DROP
     race: Race = speed
     layout: LayoutOrder = "auto"

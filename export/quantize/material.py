@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import ExportError
-from harmonic.data import prepare_all, read
+from harmonic.data import Images, prepare_all, read
 from harmonic.pixels import PixelSpec
 
+Source = Sequence[Path] | Images
 CALIBRATION = 320
 _UNLABELLED = 2000  # images whose agreement is measured, where nobody gave labelled ones
 _LEAST = 50  # of them
@@ -32,10 +33,9 @@ class Material:
         return [self.calibration[start : start + size] for start in range(0, len(self.calibration), size)]
 
 
-def material(
-    calibration: Sequence[Path], judges: Sequence[Path], classes: tuple[str, ...], pixels: PixelSpec
-) -> Material:
-    """Read both. Without `judges`, the variant is judged on those images of the calibration's source that are left.
+def material(calibration: Source, judges: Source, classes: tuple[str, ...], pixels: PixelSpec) -> Material:
+    """Read both, unless they are images already. Without `judges`, the variant is judged on those images of the
+    calibration's source that are left.
 
     Raises ExportError where that leaves too few, DataError for what cannot be read.
     """
@@ -43,10 +43,10 @@ def material(
         raise ExportError(
             "int8 and fp16 want real images like those that will be asked: give --calibration FOLDER_OR_ZIP."
         )
-    source = read(calibration, "train")
+    source = _images(calibration, "train")
     order = np.random.default_rng(0).permutation(len(source))
     if judges:
-        labelled = read(judges, "test").labelled_as(classes)
+        labelled = _images(judges, "test").labelled_as(classes)
         learned = prepare_all(source.subset(order[:CALIBRATION]), pixels, title="Reading calibration images")
         judged = prepare_all(labelled, pixels, title="Reading labelled images")
         return Material(learned, judged, labelled.labels)
@@ -58,3 +58,7 @@ def material(
         )
     images = prepare_all(source.subset(order[: count + _UNLABELLED]), pixels, title="Reading images")
     return Material(images[:count], images[count:], None)
+
+
+def _images(source: Source, split: Literal["train", "test"]) -> Images:
+    return source if isinstance(source, Images) else read(source, split)

@@ -61,12 +61,24 @@ def test_a_folder_becomes_a_version_with_a_report(tmp_path: Path) -> None:
     assert bundle.load(run / "bundle").card.classes == CLASSES
 
 
+def test_int8_is_tried_on_the_photographs_that_can_be_read(tmp_path: Path) -> None:
+    data = folder(tmp_path / "textures")
+    (data / CLASSES[0] / "broken.png").write_bytes(b"broken")
+    asked = ("--name", "textures", "--backbone", tmp_path / "backbone", "--precision", "fp32,int8")
+    ended = harmonic("fit", data, *asked)
+    assert ended.exit_code == 0, (ended.output, ended.exception)
+    kept = [variant.precision for variant in read_manifest(tmp_path / "models/textures/1").variants]
+    assert "int8 on 24 images" in ended.output
+    assert ("int8 was left out:" in ended.output) != ("int8" in kept)
+
+
 def test_heavy_words_come_before_heavy_work(tmp_path: Path) -> None:
     data = folder(tmp_path / "textures", images=2)
     (tmp_path / "there").mkdir()
     asked = ("fit", data, "--backbone", tmp_path / "backbone")
     assert "there exists already" in refused(*asked, "--name", "a", "--out", tmp_path / "there")
     assert "cannot be a model's name" in refused(*asked, "--name", "../a")
+    assert "int9" in refused(*asked, "--name", "a", "--precision", "fp32,int9")
     assert not (tmp_path / "runs").exists()
     assert not (tmp_path / "cache").exists()
 
