@@ -23,10 +23,10 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import load
-from benchmarks.running import free_port
 
 HARMONIC = str(Path(sys.executable).parent / "harmonic")
 _PATIENCE_S = 120
+_FIRST_PORT = 18800  # below those that the kernel gives away: Ray's processes take many of these
 
 
 def main() -> None:
@@ -47,7 +47,10 @@ def main() -> None:
     found: dict[str, list[load.Load]] = {name: [] for name in commands}
     bodies, heads = _bodies(), [{"Content-Type": "image/jpeg"}] * 16
     with ExitStack() as stack:
-        urls = {name: stack.enter_context(_serving(words, asked.repository)) for name, words in commands.items()}
+        urls = {
+            name: stack.enter_context(_serving(words, asked.repository, _FIRST_PORT + number))
+            for number, (name, words) in enumerate(commands.items())
+        }
         for _ in range(asked.rounds):
             for name, url in urls.items():
                 path = f"{url}/v1/models/{asked.model}/classify"
@@ -56,9 +59,8 @@ def main() -> None:
 
 
 @contextmanager
-def _serving(words: list[str], repository: Path) -> Iterator[str]:
+def _serving(words: list[str], repository: Path, port: int) -> Iterator[str]:
     """A command that serves, once it is ready; then told to end."""
-    port = free_port()
     process = subprocess.Popen(
         [HARMONIC, *words, "--repository", str(repository), "--port", str(port)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ,

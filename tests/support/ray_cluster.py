@@ -1,11 +1,14 @@
 """A cluster of Ray on this machine, in a process of its own: `python -m tests.support.ray_cluster REPOSITORY PORT`.
 
 A head without room for replicas, and two nodes with room for one each. It does what is written to it, a word a line,
-and says the word when it is done: `kill` a node that has a replica, as a machine that is cut off; `add` a node.
+and says the word when it is done: `kill` a node that has a replica, as a machine that is cut off; `add` a node;
+`shrink` to one replica; `coordinator`: kill the process that keeps the replicas together.
 """
 
 import os
+import random
 import secrets
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import environment, free_port
+from tests.support.process import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
@@ -44,10 +47,22 @@ class RayCluster:
         pytest.fail(f"the cluster ended before {word}: {''.join(said[-40:])}")
 
 
+def quiet_port() -> int:
+    """A port that nobody listens on, and that the kernel gives nobody by itself, as it does to Ray's many processes."""
+    for port in random.sample(range(20000, 30000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return port
+    pytest.fail("no port is free")
+
+
 @contextmanager
 def ray_cluster(repository: Path, haproxy: bool = False, **env: str) -> Iterator[RayCluster]:
     """A cluster that serves this repository in two replicas, ended with all its processes."""
-    port = free_port()
+    port = quiet_port()
     own = {
         **environment(),
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -81,9 +96,6 @@ def _main(repository: Path, port: int) -> None:
     from ray import serve
     from ray.cluster_utils import Cluster
 
-    from service.ray.application import build
-    from service.ray.order import RayOrder
-
     cluster = Cluster(
         initialize_head=True,
         head_node_args={"num_cpus": 0, "node_ip_address": LOOPBACK, "include_dashboard": False},
@@ -92,18 +104,41 @@ def _main(repository: Path, port: int) -> None:
     ray.init(address=cluster.address, log_to_driver=True)
     try:
         serve.start(proxy_location="HeadOnly", http_options={"host": LOOPBACK, "port": port})
-        settings = {"model_control": "explicit", "load_models": "*", "port": port}
-        serve.run(build(RayOrder(repository=repository, replicas=2, settings=settings)), name="harmonic")
+        _deploy(repository, port, 2)
         _say("start")
         for line in sys.stdin:
             if line.strip() == "kill":
                 cluster.remove_node(nodes.pop(), allow_graceful=False)
             elif line.strip() == "add":
                 nodes.append(cluster.add_node(num_cpus=1, node_ip_address=LOOPBACK))
+            elif line.strip() == "shrink":
+                _deploy(repository, port, 1)
+            elif line.strip() == "coordinator":
+                _kill_coordinator()
             _say(line.strip())
     finally:
         ray.shutdown()
         cluster.shutdown()
+
+
+def _deploy(repository: Path, port: int, replicas: int) -> None:
+    from ray import serve
+
+    from service.ray.application import build
+    from service.ray.order import RayOrder
+
+    settings = {"model_control": "explicit", "load_models": "*", "port": port}
+    serve.run(build(RayOrder(repository=repository, replicas=replicas, settings=settings)), name="harmonic")
+
+
+def _kill_coordinator() -> None:
+    import ray
+
+    from service.ray.application import COORDINATOR
+
+    actors = [one["name"] for one in ray.util.list_named_actors(all_namespaces=True)]
+    (name,) = (name for name in actors if f"#{COORDINATOR}#" in name)
+    ray.kill(ray.get_actor(name, namespace="serve"))
 
 
 def _say(word: str) -> None:
