@@ -22,11 +22,14 @@ REPLICAS, COORDINATOR = "replicas", "coordinator"
 _LOST = (RayError, RayServeException)
 _HEALTH_SECONDS = 5.0  # from one look at a replica to the next, and how long it may take to answer
 _QUIET = {"enable_access_log": False}  # ours is a setting, and names routes alone
+# The service's loop never computes, so it needs no thread of its own beside Ray's: each request is spared two changes.
+_ONE_LOOP = {"RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0"}
 _WAITS = 100_000  # calls of the coordinator at once, most of which wait for something to happen
 
 
 class Deployed:
-    """A replica as Ray Serve calls it: by these methods' names."""
+    """A replica as Ray Serve calls it: by these methods' names. All are coroutines: what is none might be called in
+    another thread than the engine's."""
 
     def __init__(self, settings: Settings, coordinator: Any) -> None:
         logs.configure(settings.log_level, settings.log_format)
@@ -37,11 +40,11 @@ class Deployed:
         """The app, once its models are loaded."""
         return (await self._replica.start()).app
 
-    def check_health(self) -> None:
+    async def check_health(self) -> None:
         """Raise if this process has to be replaced."""
         self._replica.check()
 
-    def record_autoscaling_stats(self) -> dict[str, float]:
+    async def record_autoscaling_stats(self) -> dict[str, float]:
         """How much there is to do here."""
         return self._replica.measure()
 
@@ -65,7 +68,7 @@ def build(args: RayOrder) -> Any:
     replicas = serve.deployment(
         serve.ingress()(Deployed),
         name=REPLICAS,
-        ray_actor_options={"num_cpus": args.cpus, "num_gpus": args.gpus},
+        ray_actor_options={"num_cpus": args.cpus, "num_gpus": args.gpus, "runtime_env": {"env_vars": _ONE_LOOP}},
         max_ongoing_requests=ongoing,
         max_queued_requests=ongoing,
         backpressure_config=BackpressureConfig(status_code=429, retry_after_s=1),
