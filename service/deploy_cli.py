@@ -29,9 +29,7 @@ def deploy(
     ] = None,
     address: Annotated[
         str | None,
-        typer.Option(
-            help="A cluster that is there: auto, HOST:PORT or ray://HOST:PORT.", show_default="one of this machine"
-        ),
+        typer.Option(help="A cluster that is there: auto, or HOST:PORT.", show_default="one of this machine"),
     ] = None,
     host: Annotated[str, typer.Option(help="Address on which Ray's proxies listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on which Ray's proxies listen.")] = 8000,
