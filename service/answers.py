@@ -118,11 +118,21 @@ class VersionDetail(VersionSummary):
     created: str | None = None
 
 
+class SplitShare(_Body):
+    """A version's part of the requests for its model that name no version."""
+
+    version: int
+    share: float = Field(description="As it was set.")
+    in_force: float = Field(description="As it is now that some versions may not answer.")
+    taken_out: str | None = Field(None, description="Why a canary gets no such requests any more.")
+
+
 class ModelSummary(_Body):
     """A model in the list, its versions in ascending order."""
 
     name: str
     default: bool
+    split: list[SplitShare] | None = Field(None, description="How requests that name no version are shared.")
     versions: list[VersionSummary]
 
 
@@ -131,6 +141,7 @@ class ModelDetail(_Body):
 
     name: str
     default: bool
+    split: list[SplitShare] | None = Field(None, description="How requests that name no version are shared.")
     versions: list[VersionDetail]
 
 

@@ -14,10 +14,12 @@ from service.config.plans import plan, read_plan
 from service.config.reading import read_settings
 from service.config.settings import Settings
 from service.config.sharing import excess, share_of
+from service.config.splits import CanaryRules, Split, make_split
 
 __all__ = [
     "PREFIX",
     "Bounds",
+    "CanaryRules",
     "ConnectionLimits",
     "Holder",
     "Keyring",
@@ -26,12 +28,14 @@ __all__ = [
     "PlanError",
     "Scope",
     "Settings",
+    "Split",
     "check_names",
     "default_model",
     "entry",
     "excess",
     "injected_here",
     "make",
+    "make_split",
     "plan",
     "read_plan",
     "read_settings",

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings
 from service.config.bounds import PATTERN as SIZE
 from service.config.bounds import Bounds, read_bytes
 from service.config.fields import Count, Seconds, setting
+from service.config.splits import CanaryRules, Split, read_splits
 from service.config.versions import PATTERN
 
 
@@ -62,6 +63,31 @@ class Models(BaseSettings):
         flag=True,
         unset="no bound",
     )
+
+    split: Annotated[str, Field(max_length=10_000)] | None = setting(
+        None,
+        "Shares of the requests that name no version, such as `colours={2:0.9,3:0.1}`; several models with semicolons "
+        "between. See [canaries](model-control.md#canaries).",
+        flag=True,
+    )
+    canary_errors: Annotated[float, Field(ge=0, le=1)] = setting(
+        0.05,
+        "A version of a split is taken out when the share of its requests that failed is larger by more than this than "
+        "that of the version with the largest share.",
+    )
+    canary_latency: Annotated[float, Field(ge=1)] = setting(
+        2.0, "The same where its answers took more than so many times as long, on average."
+    )
+    canary_seconds: Seconds = setting(60.0, "How far back both are compared, in seconds.")
+    canary_requests: Count = setting(50, "Fewest requests of a version in that time; fewer prove nothing.")
+
+    def splits(self) -> dict[str, Split]:
+        """The split of each model that has one. Raises RequestError for what is none."""
+        return read_splits(self.split) if self.split else {}
+
+    def canary_rules(self) -> CanaryRules:
+        """When a version of a split is taken out."""
+        return CanaryRules(self.canary_errors, self.canary_latency, self.canary_seconds, self.canary_requests)
 
     def bounds(self) -> Bounds:
         """How much of the repository may be in memory."""

@@ -12,7 +12,7 @@ from service.config.kubernetes import injected
 from service.config.plans import plan
 from service.config.settings import Settings
 from service.config.sizes import ON_CPU, ON_CUDA
-from service.errors import StartError
+from service.errors import RequestError, StartError
 
 
 def read_settings(flags: Mapping[str, Any] | None = None) -> Settings:
@@ -49,6 +49,10 @@ def read_settings(flags: Mapping[str, Any] | None = None) -> Settings:
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise StartError("TLS wants both tls_cert and tls_key, or neither.")
     settings.owned_devices()
+    try:
+        settings.splits()
+    except RequestError as error:
+        raise StartError(error.message) from None
     _check_control(settings)
     return settings
 

@@ -3,11 +3,13 @@
 Takes encoded images or rows and gives logits. Knows no HTTP.
 """
 
+from service.engine.canary import CanaryVerdict, Judge
 from service.engine.catalog import BrokenVersion, Catalog, Entry, OnDemand, Unloaded, VersionFacts, trouble
 from service.engine.collector import State, StateCollector
 from service.engine.documents import CARD, DOCUMENTS, SPECTRUM, documented, read_document
 from service.engine.door import ANYBODY, Caller, Engine, Visit
 from service.engine.local import LocalEngine
+from service.engine.splits import chosen
 from service.engine.visit import Served, check_number, with_times
 
 __all__ = [
@@ -17,9 +19,11 @@ __all__ = [
     "SPECTRUM",
     "BrokenVersion",
     "Caller",
+    "CanaryVerdict",
     "Catalog",
     "Engine",
     "Entry",
+    "Judge",
     "LocalEngine",
     "OnDemand",
     "Served",
@@ -29,6 +33,7 @@ __all__ = [
     "VersionFacts",
     "Visit",
     "check_number",
+    "chosen",
     "documented",
     "read_document",
     "trouble",

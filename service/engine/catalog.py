@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from export.manifest import Manifest
 from service.batching import BatchPolicy
+from service.config import Split
 from service.errors import ModelNotFound, NotLoaded, NotReady
 
 
@@ -104,6 +105,7 @@ class Catalog:
     default: str | None  # the setting, or the only name
     advice: str = "put one into the repository with `harmonic export`"  # where there is no model at all
     on_demand: tuple[OnDemand, ...] = ()
+    splits: tuple[Split, ...] = ()
     _answering: dict[_Asked, VersionFacts] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -128,6 +130,10 @@ class Catalog:
     def known(self) -> list[VersionFacts | OnDemand]:
         """Every version that a request may be answered with, in memory or not."""
         return [*self.ready, *self.on_demand]
+
+    def answering(self, name: str) -> set[int]:
+        """The versions of a model that a request may be answered with, in memory or not."""
+        return {one.version for one in self.known() if one.name == name}
 
     def versions(self, name: str) -> list[Entry]:
         """A model's versions, ready or broken, ascending; empty if there is no such model. Of a model in one precision

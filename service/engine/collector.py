@@ -54,6 +54,12 @@ def _memory(state: State) -> Iterator[Sample]:
             yield (facts.name, str(facts.version)), facts.memory_bytes
 
 
+def _shares(state: State) -> Iterator[Sample]:
+    for split in state.catalog.splits:
+        for version, share in split.in_force(state.catalog.answering(split.model)).items():
+            yield (split.model, str(version)), share
+
+
 def _limits(state: State) -> Iterator[Sample]:
     for facts in state.catalog.ready:
         yield (facts.name, str(facts.version)), facts.policy.max_queue
@@ -93,6 +99,18 @@ _ROWS = (
         "Memory that loading a version took, where versions are loaded on demand.",
         LABELS,
         _memory,
+    ),
+    _Row(
+        "harmonic_split_share",
+        "Share of the requests that name no version which a version has now; 0 for one that was taken out.",
+        LABELS,
+        _shares,
+    ),
+    _Row(
+        "harmonic_canary_taken_out",
+        "1 for a version of a split that did worse than it may, and was taken out.",
+        LABELS,
+        lambda state: (((one.model, str(version)), 1) for one in state.catalog.splits for version, _ in one.out),
     ),
     _Row(
         "harmonic_queue_images",

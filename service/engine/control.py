@@ -12,12 +12,13 @@ from functools import partial
 
 from export.errors import ExportError
 from export.repository import model_names
-from service.config import Settings, check_names, default_model
+from service.config import Settings, Split, check_names, default_model
 from service.engine.bounded import BoundedSurveys
 from service.engine.catalog import Catalog, Entry, OnDemand, Unloaded, gather, trouble
-from service.engine.loading import Loaded, Trial, facts_of, trouble_of
+from service.engine.loading import Loaded, facts_of, trouble_of
 from service.engine.soundness import Soundness
-from service.engine.survey import Item, Stock
+from service.engine.splits import Splits, check_split
+from service.engine.survey import Item, Stock, serves, trials, without
 from service.engine.visit import Served
 from service.errors import ControlRefused, Draining, ModelNotFound, NotReady, ServiceError
 from service.telemetry import Metrics
@@ -50,6 +51,7 @@ class Control:
         self._one_at_a_time = asyncio.Lock()
         self._leaving: dict[asyncio.Task[None], Served] = {}
         self._soundness = Soundness()
+        self.splits = Splits(settings, self._assemble)
         self._polling: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._stopped = False
@@ -60,6 +62,7 @@ class Control:
     async def start(self) -> None:
         """Load what is to serve from the start. Raises RepositoryError, StartError, ModelNotFound."""
         await self._first(await self._first_names())
+        self.splits.check(self.catalog)
         self._watching = asyncio.create_task(self._watch())
         if self._settings.model_control == "poll" and not self._led:
             self._polling = asyncio.create_task(self._poll())
@@ -102,6 +105,13 @@ class Control:
         async with self._one_at_a_time:
             leaving = self._swap({other: items for other, items in self._items.items() if other != name})
         await asyncio.gather(*(asyncio.shield(task) for task in leaving))
+
+    def split(self, name: str, split: Split | None) -> None:
+        """Share a model's requests among its versions, or no more. Raises ControlRefused, ModelNotFound."""
+        self._check_explicit()
+        if split is not None:
+            check_split(split, self.catalog)
+        self.splits.put(name, split)
 
     async def reset(self, name: str) -> None:
         """Forget what the norms of a model took from its traffic. Raises ControlRefused, ModelNotFound."""
@@ -186,6 +196,8 @@ class Control:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
                 self.look()
+                if not self._led:  # else whoever leads sees the requests of all
+                    self.splits.judge(self._metrics)
             except Exception:  # the edge of the task: the next look may go better
                 log.exception("looking at the instances")
 
@@ -220,13 +232,13 @@ class Control:
         if found != known or name not in self._items:
             self._note(name, known, found)
             gone = not found and self._settings.model_control == "poll"
-            self._swap({**self._items, name: found} if not gone else _without(self._items, name))
+            self._swap({**self._items, name: found} if not gone else without(self._items, name))
 
     def _swap(self, items: dict[str, dict[int, Item]], change: str = "retired") -> list[asyncio.Task[None]]:
         """Serve these from now on. Returns the tasks that see out what is served no longer. change: how that counts."""
         before = self.served
         served: dict[tuple[str, int], Served] = {}
-        for trial in _trials(items):
+        for trial in trials(items):
             if isinstance(trial, Loaded):
                 key = (trial.facts.name, trial.facts.version)
                 old = before.get(key)
@@ -240,8 +252,8 @@ class Control:
         return [self._see_out(old, change) for old in before.values() if id(old) not in staying]
 
     def _assemble(self) -> None:
-        entries = (facts_of(self._soundness.as_it_is(trial)) for trial in _trials(self._items))
-        self.catalog = gather(entries, self._default)
+        entries = (facts_of(self._soundness.as_it_is(trial)) for trial in trials(self._items))
+        self.catalog = replace(gather(entries, self._default), splits=self.splits.all())
         if self._settings.model_control == "explicit":
             self.catalog = replace(self.catalog, advice="POST /v2/repository/models/NAME/load loads one")
         self._changed()
@@ -276,22 +288,9 @@ class Control:
                 self._metrics.changed(name, change)
                 log.info("%s version %d: %s %s", name, version, change, reason)
         for version in known.keys() - found.keys():
-            log.info("%s version %d: %s", name, version, "serves no longer" if _serves(known[version]) else "is gone")
+            log.info("%s version %d: %s", name, version, "serves no longer" if serves(known[version]) else "is gone")
 
     def _check_explicit(self) -> None:
         mode = self._settings.model_control
         if mode != "explicit":
             raise ControlRefused(f"model control is {mode!r}; load and unload want --model-control explicit")
-
-
-def _trials(items: dict[str, dict[int, Item]]) -> list[Trial]:
-    trials = [item.trial for versions in items.values() for item in versions.values()]
-    return [*trials, *(other for trial in trials if isinstance(trial, Loaded) for other in trial.beside)]
-
-
-def _serves(item: Item) -> bool:
-    return isinstance(item.trial, Loaded)
-
-
-def _without(items: dict[str, dict[int, Item]], name: str) -> dict[str, dict[int, Item]]:
-    return {other: versions for other, versions in items.items() if other != name}

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from service.batching import BatchStatistics
+from service.config import Split
 from service.decoding import Loan
 from service.engine.catalog import Catalog, Entry, Unloaded, VersionFacts
 from service.ranking import Ranked
@@ -152,6 +153,13 @@ class Engine(Protocol):
 
     async def unload_model(self, name: str) -> None:
         """Take a model out of service; returns when its last request is answered. Raises as `load_model` does."""
+        ...
+
+    async def split_model(self, name: str, split: Split | None) -> None:
+        """Share the requests for a model that name no version among its versions, or no more.
+
+        Raises ControlRefused, ModelNotFound, NotReady.
+        """
         ...
 
     async def reset_norm(self, name: str) -> None:

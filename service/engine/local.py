@@ -14,13 +14,14 @@ from export.errors import ExportError
 from export.manifest import read_manifest
 from export.repository import model_names, version_dir, versions
 from service.batching import BatchStatistics
-from service.config import Settings
+from service.config import Settings, Split
 from service.decoding import Pool, Preparation
 from service.engine.bounded_control import BoundedControl
 from service.engine.catalog import Catalog, Entry, Unloaded, VersionFacts
 from service.engine.collector import State, StateCollector
 from service.engine.control import Agree, Control
 from service.engine.documents import documented, read_document
+from service.engine.splits import chosen
 from service.engine.survey import Stock
 from service.engine.visit import LocalVisit, Served
 from service.errors import Draining, NotReady, StartError
@@ -137,6 +138,14 @@ class LocalEngine:
         """Let these models serve as the repository has them now. Raises NotReady, Draining."""
         await self._open_control().follow(names, agree)
 
+    async def split_model(self, name: str, split: Split | None) -> None:
+        """Share a model's requests among its versions, or no more. Raises ControlRefused, ModelNotFound, NotReady."""
+        self._open_control().split(name, split)
+
+    def put_split(self, name: str, split: Split | None) -> None:
+        """The same without a question: somebody else has decided."""
+        self._open_control().splits.put(name, split)
+
     async def unload_model(self, name: str) -> None:
         """Take a model out of service; returns when its last request is answered. Raises as `load_model` does."""
         await self._open_control().unload(name)
@@ -167,7 +176,7 @@ class LocalEngine:
         Raises Draining, NotReady, ModelNotFound, Overloaded.
         """
         control = self._open_control()
-        entry = control.catalog.find(model, version)
+        entry = control.catalog.find(model, chosen(control.catalog, model, version))
         served = control.served[entry.name, entry.version]
         visit = LocalVisit(served, self._preparation, self._settings.images_per_request)
         started = time.monotonic()

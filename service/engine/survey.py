@@ -128,6 +128,22 @@ class Stock:
         }
 
 
+def trials(items: dict[str, dict[int, Item]]) -> list[Trial]:
+    """Every version, and other precisions beside it."""
+    trials = [item.trial for versions in items.values() for item in versions.values()]
+    return [*trials, *(other for trial in trials if isinstance(trial, Loaded) for other in trial.beside)]
+
+
+def serves(item: Item) -> bool:
+    """True for a version in memory."""
+    return isinstance(item.trial, Loaded)
+
+
+def without(items: dict[str, dict[int, Item]], name: str) -> dict[str, dict[int, Item]]:
+    """All models but one."""
+    return {other: versions for other, versions in items.items() if other != name}
+
+
 def _kept(known: Items, found: dict[int, Item]) -> dict[int, Item]:
     """Where no sound version is left, those that served go on, though their folders are gone."""
     return found | {

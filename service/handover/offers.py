@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from service.config import Split
 from service.engine import BrokenVersion, Catalog, OnDemand, VersionFacts
 
 
@@ -26,11 +27,12 @@ class Offers:
     default: str | None
     advice: str
     on_demand: tuple[OnDemand, ...] = ()
+    splits: tuple[Split, ...] = ()
 
     def catalog(self) -> Catalog:
         """As an engine tells it."""
         ready = tuple(one.facts for one in self.served if one.ready)
-        return Catalog(ready, self.broken, self.default, self.advice, self.on_demand)
+        return Catalog(ready, self.broken, self.default, self.advice, self.on_demand, self.splits)
 
     def as_facts(self) -> dict[str, Any]:
         """As it travels."""

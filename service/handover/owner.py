@@ -118,7 +118,7 @@ class ModelOwner:
         offers = (
             Offer(number, ready.get(key, one.facts), key in ready) for key, (number, one) in self._numbered.items()
         )
-        return Offers(tuple(offers), catalog.broken, catalog.default, catalog.advice, catalog.on_demand)
+        return Offers(tuple(offers), catalog.broken, catalog.default, catalog.advice, catalog.on_demand, catalog.splits)
 
     def _numbered_as(self, key: tuple[str, int], served: Served) -> tuple[int, Served]:
         """A version keeps its number for as long as it serves; what takes its place has another."""

@@ -22,6 +22,7 @@ from service.engine import (
     StateCollector,
     Unloaded,
     VersionFacts,
+    chosen,
     documented,
     read_document,
 )
@@ -181,7 +182,7 @@ class RemoteEngine:
 
         Raises Draining, NotReady, ModelNotFound, Overloaded.
         """
-        facts = self.find(model, version)
+        facts = self.find(model, chosen(self._catalog, model, version))
         stands = self._versions[facts.name, facts.version]
         visit = RemoteVisit(stands, self._preparation, self._settings.images_per_request)
         started = time.monotonic()

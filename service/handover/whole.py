@@ -28,6 +28,7 @@ def whole(offers: Mapping[int, Offers], owners: int) -> Catalog:
         first.default,
         first.advice,
         tuple(waiting for key, waiting in on_demand.items() if key not in ready and key not in broken),
+        first.splits,
     )
 
 

@@ -117,9 +117,9 @@ class Answering:
         while True:
             try:
                 return await self._visit(request, asked, labels, started)
-            except NotLoaded:  # before anything was read
-                left_s = left_of(asked.timeout_s, time.monotonic() - started)
-                await self._engine.have(asked.model, asked.version, left_s)
+            except NotLoaded as missing:  # before anything was read
+                left_s = left_of(asked.timeout_s or missing.deadline_s, time.monotonic() - started)
+                await self._engine.have(missing.name, missing.version, left_s)
             asked.waited_s = time.monotonic() - started
 
     async def _visit(self, request: Request, asked: Asked, labels: _Labels, started: float) -> Response:

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from service.answers import ModelDetail, ModelList, ModelSummary, Policy, VersionDetail, VersionSummary
+from service.answers import ModelDetail, ModelList, ModelSummary, Policy, SplitShare, VersionDetail, VersionSummary
 from service.engine import DOCUMENTS, BrokenVersion, Catalog, Entry, OnDemand, VersionFacts
 
 
@@ -14,6 +14,7 @@ def model_list(catalog: Catalog) -> ModelList:
             ModelSummary(
                 name=name,
                 default=name == catalog.default,
+                split=_split(catalog, name),
                 versions=[VersionSummary(**_summary(entry)) for entry in catalog.versions(name)],
             )
             for name in catalog.names()
@@ -27,7 +28,18 @@ def model_detail(catalog: Catalog, name: str) -> ModelDetail | None:
     if not entries:
         return None
     versions = [VersionDetail(**_summary(entry), **_detail(entry)) for entry in entries]
-    return ModelDetail(name=name, default=name == catalog.default, versions=versions)
+    return ModelDetail(name=name, default=name == catalog.default, split=_split(catalog, name), versions=versions)
+
+
+def _split(catalog: Catalog, name: str) -> list[SplitShare] | None:
+    split = next((one for one in catalog.splits if one.model == name), None)
+    if split is None:
+        return None
+    now, out = split.in_force(catalog.answering(name)), dict(split.out)
+    return [
+        SplitShare(version=version, share=share, in_force=round(now[version], 6), taken_out=out.get(version))
+        for version, share in split.shares
+    ]
 
 
 def _summary(entry: Entry) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from service.config import Holder, Settings
 from service.errors import NotReady, ServiceError
 from service.handover import Facts, Gone
 from service.processes.reports import Report, read_report
+from service.processes.splitting import SharedSplits, read_split, split_facts
 from service.telemetry import Family
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ class Commands:
         self._departed = Report()
         self._wanted: set[str] | None = None  # models that explicit control has loaded; None before the first start
         self._unwanted: set[str] = set()  # models that it has unloaded since
+        self._splits = SharedSplits(settings)
         self._followed: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -102,6 +104,10 @@ class Commands:
         if what == "agree":
             if self._agreement:
                 await self._agreement.wait()
+            return {}
+        if what == "split":
+            await self._everywhere(what, facts["name"], split=facts["split"])
+            self._splits.note(facts["name"], read_split(facts["split"]))
             return {}
         if what in {"load", "unload", "reset"}:
             await self._everywhere(what, facts["name"])
@@ -130,9 +136,13 @@ class Commands:
 
         What it has is looked at again: there may be a newer version, which the others have loaded meanwhile.
         """
-        if self._settings.model_control != "explicit" or self._wanted is None:
+        if self._wanted is None:
             return
         async with self._one_at_a_time:
+            for name, split in self._splits.all().items():
+                await self._do(member, "put split", name, None, split=split_facts(split))
+            if self._settings.model_control != "explicit":
+                return
             unload = (set(models) - self._wanted) | self._unwanted
             for act, names in (("load", self._wanted), ("unload", unload)):
                 for name in sorted(names):
@@ -153,13 +163,22 @@ class Commands:
         if last := self._reports.pop(number, None):
             self._departed = self._departed.and_also(read_report(last).lasting())
 
-    async def _everywhere(self, act: str, name: str) -> None:
+    async def judge(self) -> None:
+        """Have canaries taken out everywhere that did worse than they may, by what was reported last."""
+        families = (read_report(facts).families for facts in self._reports.values())
+        for verdict in self._splits.verdicts([*families, self._departed.families]):
+            log.error("%s version %d is taken out of the split: %s", verdict.model, verdict.version, verdict.reason)
+            split = self._splits.without(verdict)
+            self._splits.note(verdict.model, split)
+            await self._everywhere("put split", verdict.model, split=split_facts(split))
+
+    async def _everywhere(self, act: str, name: str, **more: object) -> None:
         """Have everybody do it who has models. Raises the first error; the others have done it nevertheless."""
         async with self._one_at_a_time:
             members = self._holders()
             agreement = self._agreement = Agreement(len(members))
             try:
-                found = await asyncio.gather(*(self._do(member, act, name, agreement) for member in members))
+                found = await asyncio.gather(*(self._do(member, act, name, agreement, **more) for member in members))
             finally:
                 self._agreement = None
             # Who has ended meanwhile has a successor, which loads what is wanted then.
@@ -170,9 +189,11 @@ class Commands:
             if error := next(filter(None, outcomes), None):
                 raise error
 
-    async def _do(self, member: Member, act: str, name: str, agreement: Agreement | None) -> ServiceError | Gone | None:
+    async def _do(
+        self, member: Member, act: str, name: str, agreement: Agreement | None, **more: object
+    ) -> ServiceError | Gone | None:
         try:
-            await member.ask("act", _CONTROL_SECONDS, act=act, name=name)
+            await member.ask("act", _CONTROL_SECONDS, act=act, name=name, **more)
         except (ServiceError, Gone) as error:
             return error
         except TimeoutError:
@@ -209,6 +230,12 @@ class Commands:
         while True:
             await asyncio.sleep(_UPKEEP_SECONDS)
             await asyncio.gather(*map(self._ask_report, self._members()))
+            try:
+                await self.judge()
+            except ServiceError as error:
+                log.warning("a version could not be taken out: %s", error)
+            except Exception:  # the edge of the task: the next look may go better
+                log.exception("looking at canaries")
 
     async def _gather(self, asker: Member) -> list[Facts]:
         """The reports of all others, of those that have ended, and of the supervisor itself."""

@@ -7,6 +7,7 @@ from service.engine import LocalEngine
 from service.errors import ServiceError
 from service.handover import Facts
 from service.processes.shared import Link, SharedEngine
+from service.processes.splitting import read_split
 
 _LOOK_SECONDS = 0.2  # from one look at what changed to the next
 _AGREE_SECONDS = 3600.0
@@ -25,7 +26,7 @@ async def obey(engine: SharedEngine, link: Link, what: str, facts: Facts) -> Fac
     if what == "report":
         return engine.report(families=True).as_facts()
     if what == "act":
-        await _act(engine, link, facts["act"], facts["name"])
+        await _act(engine, link, facts)
     elif what == "whole":
         engine.be_told(facts["ready"])
     elif what == "part":
@@ -39,7 +40,9 @@ async def obey(engine: SharedEngine, link: Link, what: str, facts: Facts) -> Fac
     return {}
 
 
-async def _act(engine: SharedEngine, link: Link, act: str, name: str) -> None:
+async def _act(engine: SharedEngine, link: Link, facts: Facts) -> None:
+    act, name = facts["act"], facts["name"]
+
     async def agree() -> None:
         await link.ask("agree", _AGREE_SECONDS)
 
@@ -52,6 +55,10 @@ async def _act(engine: SharedEngine, link: Link, act: str, name: str) -> None:
         await local.follow([name], agree)
     elif act == "unload":
         await local.unload_model(name)
+    elif act == "split":
+        await local.split_model(name, read_split(facts["split"]))
+    elif act == "put split":
+        local.put_split(name, read_split(facts["split"]))
     else:
         await local.reset_norm(name)
 

@@ -7,10 +7,12 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from service.batching import BatchStatistics
+from service.config import Split
 from service.engine import Catalog, Entry, LocalEngine, Unloaded, VersionFacts, Visit
 from service.errors import NotReady
 from service.handover import Facts, Gone, RemoteEngine
 from service.processes.reports import Key, Report, counts_of, entries_of, one_catalog, overall, read_report, totals_of
+from service.processes.splitting import split_facts
 from service.telemetry import Family, Figures, Metrics, add_up, side_by_side
 
 _CONTROL_SECONDS = 3600.0  # a large model may take long; a worker that hangs ends what waits for it sooner
@@ -141,6 +143,10 @@ class SharedEngine:
         """Have every process take a model out of service; returns when its last request is answered."""
         await self._everywhere("unload", name)
 
+    async def split_model(self, name: str, split: Split | None) -> None:
+        """Have every process share a model's requests among its versions like this."""
+        await self._everywhere("split", name, split=split_facts(split))
+
     async def reset_norm(self, name: str) -> None:
         """Put a model's adaptive norms back to training's figures, in every process."""
         await self._everywhere("reset", name)
@@ -201,11 +207,11 @@ class SharedEngine:
             "models": self.local.held_names(),
         }
 
-    async def _everywhere(self, act: str, name: str) -> None:
+    async def _everywhere(self, act: str, name: str, **more: object) -> None:
         """Have every process do it. Raises what the local engine raises before its start and after its end."""
         self.local.check_open()
         try:
-            await self._link.ask(act, _CONTROL_SECONDS, name=name)
+            await self._link.ask(act, _CONTROL_SECONDS, name=name, **more)
         except Gone:
             raise NotReady("what keeps the processes together is being replaced; ask again", retry_after_s=1) from None
 

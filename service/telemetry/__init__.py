@@ -7,6 +7,7 @@ from service.telemetry import logs
 from service.telemetry.exchange import Answered, Exchange, begin, current, remember
 from service.telemetry.families import Family, add_up, lasting, read_families, side_by_side, without_versions
 from service.telemetry.metrics import LABELS, Metrics, VersionMetrics
+from service.telemetry.outcomes import VersionOutcome, version_outcomes
 from service.telemetry.spans import Spans
 from service.telemetry.totals import Figures, Tally, Total
 
@@ -21,6 +22,7 @@ __all__ = [
     "Tally",
     "Total",
     "VersionMetrics",
+    "VersionOutcome",
     "add_up",
     "begin",
     "current",
@@ -29,5 +31,6 @@ __all__ = [
     "read_families",
     "remember",
     "side_by_side",
+    "version_outcomes",
     "without_versions",
 ]

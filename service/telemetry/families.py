@@ -13,8 +13,8 @@ Labels = tuple[tuple[str, str], ...]
 Sample = tuple[str, Labels, float]  # its name, its labels, its value
 
 # A service is as ready as the least ready of its processes, and as old as the oldest.
-_LEAST = {"harmonic_model_ready", "process_start_time_seconds"}
-_SAME = {"harmonic_build_info", "process_max_fds"}
+_LEAST = {"harmonic_model_ready", "harmonic_split_share", "process_start_time_seconds"}
+_SAME = {"harmonic_canary_taken_out", "harmonic_build_info", "process_max_fds"}
 _CREATED = "_created"
 
 

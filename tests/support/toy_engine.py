@@ -16,6 +16,7 @@ from PIL import Image
 
 from export.manifest import Manifest
 from service.batching import BatchPolicy, BatchStatistics
+from service.config import Split
 from service.decoding import Loan
 from service.engine import ANYBODY, BrokenVersion, Caller, Catalog, Entry, Unloaded, VersionFacts
 from service.errors import ControlRefused, DocumentNotFound, Draining, ImageFormatError, NotReady, TooManyImages
@@ -154,6 +155,9 @@ class ToyEngine:
         raise ControlRefused(f"the toy is what it is, and loads no {name!r}")
 
     unload_model = reset_norm = load_model
+
+    async def split_model(self, name: str, split: Split | None) -> None:
+        await self.load_model(name)
 
     def document(self, model: str, version: int, file: str) -> bytes:
         self.find(model, version)

@@ -32,20 +32,21 @@ async function start() {
 async function chooseModel() {
   const mine = ++turn;
   const name = $("model").value;
-  const [{ versions }, models] = await Promise.all([api.model(name), api.models()]);
+  const [{ versions, split }, models] = await Promise.all([api.model(name), api.models()]);
   if (mine !== turn) return;
-  const ready = versions.filter(({ state }) => state === "ready");
+  const ready = versions.filter(({ state }) => state !== "broken");
   const newest = ready.at(-1);
   const options = versions.toReversed().map(({ version, state }) =>
-    el("option", { value: version, disabled: state !== "ready" }, state === "ready" ? `${version}` : `${version} (broken)`),
+    el("option", { value: version, disabled: state === "broken" }, state === "ready" ? `${version}` : `${version} (${state})`),
   );
   $("version").replaceChildren(
     el("option", { value: "", disabled: !newest }, newest ? `newest (${newest.version})` : "none is ready"),
     ...options,
   );
   $("version").disabled = false;
-  showReason(versions.filter(({ state }) => state !== "ready"));
+  showReason(versions.filter(({ state }) => state === "broken"), split ?? []);
   chosen.versions = ready;
+  chosen.split = split;
   chosen.rivals = rivals(models, name);
   await chooseVersion();
 }
@@ -72,9 +73,13 @@ async function chooseVersion() {
 
 const orNull = (promise) => promise.catch(() => null);
 
-function showReason(broken) {
-  $("reason").hidden = broken.length === 0;
-  $("reason").textContent = broken.map(({ version, reason }) => `Version ${version} is left out: ${reason}`).join("\n");
+function showReason(broken, split) {
+  const out = split.filter((part) => part.taken_out);
+  $("reason").hidden = broken.length + out.length === 0;
+  $("reason").textContent = [
+    ...broken.map(({ version, reason }) => `Version ${version} is left out: ${reason}`),
+    ...out.map((part) => `Version ${part.version} is taken out of the split: ${part.taken_out}`),
+  ].join("\n");
 }
 
 function showFacts(detail) {
@@ -86,9 +91,10 @@ function showFacts(detail) {
         "Tells apart": classes(detail.labels ?? []),
         "Trained on": detail.metrics?.trained_on,
         Input: input(detail.pixels),
-        "Runs on": detail.device === "cpu" ? "CPU" : `${detail.device}, ${detail.provider?.replace("ExecutionProvider", "")}`,
-        "Largest batch": `${detail.policy?.max_size}`,
+        "Runs on": !detail.device ? "not in memory: the next request loads it" : detail.device === "cpu" ? "CPU" : `${detail.device}, ${detail.provider?.replace("ExecutionProvider", "")}`,
+        "Largest batch": detail.policy && `${detail.policy.max_size}`,
         Accuracy: accuracy(detail.metrics),
+        Split: chosen.split?.map((part) => `version ${part.version}: ${percent(part.in_force)}`).join(", "),
         Licence: detail.license,
       }
     : {};

@@ -1,14 +1,26 @@
 """What operators ask: which models, alive, ready, metrics."""
 
+from typing import Annotated, Any
+
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from service.answers import ErrorBody, Health, ModelDetail, ModelList
+from service.config import make_split
 from service.engine import Engine
 from service.errors import ModelNotFound
 from service.http.schemas import model_detail, model_list
 from service.telemetry import Metrics
+
+
+class Shares(BaseModel):
+    """Shares of versions, which come to 1."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    shares: Annotated[dict[int, float], Field(min_length=1, max_length=100)] = Field(examples=[{"2": 0.9, "3": 0.1}])
 
 
 def models(engine: Engine) -> APIRouter:
@@ -45,6 +57,20 @@ def control(engine: Engine) -> APIRouter:
         """Forget what a model's adaptive norms took from the traffic."""
         await engine.reset_norm(name)
         return Health(status="reset")
+
+    refusals: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (400, 404, 503)}
+
+    @routes.post("/v1/control/models/{name}/split", responses=refusals)
+    async def split(name: str, wanted: Shares) -> Health:
+        """Share the requests for a model that name no version among its versions."""
+        await engine.split_model(name, make_split(name, wanted.shares))
+        return Health(status="split")
+
+    @routes.delete("/v1/control/models/{name}/split", responses=refusals)
+    async def end_split(name: str) -> Health:
+        """Have the newest version answer again."""
+        await engine.split_model(name, None)
+        return Health(status="not split")
 
     return routes
 
