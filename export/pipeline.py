@@ -1,7 +1,7 @@
 """The one story of an export: bundle -> fold -> emit -> verify -> publish, whole or not at all."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from export.card import model_card
 from export.emit import INPUT, OPSET, OUTPUT, emit
 from export.errors import ExportError
 from export.fold import fold
-from export.layout import BATCHES, LayoutOrder, lay_out
+from export.layout import BATCHES, LayoutOrder, lay_out, layouts_of
 from export.manifest import (
     GOLDENS,
     MANIFEST,
@@ -144,7 +144,7 @@ def _laid(
         variants += write_cpu_variant(network, spec, folder, batches, fused, tell)
     tell("writing goldens, spectrum, card and manifest")
     np.savez_compressed(folder / GOLDENS, images=goldens, logits=reference_logits(network, spec, goldens))
-    others, refused = _others(order, folder, images, tell)
+    others, refused = _others(order, folder, images, tell, lambda: layouts_of(fused, folder / WHOLE_NET, plan))
     (folder / SPECTRUM).write_text(json.dumps(spectrum(network), indent=1) + "\n")
     (folder / CARD).write_text(order.card or model_card(order.name, order.bundle, plan))
     manifest = _write_manifest(folder, order, (*variants, *others), parity)
@@ -161,12 +161,17 @@ def _material(order: Order) -> Material | None:
 
 
 def _others(
-    order: Order, folder: Path, images: Material | None, tell: Callable[[str], None]
+    order: Order,
+    folder: Path,
+    images: Material | None,
+    tell: Callable[[str], None],
+    layouts: Callable[[], Mapping[str, onnx.ModelProto]],
 ) -> tuple[tuple[Variant, ...], tuple[Refused, ...]]:
     """The other precisions. Raises ExportError where nothing is left of what was asked for."""
     if images is None:
         return (), ()
-    laid, refused = lay(order.precisions, folder, images, tell, order.most_drop, order.race)
+    choose_from = layouts() if order.layout == "auto" else {}
+    laid, refused = lay(order.precisions, folder, images, tell, order.most_drop, order.race, choose_from)
     if refused and len(refused) == len(set(order.precisions)):
         raise ExportError("; ".join(f"no {one.precision}: {one.reason}" for one in refused) + ". Nothing is published.")
     return laid, refused

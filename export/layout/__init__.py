@@ -5,7 +5,7 @@ from export.layout.choice import BATCHES, fastest
 from export.layout.convolution import Convolution
 from export.layout.forms import possible_forms, write
 from export.layout.graph import Place, multiplications, places, rewritten
-from export.layout.lay import LayoutOrder, lay_out
+from export.layout.lay import LayoutOrder, lay_out, layouts_of
 from export.layout.memory import FILE, Memory
 from export.layout.spans import Span, drawn, span
 from export.layout.timing import device, fastest_calls, layer_graph, ratios, session
@@ -28,6 +28,7 @@ __all__ = [
     "lay_beside",
     "lay_out",
     "layer_graph",
+    "layouts_of",
     "multiplications",
     "places",
     "possible_forms",

@@ -50,6 +50,17 @@ def lay_out(
     return None
 
 
+def layouts_of(fused: ModelProto, path: Path, plan: LayoutPlan | None) -> dict[str, ModelProto]:
+    """A network's graphs by the name of their layout, for whoever measures another precision: the one at `path`, laid
+    out by this plan, first; then the fused one, or where that is it, the one that multiplies least, if any."""
+    if plan is not None:
+        return {"factored": onnx.load(path), FUSED: fused}
+    truncated = [place for place in places(fused) if is_truncated(place)]
+    choices = fewest_multiplications(truncated)
+    least = in_forms(fused, choices)
+    return {FUSED: fused} | ({"factored": least} if any(choice.form != FUSED for choice in choices) else {})
+
+
 def own_memory() -> Memory:
     """What this user measured on this machine."""
     return Memory(cache_folder() / FILE, device())

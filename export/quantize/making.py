@@ -1,8 +1,8 @@
 """The other precisions of a version: made of its float32 graph, judged, timed, and laid beside it, or left out with the
 reason."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from jaxtyping import Num
 from numpy import ndarray
+from numpy.typing import NDArray
 
 from export.errors import ExportError
 from export.manifest import GOLDENS, WHOLE_NET, DeviceKind, Measured, Precision, Variant
@@ -43,13 +44,15 @@ class Refused:
 
 @dataclass(frozen=True)
 class _Work:
-    """What both precisions are made of. most_drop: points of top-1."""
+    """What both precisions are made of. most_drop: points of top-1. layouts: what int8 may be made of, by name; empty
+    for the whole net alone."""
 
     folder: Path
     material: Material
     most_drop: float
     tell: Tell
     race: Race
+    layouts: Mapping[str, onnx.ModelProto] = field(default_factory=dict)
 
     @property
     def whole(self) -> onnx.ModelProto:
@@ -72,7 +75,7 @@ def parse_precisions(text: str) -> tuple[Precision, ...]:
 
 def int8_of(model: onnx.ModelProto, images: Num[ndarray, "n h w c"]) -> onnx.ModelProto:
     """A float32 graph wholly in int8, with ranges from these images; nothing of it is judged."""
-    return _maker(model, Material(images, images, None))()
+    return _maker(model, Material(images, images, None).batches())()
 
 
 def lay(
@@ -82,12 +85,14 @@ def lay(
     tell: Tell,
     most_drop: float = MOST_DROP,
     race: Race = speed,
+    layouts: Mapping[str, onnx.ModelProto] | None = None,
 ) -> tuple[tuple[Variant, ...], tuple[Refused, ...]]:
     """Lay these precisions beside the float32 graph and its goldens in `folder`. Returns what was laid and what not.
 
-    most_drop: points of top-1 that each may lose. race: times float32 and a variant.
+    most_drop: points of top-1 that each may lose. race: times float32 and a variant. layouts: graphs with the same
+    answers, by name, where int8 need not be made of the one in `folder`: the one whose int8 is fastest is taken.
     """
-    work = _Work(folder, material, most_drop, tell, race)
+    work = _Work(folder, material, most_drop, tell, race, layouts or {})
     makers = {"int8": _int8, "fp16": _fp16}
     outcomes = [makers[precision](work) for precision in dict.fromkeys(precisions) if precision != "fp32"]
     laid = tuple(one for one in outcomes if isinstance(one, Variant))
@@ -99,12 +104,20 @@ def lay(
 
 
 def _int8(work: _Work) -> Variant | Refused:
-    work.tell(f"calibrating int8 on {len(work.material.calibration)} images")
-    path, judges = work.folder / "int8.onnx", work.judges("cpu")
-    maker = _maker(work.whole, work.material)
-    if not maker.layers:
-        return Refused("int8", "the network has no layer that int8 kernels could run")
-    few = work.material.calibration[:_COSTS]
+    judges, refusal = work.judges("cpu"), Refused("int8", "the network has no layer that int8 kernels could run")
+    for layout, model in _fastest_first(work):
+        work.tell(f"calibrating int8 on {len(work.material.calibration)} images")
+        maker = _maker(model, work.material.batches())
+        outcome = _judged(work, maker, judges, layout) if maker.layers else refusal
+        if isinstance(outcome, Variant):
+            return outcome
+        refusal = outcome
+    return refusal
+
+
+def _judged(work: _Work, maker: Maker, judges: Judges, layout: str) -> Variant | Refused:
+    """int8 with the fewest layers in float that loses little enough, timed; else why not."""
+    path, few = work.folder / "int8.onnx", work.material.calibration[:_COSTS]
     refusal = ""
     for kept in tries(maker, few, answers(opened(work.folder / WHOLE_NET), few), work.tell):
         onnx.save(maker(kept), path)
@@ -112,13 +125,33 @@ def _int8(work: _Work) -> Variant | Refused:
         refusal = lost.refusal(work.most_drop)
         work.tell(f"int8 with {len(kept)} of {len(maker.layers)} layers in float: {_said(lost)}")
         if not refusal:
-            return _timed(work, "int8", "cpu", lost, kept)
+            return _timed(work, "int8", "cpu", lost, kept, layout)
     return Refused("int8", refusal)
 
 
-def _maker(model: onnx.ModelProto, material: Material) -> Maker:
+def _fastest_first(work: _Work) -> list[tuple[str, onnx.ModelProto]]:
+    """What int8 may be made of. What is fastest in float32 need not be: int8 convolutions cost otherwise."""
+    if len(work.layouts) < 2:
+        return list(work.layouts.items()) or [("fused", work.whole)]
+    images = _images(work, "cpu")
+    runs = {name: _wholly_int8(work, model) for name, model in work.layouts.items()}
+    first, *others = runs
+    gains = {first: 1.0} | {name: work.race(runs[first], runs[name], images).gain for name in others}
+    for name in others:
+        work.tell(f"int8 {name} runs at {gains[name]:.2f} times the speed of int8 {first} here")
+    return sorted(work.layouts.items(), key=lambda layout: -gains[layout[0]])
+
+
+def _wholly_int8(work: _Work, model: onnx.ModelProto) -> Run:
+    """For its speed alone, so with ranges from few images."""
+    path = work.folder / "int8.onnx"
+    onnx.save(_maker(model, work.material.batches()[:1])(), path)
+    return opened(path, threads=1)
+
+
+def _maker(model: onnx.ModelProto, batches: Sequence[NDArray[Any]]) -> Maker:
     largest = FULL if multiplies_int8() else REDUCED
-    return Maker(without_norms(with_pools(model)), material.batches(), largest)
+    return Maker(without_norms(with_pools(model)), batches, largest)
 
 
 def _fp16(work: _Work) -> Variant | Refused:
@@ -134,11 +167,17 @@ def _fp16(work: _Work) -> Variant | Refused:
     return Refused("fp16", refusal) if refusal else _timed(work, "fp16", "cuda", lost, ())
 
 
-def _timed(work: _Work, precision: Precision, device: DeviceKind, lost: Loss, kept: Sequence[str]) -> Variant | Refused:
+def _images(work: _Work, device: DeviceKind) -> Num[ndarray, "n h w c"]:
+    """Of a timed call."""
+    return np.resize(work.material.calibration, (_TIMED[device], *work.material.calibration.shape[1:]))
+
+
+def _timed(
+    work: _Work, precision: Precision, device: DeviceKind, lost: Loss, kept: Sequence[str], layout: str = "fused"
+) -> Variant | Refused:
     path = work.folder / f"{precision}.onnx"
     run = opened(path, device, threads=1)
-    images = np.resize(work.material.calibration, (_TIMED[device], *work.material.calibration.shape[1:]))
-    measured = work.race(opened(work.folder / WHOLE_NET, device, threads=1), run, images)
+    measured = work.race(opened(work.folder / WHOLE_NET, device, threads=1), run, _images(work, device))
     if refusal := measured.refusal():
         return Refused(precision, refusal)
     work.tell(f"{precision} runs at {measured.gain:.2f} times the speed of fp32 here")
@@ -146,6 +185,7 @@ def _timed(work: _Work, precision: Precision, device: DeviceKind, lost: Loss, ke
         name=precision,
         file=path.name,
         precision=precision,
+        layout=layout,
         devices=(device,),
         goldens=f"golden-{precision}.npz",
         tolerance=_write_goldens(work.folder, precision, run, opened(path, device, plain=True)),

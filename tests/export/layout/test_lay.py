@@ -8,7 +8,7 @@ import onnx
 import pytest
 import torch
 
-from export.layout import LayoutOrder, Memory, lay_out, multiplications, places, possible_forms
+from export.layout import LayoutOrder, Memory, lay_out, layouts_of, multiplications, places, possible_forms
 from export.layout.memory import shape
 from export.layout.timing import session
 from harmonic.layers import HarmonicConv2d
@@ -121,3 +121,18 @@ def test_images_that_are_answered_otherwise_keep_the_graph_fused(tmp_path: Path,
     broken = np.full_like(IMAGES, np.nan)
     assert lay_out(path, "auto", broken, told.append, memory) is None
     assert any("answers otherwise" in step for step in told)
+
+
+def test_the_layouts_of_a_network_are_the_one_that_was_taken_and_another(tmp_path: Path, memory: Memory) -> None:
+    path = _graph(tmp_path, 1, None)
+    fused = onnx.load(path)
+    least = layouts_of(fused, path, None)
+    assert list(least) == ["fused", "factored"]
+    assert multiplications(least["factored"]) < 0.7 * multiplications(least["fused"])
+    plan = lay_out(path, "factored", IMAGES, print, memory)
+    taken = layouts_of(fused, path, plan)
+    assert list(taken) == ["factored", "fused"]
+    assert taken["factored"] == onnx.load(path)
+    assert taken["fused"] == fused
+    whole = onnx.load(_graph(tmp_path, None))
+    assert list(layouts_of(whole, path, None)) == ["fused"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from export.errors import ExportError
-from export.quantize import Material, Speed, lay, parse_precisions
+from export.quantize import Material, Race, Speed, lay, parse_precisions
 from export.runtime import ort
 from tests.support.graphs import answer, pixels, residual
 
@@ -33,6 +33,12 @@ def _slower(*_: object) -> Speed:
     return Speed(0.8, 0.1, 8)
 
 
+def _in_turn(*gains: float) -> Race:
+    """A race that ends so, one call after the other."""
+    left = iter(gains)
+    return lambda *_: Speed(next(left), 1.0, 8)
+
+
 def _material(which: slice = slice(200), labels: np.ndarray | None = None) -> Material:
     return Material(pixels(64, seed=5), JUDGED[which], labels)
 
@@ -54,6 +60,26 @@ def test_int8_is_laid_with_its_own_goldens_and_what_was_measured(version: Path) 
         assert np.abs(answer(MODEL, goldens["images"]) - goldens["logits"]).max() > 0
     spread = float(np.ptp(LOGITS))
     assert variant.tolerance < 0.02 * spread
+
+
+@pytest.mark.parametrize(("gain", "taken"), [(1.3, "fused"), (0.8, "factored")])
+def test_int8_is_made_of_the_layout_whose_int8_is_faster(version: Path, gain: float, taken: str) -> None:
+    told, layouts = list[str](), {"factored": MODEL, "fused": MODEL}
+    right = _material(labels=LOGITS.argmax(axis=1))
+    (variant,), _ = lay(("int8",), version, right, told.append, 3.0, _in_turn(gain, 1.7), layouts)
+    assert variant.layout == taken
+    assert variant.measured is not None
+    assert variant.measured.speedup == 1.7
+    assert told[0] == f"int8 fused runs at {gain:.2f} times the speed of int8 factored here"
+
+
+def test_where_the_faster_layout_loses_too_much_the_other_is_taken(version: Path) -> None:
+    backwards = np.array([[-1.0, 0.4, -0.2, 0.9], [1.0, -0.4, 0.2, -0.9]])
+    layouts = {"factored": residual(head=backwards), "fused": MODEL}  # as if 8 bits could not tell the first
+    right = _material(labels=LOGITS.argmax(axis=1))
+    (variant,), refused = lay(("int8",), version, right, lambda _: None, 3.0, _in_turn(0.5, 1.7), layouts)
+    assert refused == ()
+    assert variant.layout == "fused"
 
 
 def test_what_is_slower_is_left_out_with_its_file(version: Path) -> None:
