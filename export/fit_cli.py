@@ -3,6 +3,8 @@
 import os
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harmonic.commands import JpegScale, Json
+from harmonic.errors import HarmonicError, RunError
 
 if TYPE_CHECKING:
     from export.pipeline import Order
@@ -75,7 +78,7 @@ def fit(
     from export.repository import checked_name
     from harmonic.bundles import bundle, cache_folder
     from harmonic.commands import print_json
-    from harmonic.disk import must_be_free
+    from harmonic.disk import must_be_free, must_be_writable
     from harmonic.shown import for_people
     from harmonic.transfer import Wanted, report, survey, survey_lines
     from harmonic.transfer import fit as run
@@ -84,6 +87,8 @@ def fit(
     precisions = parse_precisions(precision)
     folder = out or _free(Path("runs"), name)
     must_be_free(folder)
+    for place in (repository / name, cache_folder() / "features"):
+        must_be_writable(place)
     wanted = Wanted(
         backbone,
         weights,
@@ -102,12 +107,12 @@ def fit(
         except KeyboardInterrupt:
             typer.echo("\nStopped. What was computed is kept: the same command goes on from there.", err=True)
             raise typer.Exit(130) from None
-        folder.mkdir(parents=True)
         bundle.save(fitted.bundle, folder / "bundle")
-        (folder / "report.html").write_text(report(fitted), encoding="utf-8")
-        _tell(fitted)
-        tested = _tested(fitted.bundle, photographs)
-        published = _published(Order(fitted.bundle, repository, name, precisions=precisions), found.images)
+        with _kept(folder / "bundle", repository, name):
+            _write(folder / "report.html", report(fitted))
+            _tell(fitted)
+            tested = _tested(fitted.bundle, photographs)
+            published = _published(Order(fitted.bundle, repository, name, precisions=precisions), found.images)
         typer.echo(f"The report: {folder / 'report.html'}")
         _next(repository, name)
     if json:
@@ -116,6 +121,31 @@ def fit(
         sys.stdout.flush()
         program = [sys.executable, sys.argv[0], "serve", "--repository", str(repository), "--default-model", name]
         os.execv(sys.executable, program)  # noqa: S606 - this command again, with another sub-command
+
+
+@contextmanager
+def _kept(saved: Path, repository: Path, name: str) -> Iterator[None]:
+    """Say what there is, and how to go on, where something ends the command between its bundle and its version."""
+    where = f"--repository {shlex.quote(str(repository))} --name {shlex.quote(name)}"
+    said = f"The bundle {saved} is whole. To publish it: harmonic export {shlex.quote(str(saved))} {where}"
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped. {said}", err=True)
+        raise typer.Exit(130) from None
+    except HarmonicError:
+        typer.echo(said, err=True)
+        raise
+
+
+def _write(path: Path, text: str) -> None:
+    from harmonic.disk import renewed
+
+    try:
+        with renewed(path) as part:
+            part.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror or error}.") from error
 
 
 def _free(folder: Path, name: str) -> Path:

@@ -5,7 +5,8 @@ The clock of `harmonic compress`: an entry point of `harmonic.clocks`.
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -16,6 +17,7 @@ import onnx
 from torch import nn
 
 from export.emit import emit
+from export.errors import ExportError
 from export.fold import fold
 from export.layout import (
     BATCHES,
@@ -34,6 +36,7 @@ from export.layout import (
 from export.verify import synthetic_images
 from harmonic.bundles import cache_folder
 from harmonic.conversion import harmonic_layers
+from harmonic.disk import must_be_writable
 from harmonic.layers import BandSet
 from harmonic.pixels import PixelSpec
 
@@ -75,9 +78,11 @@ class LayoutTimes:
         """A network's graph, open and laid out as an export would lay it, and as it was before that."""
         with TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
-            emit(fold(copy.deepcopy(network).cpu()), self._spec, path)
+            with _room_wanted(folder):
+                emit(fold(copy.deepcopy(network).cpu()), self._spec, path)
             graph = onnx.load(path)
-            lay_out(path, "auto", synthetic_images(max(BATCHES), self._spec), self._tell, self._memory)
+            with _room_wanted(folder):
+                lay_out(path, "auto", synthetic_images(max(BATCHES), self._spec), self._tell, self._memory)
             return session(path), graph
 
     def _of_place(self, place: Place, kept: Frequencies | BandSet) -> int:
@@ -99,7 +104,21 @@ class LayoutTimes:
         return replace(place, convolution=replace(convolution, span=span))
 
 
+@contextmanager
+def _room_wanted(folder: str) -> Iterator[None]:
+    """ExportError where a graph finds no room in the temporary folder."""
+    try:
+        yield
+    except OSError as error:
+        raise ExportError(
+            f"{folder}: cannot be written: {error.strerror or error}. The network is timed there: make room, or name "
+            "another folder in TMPDIR."
+        ) from error
+
+
 def layout_clock(tell: Tell) -> Callable[[nn.Module, PixelSpec], LayoutTimes]:
-    """The clock of this machine's processor. tell: hears of every step."""
+    """The clock of this machine's processor. tell: hears of every step. BundleError where the cache that keeps what
+    was measured cannot be written."""
+    must_be_writable(cache_folder() / FILE)
     memory = Memory(cache_folder() / FILE, device())
     return lambda network, spec: LayoutTimes(network, spec, memory, tell)

@@ -6,9 +6,10 @@ An entry point of `harmonic.publishers`.
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from export.layout import FILE
 from export.pipeline import Order, export_all
 from export.repository import checked_name, versions
-from harmonic.bundles import Bundle
+from harmonic.bundles import Bundle, cache_folder
 from harmonic.disk import must_be_writable
 
 Publish = Callable[[Sequence[Bundle]], list[Path]]
@@ -20,7 +21,8 @@ def version_publisher(repository: Path, name: str, tell: Callable[[str], None]) 
     Raises RepositoryError for what is no name, and BundleError where nothing can be written: before any long work.
     """
     checked_name(name)
-    must_be_writable(repository / name)
+    for place in (repository / name, cache_folder() / FILE):  # a version's layers are timed, and that is kept
+        must_be_writable(place)
 
     def publish(bundles: Sequence[Bundle]) -> list[Path]:
         first = max(versions(repository, name), default=0) + 1

@@ -1,6 +1,7 @@
 """`harmonic compress`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
 from importlib.metadata import entry_points
@@ -123,14 +124,14 @@ def compress(
     )
     from harmonic.shown import for_people, show
 
-    budgets, there = [parse_budget(budget)] if budget else [], device_named(device)
+    budgets, there = [parse_budget(budget)] if budget is not None else [], device_named(device)
     in_time = any(each.kind == "latency" for each in budgets)
     kind: Sets = sets.value if sets else "channel" if refit and not in_time else "levels"
     needed = latency or in_time
     if needed and latency is False:
         raise CompressionError("--no-latency leaves unmeasured what the budget is in. Leave one of them out.")
     made: dict[Path, tuple[Bundle, Outcome]] = {}
-    with for_people(aside=json):
+    with for_people(aside=json), _stopped(made, out):
         publish = _lent("harmonic.publishers")(repository, name, _tell) if repository else None
         given = bundle.load(target)
         given.model.to(there)
@@ -153,6 +154,20 @@ def compress(
         print_json({"front": results, "versions": versions} if front else results[0])
 
 
+@contextmanager
+def _stopped(made: Mapping[Path, object], out: Path) -> Iterator[None]:
+    """Say what is kept where somebody stops the command; what fails leaves no empty folder."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = f"Whole: {', '.join(map(str, made))}." if made else "Nothing was saved."
+        typer.echo(f"\nStopped. {kept}", err=True)
+        raise typer.Exit(130) from None
+    finally:
+        if out.is_dir() and not any(out.iterdir()):
+            out.rmdir()
+
+
 def _ended(made: Mapping[Path, tuple["Bundle", "Outcome"]], out: Path, publish: _Publish | None) -> dict[Path, Path]:
     """What a front ends with: a table, a picture, and versions, the smallest first, so that the newest is the one that
     answers most as the whole network does."""
@@ -166,7 +181,12 @@ def _ended(made: Mapping[Path, tuple["Bundle", "Outcome"]], out: Path, publish: 
     if publish is None:
         return {}
     order = sorted(made, key=lambda place: (made[place][1].parameters[1], made[place][1].budget.value))
-    versions = dict(zip(order, publish([made[place][0] for place in order]), strict=True))
+    try:
+        folders = publish([made[place][0] for place in order])
+    except HarmonicError as error:
+        said = f"The bundles in {out} are whole: `harmonic export` takes each of them."
+        raise CompressionError(f"no size was published: {error} {said}") from error
+    versions = dict(zip(order, folders, strict=True))
     for place, version in versions.items():
         typer.echo(f"{made[place][1].budget} is {version}.")
     return versions

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -14,38 +15,45 @@ from numpy import ndarray
 from harmonic.bundles import Headed
 from harmonic.data import Images, prepared_batches
 from harmonic.disk import renewed
+from harmonic.errors import RunError
 from harmonic.transfer.head import features_of
 
 _BATCH = 32
 Features = Float32[ndarray, "n features"]
 
 
+class Kept:
+    """The features that are known of one network, by the images' content: a file in a cache, read once."""
+
+    def __init__(self, headed: Headed, cache: Path | None) -> None:
+        """cache: a folder; None keeps nothing."""
+        self._headed = headed
+        self._path = None if cache is None else cache / f"{_key(headed)}.npz"
+        self._rows = _stored(self._path)
+
+    def unknown(self, known: list[bytes]) -> int:
+        """How many of these images it does not know. known: their `data.digests`."""
+        return sum(digest not in self._rows for digest in known)
+
+    def of(self, images: Images, known: list[bytes], title: str) -> Features:
+        """Features of every image, (n, features); what is known is not computed again.
+
+        RunError where the cache cannot be written.
+        """
+        missing = np.array([i for i, digest in enumerate(known) if digest not in self._rows], np.int64)
+        try:
+            rows = _computed(self._headed, images.subset(missing), title) if len(missing) else iter(())
+            for place, row in zip(missing, rows, strict=True):
+                self._rows[known[place]] = row
+        finally:  # whoever stops it finds again what was computed
+            if len(missing):
+                _store(self._path, self._rows)
+        return np.stack([self._rows[digest] for digest in known])
+
+
 def features(headed: Headed, images: Images, known: list[bytes], cache: Path | None, title: str) -> Features:
-    """Features of every image, (n, features). known: the images' `data.digests`. cache: a folder; None keeps nothing.
-
-    What the cache holds of images of the same content is not computed again.
-    """
-    path = _path(headed, cache)
-    stored = _stored(path)
-    missing = np.array([i for i, digest in enumerate(known) if digest not in stored], np.int64)
-    try:
-        rows = _computed(headed, images.subset(missing), title) if len(missing) else iter(())
-        for place, row in zip(missing, rows, strict=True):
-            stored[known[place]] = row
-    finally:  # whoever stops it finds again what was computed
-        if len(missing):
-            _store(path, stored)
-    return np.stack([stored[digest] for digest in known])
-
-
-def unknown(headed: Headed, known: list[bytes], cache: Path | None) -> int:
-    """How many of these images the cache does not know."""
-    stored = _stored(_path(headed, cache))
-    return sum(digest not in stored for digest in known)
-
-
-def _path(headed: Headed, cache: Path | None) -> Path | None:
-    return None if cache is None else cache / f"{_key(headed)}.npz"
+    """As `Kept.of`, where nothing else is asked of the cache."""
+    return Kept(headed, cache).of(images, known, title)
 
 
 def _computed(headed: Headed, images: Images, title: str) -> Iterator[ndarray]:
@@ -73,14 +81,31 @@ def _stored(path: Path | None) -> dict[bytes, ndarray]:
         with path.open("rb") as opened, np.load(opened) as file:
             return {bytes(digest): row for digest, row in zip(file["digests"], file["rows"], strict=True)}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-        path.unlink()
+        with _told(path):
+            path.unlink()
         return {}
 
 
 def _store(path: Path | None, rows: dict[bytes, ndarray]) -> None:
     if path is None or not rows:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     numbers = np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1)
-    with renewed(path) as part, os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        np.savez(file, digests=numbers, rows=np.stack(list(rows.values())))
+    with _told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            renewed(path) as part,
+            os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file,
+        ):
+            np.savez(file, digests=numbers, rows=np.stack(list(rows.values())))
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """RunError, with what to do, where the cache cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be written: {error.strerror or error}. Features are kept there: make room, or name "
+            "another folder in HARMONIC_CACHE, and give the same command again."
+        ) from error

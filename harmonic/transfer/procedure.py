@@ -15,7 +15,7 @@ from harmonic.data import Images, digests, prepare_all, split_by_group, tracked
 from harmonic.evaluation import metrics
 from harmonic.pixels import JpegScale
 from harmonic.transfer.backbones import networks_at_hand, open_backbone, sizes
-from harmonic.transfer.features import features, unknown
+from harmonic.transfer.features import Kept, features
 from harmonic.transfer.head import set_head
 from harmonic.transfer.judgement import Judgement, judge
 from harmonic.transfer.probe import Candidate, Choice, Scaled, fit_probe, scaled, select
@@ -132,11 +132,12 @@ def _trials(
             headed = replace(own, bundle=Bundle(card, own.bundle.model))
             title = f"{name} at {spec.height} px"
             left = _SHARE * 60 * wanted.minutes - (time.monotonic() - started)
-            new = unknown(headed, digests_of, wanted.cache) if trials else 0
+            kept = Kept(headed, wanted.cache)
+            new = kept.unknown(digests_of) if trials else 0
             if new and (foretold := new * _seconds_each(headed, some_images)) > left:
                 tell(f"{title}: left out, its features would take {foretold:.0f} s (--minutes)")
                 continue
-            rows = features(headed, some_images, digests_of, wanted.cache, f"Features of {title}")
+            rows = kept.of(some_images, digests_of, f"Features of {title}")
             trials.append((headed, Candidate(name, spec.height, rows)))
             tell(f"{title}: {rows.shape[1]} features of {len(rows)} images")
     return trials

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 import zipfile
 from pathlib import Path
 
@@ -9,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from export import pipeline
 from export.manifest import read_manifest
 from harmonic import zoo
 from harmonic.bundles import Bundle, Card, bundle
 from harmonic.pixels import PixelSpec
 from tests.support.commands import done, harmonic, refused
 from tests.support.images import plain
+from tests.support.limits import files_up_to
 from tests.support.pictures import CLASSES, encoded, texture
 
 
@@ -118,3 +121,58 @@ def test_a_zip_and_what_is_no_network(tmp_path: Path) -> None:
     assert "there is no architecture 'nothing'" in refused(*asked, "nothing")
     assert "Published" not in done(*asked, tmp_path / "backbone", "--size", 32, "--balanced", "--seed", 3)
     assert np.array_equal(sorted(p.name for p in (tmp_path / "models/a").iterdir() if p.name.isdigit()), ["1"])
+
+
+@pytest.mark.parametrize("cache", ["/proc/nothing", "file"])
+def test_a_cache_that_cannot_be_written_is_told_before_anything_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HARMONIC_CACHE", str(tmp_path / cache))
+    asked = ("fit", folder(tmp_path / "textures", 2), "--name", "textures", "--backbone", tmp_path / "backbone")
+    assert f"{cache}/features: cannot be written" in refused(*asked)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(("option", "place"), [("--out", "/proc/nothing/run"), ("--repository", "file")])
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_computed(
+    tmp_path: Path, option: str, place: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    asked = ("fit", folder(tmp_path / "textures", 2), "--name", "textures", "--backbone", tmp_path / "backbone")
+    assert "cannot be written" in refused(*asked, option, tmp_path / place)
+    assert not (tmp_path / "cache").exists()
+
+
+def _asked(tmp_path: Path) -> tuple[object, ...]:
+    data = folder(tmp_path / "textures", 4)
+    return ("fit", data, "--name", "textures", "--backbone", tmp_path / "backbone", "--out", tmp_path / "run")
+
+
+@pytest.mark.parametrize(("size", "words"), [(500, "name another folder in HARMONIC_CACHE"), (20_000, "run/bundle")])
+def test_a_full_disk_is_told_wherever_it_is_met(tmp_path: Path, size: int, words: str) -> None:
+    asked = _asked(tmp_path)
+    with files_up_to(size):
+        said = refused(*asked)
+    assert words in said
+    assert "cannot be written: File too large" in said
+    assert not (tmp_path / "models" / "textures").exists()
+
+
+def test_what_is_stopped_or_fails_while_it_is_published_leaves_the_bundle_and_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = _asked(tmp_path)
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "emit", stopped)
+        ended = harmonic(*asked)
+    assert ended.exit_code == 130
+    words = shlex.split(ended.stderr.split("To publish it: ")[1])
+    assert words[:2] == ["harmonic", "export"]
+    assert not (tmp_path / "models" / "textures").exists()
+    done(*words[1:])
+    assert read_manifest(tmp_path / "models" / "textures" / "1").classes == CLASSES

@@ -9,9 +9,10 @@ import torch
 from harmonic import zoo
 from harmonic.bundles import Bundle, Card, Headed, with_new_head
 from harmonic.data import digests
+from harmonic.errors import RunError
 from harmonic.pixels import PixelSpec
 from harmonic.transfer import features as module
-from harmonic.transfer.features import features
+from harmonic.transfer.features import Kept, features
 from tests.support.pictures import CLASSES, encoded, read, texture, write_zip
 
 
@@ -89,3 +90,22 @@ def test_what_was_computed_before_a_stop_is_kept(
         features(headed(), images, known, cache, "")
     assert len(features(headed(), images, known, cache, "")) == 12
     assert computed == [5, 5, 2]
+
+
+def test_a_cache_is_read_once_to_count_and_to_answer(images, tmp_path: Path, computed: list[int]) -> None:
+    cache, known = tmp_path / "cache", list(digests(images))
+    features(headed(), images.subset(np.arange(4)), known[:4], cache, "few")
+    kept = Kept(headed(), cache)
+    (file,) = cache.iterdir()
+    file.unlink()
+    assert kept.unknown(known) == 8
+    assert len(kept.of(images, known, "all")) == 12
+    assert computed == [4, 8]
+    assert kept.unknown(known) == 0
+
+
+@pytest.mark.parametrize("folder", ["/proc/nothing", "file/below"])
+def test_a_cache_that_cannot_be_written_is_told(images, tmp_path: Path, folder: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"cannot be written: .* name another folder in HARMONIC_CACHE"):
+        features(headed(), images, list(digests(images)), tmp_path / folder, "")
