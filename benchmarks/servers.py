@@ -36,6 +36,7 @@ from service.load.team import Team
 OURS = "harmonic"
 SHARES = (0.2, 0.5, 0.7, 0.9)  # of the peak, for the latency of an open load
 _PEAK_CALLERS = 32
+_ENOUGH, _MOST_SECONDS = 500, 20.0  # requests of an open load, if they come in that time
 _HARMONIC = str(Path(sys.executable).parent / "harmonic")
 
 
@@ -82,20 +83,29 @@ def _workload(workload: Workload, team: Team, pythons: dict[str, str], rounds: i
         print(f"{workload.name}, round {number + 1}, bound: {found['bound'][-1]:,.0f} images/s", flush=True)
         for name, python in pythons.items():
             steps = found["servers"].setdefault(name, [])
-            steps.append(_round(workload, name, python, team, seconds, wanted, last=number == rounds - 1))
+            last = number == rounds - 1
+            steps.append(_round(workload, name, python, team, seconds, wanted, last=last, quick=quick))
             print(f"{workload.name}, round {number + 1}, {name}: {_short(steps[-1])}", flush=True)
     return found
 
 
 def _round(
-    workload: Workload, name: str, python: str, team: Team, seconds: float, wanted: list[str], *, last: bool
+    workload: Workload,
+    name: str,
+    python: str,
+    team: Team,
+    seconds: float,
+    wanted: list[str],
+    *,
+    last: bool,
+    quick: bool,
 ) -> dict[str, Any]:
     """One start of a server: every number of callers; of ours also the latency at shares of its peak, once."""
     server = SERVERS[name]
     bodies = [server.encode(picture.content) for picture in workload.pictures()]
     with running(name, python, workload.version, bodies[0]) as (url, process, started):
         check(url, server, bodies, wanted)
-        load = _Load(team, url, server, bodies, seconds)
+        load = _Load(team, url, server, bodies, seconds, quick)
         closed = {str(callers): _figures(load.step(ClosedPace(callers))) for callers in workload.callers}
         found = {"start_s": round(started, 2), "closed": closed}
         if name.startswith(OURS) and last:
@@ -107,14 +117,16 @@ def _round(
 class _Load:
     """Steps on one server."""
 
-    def __init__(self, team: Team, url: str, server: Server, bodies: list[bytes], seconds: float) -> None:
-        self._team, self._seconds = team, seconds
+    def __init__(self, team: Team, url: str, server: Server, bodies: list[bytes], seconds: float, quick: bool) -> None:
+        self._team, self._seconds, self._quick = team, seconds, quick
         address = read_address(url)
         self._plan = {"address": address, "requests": tuple(_requests(address.path, address.origin, server, bodies))}
 
     def step(self, pace: Pace) -> StepFigures:
-        warm_up = min(1.0, self._seconds / 3)
-        plan = LoadPlan(**self._plan, pace=pace, seconds=self._seconds, warm_up_s=warm_up, timeout_s=60.0)
+        seconds, warm_up = self._seconds, min(1.0, self._seconds / 3)
+        if isinstance(pace, OpenPace) and not self._quick:  # a p99 of a hundred requests would be their slowest
+            seconds = max(seconds, min(_MOST_SECONDS, _ENOUGH / pace.rate))
+        plan = LoadPlan(**self._plan, pace=pace, seconds=seconds, warm_up_s=warm_up, timeout_s=60.0)
         return measure(pace, self._team.run(plan, _ignore), None)
 
 

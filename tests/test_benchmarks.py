@@ -1,6 +1,7 @@
 """The page of the benchmarks is what its figures say, and a run makes such figures."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from benchmarks import page
 from benchmarks.peers import SERVERS
+from benchmarks.queueing import alike, in_batches
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -45,6 +47,29 @@ def test_failures_stand_on_the_page():
     found = figures()
     next(iter(found["workloads"].values()))["servers"]["harmonic"][0]["closed"]["1"]["failures"] = {"timeout": 2}
     assert "did not answer every request well: timeout" in page.text(found)
+
+
+def waits_at_most(t: float, load: float) -> float:
+    """The share of requests that wait at most t services in a queue of one server that needs 1 for each (Erlang)."""
+    terms = ((load * (k - t)) ** k / math.factorial(k) * math.exp(-load * (k - t)) for k in range(int(t) + 1))
+    return (1 - load) * sum(terms)
+
+
+def test_the_first_queue_is_that_of_the_textbook():
+    p99 = alike(0.0, 1000.0, 1, 0.7) - 1.0  # its wait, in services of a millisecond
+    assert waits_at_most(0.92 * p99, 0.7) < 0.99 < waits_at_most(1.08 * p99, 0.7)
+
+
+@pytest.mark.parametrize("servers", [1, 2])
+def test_in_the_queues_nobody_waits_where_hardly_anybody_comes(servers: int):
+    assert alike(0.002, 1000.0, servers, 0.001) == pytest.approx(2.0)
+    assert in_batches(0.002, 1000.0, servers, 0.001, 32) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("servers", [1, 2])
+def test_where_one_alone_costs_more_the_second_queue_is_the_longer_one(servers: int):
+    # One alone needs 2 ms and 32 need 32 ms: 32 callers get 1,000 a second of one server.
+    assert in_batches(0.002, 1000.0, servers, 0.7, 32) > 1.5 * alike(0.002, 1000.0, servers, 0.7) > 1.5 * 2.0
 
 
 @pytest.mark.slow
