@@ -12,7 +12,7 @@ from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, BackpressureC
 from ray.serve.exceptions import RayServeException
 
 from service.config import Settings
-from service.http import share_the_interpreter
+from service.http import remark, share_the_interpreter
 from service.ray.coordinator import Coordinator
 from service.ray.order import RayOrder, most_ongoing, shutdown_seconds
 from service.ray.replica import Replica
@@ -54,6 +54,7 @@ class DeployedCoordinator(Coordinator):
 
     def __init__(self, settings: Settings) -> None:
         logs.configure(settings.log_level, settings.log_format)
+        remark(settings)
         super().__init__(settings)
 
 

@@ -11,7 +11,7 @@ from export.manifest import read_manifest
 from service.batching import BatchPolicy, BatchStatistics
 from service.engine import BrokenVersion, Catalog, VersionFacts
 from service.processes.reports import Entry, Report, counts_of, one_catalog, overall, read_report, totals_of
-from service.telemetry import Family, Figures, Total, add_up, lasting, read_families, without_versions
+from service.telemetry import Family, Figures, Total, add_up, lasting, read_families, side_by_side, without_versions
 from service.telemetry.families import Families
 
 COUNTS = BatchStatistics(
@@ -108,3 +108,16 @@ def test_a_version_is_ready_in_all_or_it_says_where_it_is_not(facts: VersionFact
         (2, "goldens differ"),
     }
     assert one_catalog(here, [report(2)]).ready == (facts,)  # the other has still to load it, or has let it go
+
+
+def test_metrics_side_by_side_say_whose_they_are_and_keep_their_values() -> None:
+    text = generate_latest(Families(side_by_side("replica", [("a", measured(3, 2)), ("b", measured(1, 0))]))).decode()
+    assert text.count("# TYPE harmonic_requests_total counter") == 1
+    for line in (
+        'harmonic_requests_total{model="colours",replica="a",version="1"} 3.0',
+        'harmonic_requests_total{model="colours",replica="b",version="1"} 1.0',
+        'harmonic_model_ready{model="colours",replica="a",version="1"} 1.0',
+        'harmonic_model_ready{model="colours",replica="b",version="1"} 0.0',
+        'harmonic_build_info{build="1",replica="b"} 1.0',
+    ):
+        assert line in text.splitlines()
