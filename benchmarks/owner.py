@@ -214,8 +214,7 @@ def _cpu(pid: int) -> dict[str, float]:
     """Seconds of CPU time so far, by what a process does."""
     found: dict[str, float] = {}
     for each in (pid, *children(pid)):
-        words = Path(f"/proc/{each}/cmdline").read_bytes().decode().split("\0")
-        kind = next((word.rpartition(".")[2] for word in words if word.startswith("service.processes.")), "first")
+        kind = Path(f"/proc/{each}/comm").read_text().strip()
         fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
         ticks = int(fields[11]) + int(fields[12])
         found[kind] = found.get(kind, 0.0) + ticks / os.sysconf("SC_CLK_TCK")

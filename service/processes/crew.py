@@ -7,36 +7,33 @@ one, as long as others serve.
 
 import asyncio
 import logging
-import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from service.config import PREFIX
 from service.errors import StartError
 from service.handover import Channel, Facts, Gone, ends
 from service.processes.handing import Hand
 from service.processes.hired import Worker
 from service.processes.history import History
+from service.processes.starting import Starter
 
 log = logging.getLogger(__name__)
 _LOST_SECONDS = 0.5  # after which an owner that has died is known to have
-_WORKER, _OWNER = "service.processes.worker", "service.processes.owning"
 
 Answer = Callable[["Worker", str, Facts], Awaitable[Facts]]
 
 
 class Crew:
-    """All workers, and the owners of their models where there are any. answer: what they ask and tell. changed: told of
-    every change of who serves. departed: told the number of a worker that has ended. owners: how many; their numbers
-    are beyond the workers'. ends_with_owner: none takes its place when one dies."""
+    """All workers, and the owners of their models where there are any. starter: starts them. answer: what they ask and
+    tell. changed: told of every change of who serves. departed: told the number of a worker that has ended. owners: how
+    many; their numbers are beyond the workers'. ends_with_owner: none takes its place when one dies."""
 
     def __init__(
         self,
         number: int,
+        starter: Starter,
         answer: Answer,
         changed: Callable[[], None],
         departed: Callable[[int], None],
@@ -44,6 +41,7 @@ class Crew:
         ends_with_owner: bool = False,
     ) -> None:
         self._number = number
+        self._starter = starter
         self._owners = owners
         self._ends_with_owner = ends_with_owner
         self._answer = answer
@@ -208,12 +206,7 @@ class Crew:
         owner = max(0, number - self._number)
         with its_talk, its_hand:
             numbers = (its_talk.fileno(), its_hand.fileno())
-            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-P", "-m", _OWNER if owner else _WORKER, *map(str, numbers)],
-                stdin=subprocess.DEVNULL,
-                pass_fds=numbers,
-                env={name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
-            )
+            process = self._starter.start(bool(owner), numbers)
         worker = Worker(number, process, Hand(hand), owner, self._owners == 1)
 
         async def answer(what: str, facts: Facts) -> Facts:

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, NoReturn
 
 import uvloop
@@ -61,6 +62,7 @@ class Employee:
         except (Gone, TimeoutError):
             return None
         settings, number = Settings(**orders["settings"]), int(orders["number"])
+        be_called("harmonic-owner" if orders["owner"] else "harmonic-worker")
         if owner := int(orders["owner"]):
             logs.configure(settings.log_level, settings.log_format, 0, owner if orders["processes"] > 1 else 0)
         else:
@@ -98,11 +100,13 @@ class Employee:
             task.cancel()
 
 
-def employ(work: Callable[[socket.socket, socket.socket], Coroutine[Any, Any, int]]) -> NoReturn:
+def employ(
+    work: Callable[[socket.socket, socket.socket], Coroutine[Any, Any, int]], talk_file: int, hand_file: int
+) -> NoReturn:
     """Do the work of a process that was started with two sockets, and end with its status."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    talk, hand = (socket.socket(fileno=int(word)) for word in sys.argv[1:3])
+    talk, hand = (socket.socket(fileno=file) for file in (talk_file, hand_file))
     share_the_interpreter()
     threads = Threads()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -111,6 +115,12 @@ def employ(work: Callable[[socket.socket, socket.socket], Coroutine[Any, Any, in
         if threads.busy() or calls_linger(LAST_SECONDS):
             end_now()  # a model is still being loaded or computes
     sys.exit(status)
+
+
+def be_called(name: str) -> None:
+    """Take a name in the system's lists of processes, where they can be told apart by it."""
+    if sys.platform == "linux":
+        Path("/proc/self/comm").write_text(name)
 
 
 def _be_quiet(settings: Settings, number: int) -> None:

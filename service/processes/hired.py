@@ -7,6 +7,7 @@ import time
 
 from service.handover import Channel, Facts
 from service.processes.handing import Hand
+from service.processes.starting import Process
 
 _REAP_SECONDS = 5.0
 
@@ -18,9 +19,7 @@ class Worker:
     owner. listening: it may be given connections. joined: its models are loaded, and it serves with the others.
     """
 
-    def __init__(
-        self, number: int, process: "subprocess.Popen[bytes]", hand: Hand, owner: int = 0, only: bool = True
-    ) -> None:
+    def __init__(self, number: int, process: Process, hand: Hand, owner: int = 0, only: bool = True) -> None:
         self.number = number
         self.owner = owner
         self._only = only

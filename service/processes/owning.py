@@ -6,6 +6,7 @@ Its front ends come by way of the supervisor. It ends after them.
 import asyncio
 import logging
 import socket
+import sys
 
 from prometheus_client import CollectorRegistry
 
@@ -40,7 +41,8 @@ class _Owning(Employee):
             self.owner.meet(*way)
 
 
-async def _work(talk: socket.socket, hand: socket.socket) -> int:
+async def own(talk: socket.socket, hand: socket.socket) -> int:
+    """Own the models, from the orders to the end; the status of the process."""
     process = _Owning()
     if (begun := await process.begin(talk)) is None:
         return 1
@@ -78,4 +80,4 @@ async def _see_out(owner: ModelOwner) -> None:
 
 
 if __name__ == "__main__":
-    employ(_work)
+    employ(own, *map(int, sys.argv[1:3]))

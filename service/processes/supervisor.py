@@ -25,6 +25,8 @@ from service.processes.commands import Commands
 from service.processes.crew import Crew
 from service.processes.handing import ADMIN, MAIN, Reception
 from service.processes.hired import Worker
+from service.processes.seed import plant
+from service.processes.starting import Starter
 from service.runtime import usable_cpus
 from service.telemetry import Family, logs, read_families
 
@@ -64,10 +66,14 @@ def supervise(settings: Settings) -> None:
         raise StartError("several workers want a system that hands sockets to other processes; take --workers 1.")
     if settings.has_owner() and not hasattr(os, "memfd_create"):
         raise StartError("an owner of the models wants memory as Linux shares it; take --owner never.")
-    asyncio.run(_supervise(settings))
+    starter = Starter(plant())  # before there is a port, a thread or a loop that a copy would have too
+    try:
+        asyncio.run(_supervise(settings, starter))
+    finally:
+        starter.end()
 
 
-async def _supervise(settings: Settings) -> None:
+async def _supervise(settings: Settings, starter: Starter) -> None:
     """From the port to the end."""
     check_tls(settings)
     remark(settings)
@@ -76,7 +82,7 @@ async def _supervise(settings: Settings) -> None:
     listeners = {MAIN: listen(settings.host, settings.port)}
     if settings.admin_port is not None:
         listeners[ADMIN] = listen(settings.admin_host, settings.admin_port, "admin_port")
-    supervisor = _Supervisor(settings, listeners)
+    supervisor = _Supervisor(settings, listeners, starter)
     try:
         await supervisor.serve()
     finally:
@@ -86,14 +92,20 @@ async def _supervise(settings: Settings) -> None:
 class _Supervisor:
     """What the supervisor has, from the open port on."""
 
-    def __init__(self, settings: Settings, listeners: dict[bytes, list[socket.socket]]) -> None:
+    def __init__(self, settings: Settings, listeners: dict[bytes, list[socket.socket]], starter: Starter) -> None:
         self._settings = settings
         self._number = settings.processes()
         self._share = share_of(settings, self._number)
         self._listeners = listeners
         self._devices = settings.owned_devices()
         self._crew = Crew(
-            self._number, self._answer, self._resume, self._depart, len(self._devices), settings.owner_death == "end"
+            self._number,
+            starter,
+            self._answer,
+            self._resume,
+            self._depart,
+            len(self._devices),
+            settings.owner_death == "end",
         )
         self._reception = Reception(listeners, self._crew.hands)
         owners = self._crew.owners if self._devices else None

@@ -6,6 +6,7 @@ The engine is a whole one, or, where one process owns the models, a front end of
 import asyncio
 import logging
 import socket
+import sys
 from collections.abc import Callable
 
 from service.config import Holder, Settings
@@ -35,7 +36,8 @@ class _Worker(Employee):
         return float(facts["wait_s"])
 
 
-async def _work(talk: socket.socket, hand: socket.socket) -> int:
+async def work(talk: socket.socket, hand: socket.socket) -> int:
+    """Be a worker, from its orders to its end; the status of the process."""
     worker = _Worker()
     if (begun := await worker.begin(talk)) is None:
         return 1
@@ -155,4 +157,4 @@ async def _until_told(worker: _Worker, engine: SharedEngine, settings: Settings)
 
 
 if __name__ == "__main__":
-    employ(_work)
+    employ(work, *map(int, sys.argv[1:3]))

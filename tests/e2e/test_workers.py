@@ -16,7 +16,7 @@ from tests.support.colours import publish_colours
 from tests.support.faults import FOR_EVER, hangs_on_red
 from tests.support.images import plain
 from tests.support.process import HARMONIC, PATIENCE_S, address, environment, free_port, run, serving, starting
-from tests.support.several import answered, children, connections, gone
+from tests.support.several import answered, below, children, connections, gone, seed, workers_of
 from tests.support.sockets import GET, connect, refused, told
 from tests.support.waiting import metrics_with, until
 
@@ -111,7 +111,7 @@ async def test_a_worker_that_is_killed_loses_its_own_requests_and_is_replaced(re
         callers = [asyncio.ensure_future(caller(url)) for _ in range(8)]
         await more(100)
         first, second = children(process)
-        before = _count((await asyncio.to_thread(httpx.get, f"{url}/metrics")).text)
+        before = await asyncio.to_thread(_told_by_both, url)
         os.kill(first, signal.SIGKILL)
         await more(100)
         assert httpx.get(f"{url}/readyz", timeout=PATIENCE_S).status_code == 200
@@ -126,9 +126,33 @@ async def test_a_worker_that_is_killed_loses_its_own_requests_and_is_replaced(re
     assert 1 <= len(failures) <= 4 + 1  # those whose connection it had
 
 
+def _told_by_both(url: str) -> float:
+    """How many were answered. Whoever is asked asks the other, so what both had counted outlives them from here on."""
+    with connections(url, 2) as clients:
+        return min(_count(client.get("/metrics").text) for client in clients)
+
+
 def _count(text: str) -> float:
     found = re.search(r'harmonic_requests_total\{model="colours",status="200",version="1"\} ([0-9.]+)', text)
     return float(found[1]) if found else 0.0
+
+
+def test_workers_share_the_memory_of_what_all_have_loaded(repository):
+    with serving(repository, *TWO, drain_seconds="0") as (_, process):
+        for worker in children(process):
+            text = Path(f"/proc/{worker}/smaps_rollup").read_text()
+            found = {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines()[1:]}
+            assert found["Private_Dirty"] < 0.7 * found["Anonymous"]  # all of it, where each loads by itself
+
+
+def test_without_the_seed_of_workers_they_are_replaced_all_the_same(repository):
+    with serving(repository, *TWO, drain_seconds="0") as (url, process):
+        os.kill(seed(process), signal.SIGKILL)
+        os.kill(children(process)[0], signal.SIGKILL)
+        metrics_with(url, "harmonic_worker_restarts_total 1.0")
+        metrics_with(url, "harmonic_workers 2.0")
+        with connections(url, 2) as clients:
+            assert [answered(client) for client in clients] == [1, 1]
 
 
 def test_callers_whom_the_others_took_over_are_shared_again_with_its_successor(repository):
@@ -163,7 +187,7 @@ def test_a_worker_whose_call_never_returns_is_replaced(tmp_path):
 
 def test_with_the_supervisor_the_port_and_every_worker_are_gone(repository):
     with serving(repository, *TWO) as (url, process), connections(url, 4):
-        workers = children(process)
+        workers = [*children(process), seed(process)]
         process.kill()
         process.wait()
         with pytest.raises(httpx.ConnectError):
@@ -222,8 +246,8 @@ def test_as_the_first_process_of_a_container_it_ends_at_sigterm_and_leaves_nobod
     command = [*own_processes, HARMONIC, "serve", "--repository", str(repository), "--port", "0", *TWO]
     with subprocess.Popen(command, env=environment(drain_seconds="0"), stderr=subprocess.PIPE, text=True) as process:
         url = address(process)
-        (first,) = children(process)
-        workers = [int(pid) for pid in Path(f"/proc/{first}/task/{first}/children").read_text().split()]
+        (first,) = below(process.pid)
+        workers = workers_of(first)
         assert len(workers) == 2
         os.kill(workers[0], signal.SIGKILL)
         metrics_with(url, "harmonic_worker_restarts_total 1.0")

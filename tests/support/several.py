@@ -13,10 +13,23 @@ from tests.support.images import plain
 from tests.support.process import PATIENCE_S
 from tests.support.waiting import until
 
+_KINDS = {"harmonic-worker": "worker", "harmonic-owner": "owning"}
+
 
 def children(process: "subprocess.Popen[str]") -> list[int]:
-    """The workers of a supervisor."""
-    return sorted(_children(process.pid))
+    """The workers of a supervisor, and the owners of their models."""
+    return workers_of(process.pid)
+
+
+def workers_of(supervisor: int) -> list[int]:
+    """The same by the supervisor's number."""
+    return sorted(pid for pid in below(supervisor) if _name(pid) in _KINDS)
+
+
+def seed(process: "subprocess.Popen[str]") -> int:
+    """The process of which workers are copies."""
+    (found,) = (pid for pid in below(process.pid) if _name(pid) == "harmonic-seed")
+    return found
 
 
 def gone(pid: int) -> bool:
@@ -102,9 +115,8 @@ class Load:
 def kinds(supervisor: int) -> dict[str, list[int]]:
     """The processes of a service by the module that they run: owners of models, and workers."""
     found: dict[str, list[int]] = {"owning": [], "worker": []}
-    for pid in _children(supervisor):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-        kind = next((word.rpartition(".")[2] for word in words if word.startswith("service.processes.")), "")
+    for pid in below(supervisor):
+        kind = _KINDS.get(_name(pid), "")
         if kind in found and not gone(pid):
             found[kind].append(pid)
     return found
@@ -115,5 +127,14 @@ def ready(url: str) -> None:
     until(lambda: httpx.get(f"{url}/readyz", timeout=PATIENCE_S).status_code == 200)
 
 
-def _children(pid: int) -> list[int]:
+def _name(pid: int) -> str:
+    """What lists of processes call it; nothing where it has gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def below(pid: int) -> list[int]:
+    """The processes that one has started."""
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
