@@ -101,5 +101,5 @@ $(VENV)/.torch-%: $(VENV)/bin/python constraints.txt
 $(VENV)/.dev: $(VENV)/bin/python $(TORCH_BUILD) pyproject.toml constraints.txt
 	@echo "Installing everything, PyTorch included, into $(VENV) (several minutes the first time) ..."
 	@! $(PIP) show --quiet onnxruntime-gpu 2>/dev/null || $(PIP) uninstall --quiet --yes onnxruntime-gpu
-	@$(PIP) install --quiet --no-compile --constraint constraints.txt --editable '.[serve,train,export,starter,dev,cpu]'
+	@$(PIP) install --quiet --no-compile --constraint constraints.txt --editable '.[serve,train,export,starter,stores,dev,cpu]'
 	@rm -f $(VENV)/.serve-* $(VENV)/.install-* && touch $@ $(VENV)/.serve-cpu $(VENV)/.install-cpu

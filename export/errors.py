@@ -5,6 +5,8 @@ ExportError
 ├── ParityError      the exported graph does not give PyTorch's answers
 ├── ManifestError    a manifest that cannot be read or contradicts its files
 └── RepositoryError  a model repository that is missing, or a version that exists already
+    └── StoreError   a store that holds something impossible, or cannot be used as it was asked for
+        └── StoreAwayError  a store that gives no answer now
 """
 
 from harmonic.errors import HarmonicError
@@ -28,3 +30,11 @@ class ManifestError(ExportError):
 
 class RepositoryError(ExportError):
     """A model repository that is missing, or a version that exists already."""
+
+
+class StoreError(RepositoryError):
+    """A store that holds something impossible, or cannot be used as it was asked for."""
+
+
+class StoreAwayError(StoreError):
+    """A store that gives no answer now."""

@@ -6,7 +6,7 @@ afterwards.
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def model_names(root: Path) -> list[str]:
     """Names of the models in a repository, sorted; hidden folders and names that no URL could carry are left out."""
     if not root.is_dir():
         raise RepositoryError(f"{root}: no such folder. Give a model repository, or make one with `harmonic export`.")
-    return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and _NAME.match(entry.name))
+    return as_names(entry.name for entry in root.iterdir() if entry.is_dir())
 
 
 def versions(root: Path, name: str) -> list[int]:
@@ -30,7 +30,17 @@ def versions(root: Path, name: str) -> list[int]:
     folder = root / checked_name(name)
     if not folder.is_dir():
         return []
-    return sorted(int(entry.name) for entry in folder.iterdir() if entry.is_dir() and _VERSION.match(entry.name))
+    return as_versions(entry.name for entry in folder.iterdir() if entry.is_dir())
+
+
+def as_names(entries: Iterable[str]) -> list[str]:
+    """Those of a folder's names that may be models' names, sorted."""
+    return sorted({entry for entry in entries if _NAME.match(entry)})
+
+
+def as_versions(entries: Iterable[str]) -> list[int]:
+    """Those of a folder's names that are versions, ascending."""
+    return sorted({int(entry) for entry in entries if _VERSION.match(entry)})
 
 
 def version_dir(root: Path, name: str, version: int) -> Path:

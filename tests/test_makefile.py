@@ -15,6 +15,7 @@ from tests.support.house import every_import, read_house
 
 ROOT = Path(__file__).resolve().parents[1]
 OTHER_EXTRAS = {
+    "aiohttp",
     "mlperf_loadgen",
     "opentelemetry",
     "pillow_heif",

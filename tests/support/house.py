@@ -34,7 +34,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("errors", "processor", "runtime"),
         ("manifest", "staging"),
         ("repository", "layout"),
-        ("quantize",),
+        ("quantize", "stores"),
         ("*",),
     ),
     "service": (
@@ -59,7 +59,7 @@ LENT = {
     "export": {"harmonic": {"*"}},
     "service": {
         "harmonic": {"drawing", "errors", "pixels", "shown"},
-        "export": {"errors", "manifest", "processor", "repository", "runtime"},
+        "export": {"errors", "manifest", "processor", "repository", "runtime", "stores"},
     },
 }
 
