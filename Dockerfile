@@ -50,6 +50,7 @@ ENV PATH=/opt/harmonic/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     ORT_DISABLE_TELEMETRY=1 \
+    HARMONIC_CACHE=/tmp/harmonic \
     HARMONIC_SERVE_HOST=0.0.0.0 \
     HARMONIC_SERVE_PORT=8000 \
     HARMONIC_SERVE_REPOSITORY=/models

@@ -27,7 +27,7 @@ def classify_files(
     paths: Sequence[Path],
     *,
     url: str | None,
-    repository: Path | None,
+    repository: str | None,
     model: str | None,
     top_k: int,
     device: str | None,
@@ -62,7 +62,7 @@ async def _classify_all(
 
 
 @contextlib.asynccontextmanager
-async def _local(repository: Path | None, model: str | None, top_k: int, device: str | None) -> AsyncIterator[_Ask]:
+async def _local(repository: str | None, model: str | None, top_k: int, device: str | None) -> AsyncIterator[_Ask]:
     settings = read_settings({"repository": repository, "device": device})
     engine: Engine = LocalEngine(settings, Metrics(CollectorRegistry()))
     await engine.start()

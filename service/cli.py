@@ -7,7 +7,10 @@ import typer
 
 from service.flags import FlagsOfAddress, FlagsOfSettings, with_flags
 
-_Repository = Annotated[Path | None, typer.Option(help="Folder of the models: NAME/VERSION/.", show_default="models")]
+_Repository = Annotated[
+    str | None,
+    typer.Option(help="Folder of the models: NAME/VERSION/; or an address, as of `serve`.", show_default="models"),
+]
 _Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or cuda:0,cuda:1.", show_default="auto")]
 
 

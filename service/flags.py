@@ -101,6 +101,10 @@ def _parameter(name: str, field: "FieldInfo") -> Parameter:
 
 def _kind(field: "FieldInfo") -> type:
     """What the shell's word is turned into; the settings themselves look closer."""
+    from service.config import ADDRESS
+
+    if ADDRESS in field.metadata:
+        return str
     kinds = {field.annotation, *get_args(field.annotation)}
     kinds |= {part for kind in kinds for part in get_args(kind)[:1]}  # of Annotated[int, ...] | None
     return next((kind for kind in (bool, int, float, Path) if kind in kinds), str)

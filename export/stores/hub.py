@@ -26,7 +26,7 @@ def endpoint() -> str | None:
     return os.environ.get("HF_ENDPOINT") or None
 
 
-def publish(store: Store, name: str, source: Path, manifest: Manifest, version: int | None) -> int:
+def commit_version(store: Store, name: str, source: Path, manifest: Manifest, version: int | None) -> int:
     """Commit a version; returns its number. The repository is made, private, if there is none.
 
     Raises RepositoryError for a version that is there, StoreAwayError.

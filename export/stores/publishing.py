@@ -32,7 +32,7 @@ def publish(store: Store, name: str, source: Path, version: int | None = None) -
     if version is not None and version < 1:
         raise RepositoryError(f"{version} cannot be a version: use a whole number from 1.")
     if store.address.kind == "hf":
-        return hub.publish(store, name, source, manifest, version)
+        return hub.commit_version(store, name, source, manifest, version)
     number, token = _claimed(store, name, version)
     try:
         _upload(store, name, source, manifest, number)

@@ -4,7 +4,7 @@ Knows no running thing.
 """
 
 from service.config.bounds import Bounds
-from service.config.fields import PREFIX
+from service.config.fields import ADDRESS, PREFIX
 from service.config.keys import Holder, Keyring, Scope, entry, make
 from service.config.kubernetes import injected_here
 from service.config.limits import ConnectionLimits, Limits
@@ -17,6 +17,7 @@ from service.config.sharing import excess, share_of
 from service.config.splits import CanaryRules, Split, make_split
 
 __all__ = [
+    "ADDRESS",
     "PREFIX",
     "Bounds",
     "CanaryRules",

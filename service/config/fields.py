@@ -9,6 +9,7 @@ Count = Annotated[int, Field(ge=1)]
 Milliseconds = Annotated[float, Field(ge=0, le=3_600_000)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+ADDRESS = "an address, too: a path would not keep it as it is"  # marks a setting that is a folder otherwise
 
 
 def setting(default: Any, meaning: str, *, flag: bool = False, unset: str = "none") -> Any:

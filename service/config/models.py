@@ -1,14 +1,16 @@
 """Settings of the repository: where it is, which versions serve, who loads them. Part of the service's settings."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
+from export.errors import StoreError
+from export.stores import copy_folder, is_address, read_address
 from service.config.bounds import PATTERN as SIZE
 from service.config.bounds import Bounds, read_bytes
-from service.config.fields import Count, Seconds, setting
+from service.config.fields import ADDRESS, Count, Seconds, setting
 from service.config.splits import CanaryRules, Split, read_splits
 from service.config.versions import PATTERN
 
@@ -16,7 +18,23 @@ from service.config.versions import PATTERN
 class Models(BaseSettings):
     """Models and their versions."""
 
-    repository: Path = setting(Path("models"), "Folder of the models: `<name>/<version>/`.", flag=True)
+    repository: Annotated[Path, ADDRESS] = setting(
+        Path("models"),
+        "Folder of the models: `<name>/<version>/`; or the address of a store, such as `s3://bucket/models`. "
+        "An address is [`store`](repositories.md), and the folder is a copy in the cache.",
+        flag=True,
+    )
+    store: str | None = setting(
+        None,
+        "Address of the [store](repositories.md) of which `repository` is a copy: `s3://`, `gs://`, `hf://`, "
+        "`https://`. An address as `repository` sets both.",
+    )
+    store_bytes: Annotated[int, Field(ge=1)] = setting(
+        10 * 2**30, "The most that the copy of a store's repository may take on the disk."
+    )
+    store_seconds: Seconds = setting(
+        600.0, "Longest wait for one file of a store, and at the start for the store, in seconds."
+    )
     default_model: str | None = setting(
         None,
         "Model of `/v1/classify`. Unset: the one of the repository's "
@@ -88,6 +106,27 @@ class Models(BaseSettings):
     def canary_rules(self) -> CanaryRules:
         """When a version of a split is taken out."""
         return CanaryRules(self.canary_errors, self.canary_latency, self.canary_seconds, self.canary_requests)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _store_of(cls, given: Any) -> Any:
+        """An address as `repository` is a store, with a copy; a store without a folder has its copy in the cache."""
+        if not isinstance(given, dict):
+            return given
+        if is_address(str(given.get("repository", ""))):
+            text = str(given["repository"])
+            return {**given, "store": text, "repository": copy_folder(text)}
+        if given.get("store") and "repository" not in given:
+            return {**given, "repository": copy_folder(str(given["store"]))}
+        return given
+
+    @field_validator("store")
+    @classmethod
+    def _readable(cls, text: str | None) -> str | None:
+        try:
+            return str(read_address(text)) if text else None
+        except StoreError as error:
+            raise ValueError(str(error)) from None
 
     def bounds(self) -> Bounds:
         """How much of the repository may be in memory."""

@@ -37,7 +37,7 @@ def read_settings(flags: Mapping[str, Any] | None = None) -> Settings:
     except ValidationError as error:
         problem = error.errors()[0]
         name = str(problem["loc"][0])
-        found = "" if name == "keys" else f", not {problem['input']!r}"  # what stands there may be a key
+        found = "" if name in {"keys", "store"} else f", not {problem['input']!r}"  # what stands there may be a key
         raise StartError(f"setting {sentence(error)}{found} ({PREFIX}{name.upper()})") from None
     except ValueError as error:  # a JSON setting that is no JSON
         raise StartError(f"{error}. It wants JSON, as in docs/settings.md.") from None

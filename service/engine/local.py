@@ -25,6 +25,7 @@ from service.engine.splits import chosen
 from service.engine.survey import Stock
 from service.engine.visit import LocalVisit, Served
 from service.errors import Draining, NotReady, StartError
+from service.mirroring import Mirroring
 from service.runtime import Placement, check_installation, place, usable_cpus
 from service.telemetry import Figures, Metrics
 
@@ -40,6 +41,7 @@ class LocalEngine:
         self._processes = processes
         self._led = led or processes > 1
         self._metrics = metrics
+        self._mirroring = Mirroring(settings, self._serving) if settings.store else None
         self._limits = settings.limits()
         self._control: Control | None = None
         pool = Pool(settings.decode_threads or usable_cpus(), "decode", self._limits.decoded_bytes)
@@ -59,6 +61,9 @@ class LocalEngine:
         self._idle = asyncio.Event()
         self._idle.set()
         started = time.monotonic()
+        if self._mirroring:
+            self._metrics.watch(self._mirroring)
+            await self._mirroring.begin()
         placement = await asyncio.to_thread(self._place)
         if self._settings.max_memory and not placement.first.on_cpu:
             raise StartError("max_memory counts main memory, and the models are on a GPU; take --max-models there.")
@@ -99,6 +104,10 @@ class LocalEngine:
     def served(self) -> Mapping[tuple[str, int], Served]:
         """The versions in service, for whoever lets others visit them."""
         return self._control.served if self._control else {}
+
+    def _serving(self) -> set[tuple[str, int]]:
+        """The versions in service, by their folders."""
+        return {(one.facts.model, one.facts.version) for one in self.served().values()}
 
     def _tell_change(self) -> None:
         self._changed()
@@ -206,6 +215,8 @@ class LocalEngine:
     def leave(self) -> None:
         """Be ready no more, and follow no more changes of the repository; requests are still let in."""
         self._leaving = True
+        if self._mirroring:
+            self._mirroring.stop()
         if self._control:
             self._control.close()
 

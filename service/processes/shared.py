@@ -205,6 +205,7 @@ class SharedEngine:
             "broken": len(catalog.broken),
             "providers": sorted({facts.provider for facts in catalog.ready}),
             "models": self.local.held_names(),
+            "serving": sorted({(facts.model, facts.version) for facts in catalog.ready}),
         }
 
     async def _everywhere(self, act: str, name: str, **more: object) -> None:

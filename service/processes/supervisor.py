@@ -21,6 +21,7 @@ from service.config import Settings, excess, share_of
 from service.errors import StartError
 from service.handover import Facts
 from service.http import LAST_SECONDS, check_tls, listen, port_of, remark
+from service.mirroring import Mirroring
 from service.processes.commands import Commands
 from service.processes.crew import Crew
 from service.processes.handing import ADMIN, MAIN, Reception
@@ -113,11 +114,17 @@ class _Supervisor:
         self._registry = CollectorRegistry()
         self._registry.register(CrewCollector(self._crew))
         ProcessCollector(registry=self._registry)
+        self._mirroring = Mirroring(settings, self._serving) if settings.store else None
+        if self._mirroring:
+            self._registry.register(self._mirroring)
 
     async def serve(self) -> None:
         """Have the workers serve until a signal, or until they cannot. Raises StartError if they cannot."""
         began = time.monotonic()
         told = self._listen_to_signals()
+        if self._mirroring and not await self._mirrored(self._mirroring, told):
+            log.info("told to end before the store had answered")
+            return
         self._crew.start()
         if await self._until(self._crew.listening, told):
             self._tell_ports()
@@ -127,8 +134,26 @@ class _Supervisor:
                 return
         log.info("told to end while models were being loaded")
 
+    async def _mirrored(self, mirroring: Mirroring, told: _Told) -> bool:
+        """Have what is to be served in the folder; False if a signal came before. Raises what `begin` raises."""
+        beginning = asyncio.ensure_future(mirroring.begin())
+        waited: set[asyncio.Future[Any]] = {beginning, told}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if beginning.done():
+            beginning.result()
+            return True
+        mirroring.stop()
+        beginning.cancel()
+        return False
+
+    def _serving(self) -> set[tuple[str, int]]:
+        """The versions in service, by their folders."""
+        return {(name, number) for worker in self._counting() for name, number in worker.facts.get("serving", ())}
+
     def end(self) -> None:
         """Leave nothing behind."""
+        if self._mirroring:
+            self._mirroring.stop()
         self._commands.end()
         self._reception.close()
         self._crew.kill()
@@ -203,7 +228,7 @@ class _Supervisor:
 
     def _orders(self, worker: Worker) -> dict[str, Any]:
         """The settings of a process that starts now. Owners have devices of their own, and share threads and queues."""
-        update: dict[str, Any] = {"load_models": self._commands.first_models()}
+        update: dict[str, Any] = {"load_models": self._commands.first_models(), "store": None}
         if worker.owner:
             threads = self._settings.threads or max(1, usable_cpus() // len(self._devices))
             update |= {"device": self._devices[worker.owner - 1], "threads": threads, "keys": None, "keys_file": None}

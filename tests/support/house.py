@@ -41,7 +41,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("answers", "credential", "errors", "ranking"),
         ("batching", "client", "runtime"),
         ("config",),
-        ("decoding", "telemetry"),
+        ("decoding", "mirroring", "telemetry"),
         ("engine",),
         ("handover", "protocol"),
         ("http",),

@@ -1,5 +1,6 @@
 """Waits that have an end."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -40,3 +41,13 @@ def not_ready(url: str) -> None:
 
 def _metrics(url: str) -> str:
     return httpx.get(f"{url}/metrics", timeout=PATIENCE_S).text
+
+
+async def until_on_loop(look: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
+    """The same inside a coroutine: others of its loop go on meanwhile."""
+    end = time.monotonic() + patience_s
+    while not (found := look()):
+        if time.monotonic() > end:
+            pytest.fail(f"waited {patience_s} s in vain; the last look found {found!r}")
+        await asyncio.sleep(0.005)
+    return found
