@@ -16,6 +16,7 @@ from service.engine import LocalEngine
 from service.engine.collector import State, StateCollector
 from service.http.app import create_app
 from service.http.errors import FRAMEWORK_CODES
+from service.mirroring import Mirroring
 from service.processes.supervisor import CrewCollector
 from service.telemetry import Metrics
 from tests.support import settings_page
@@ -129,6 +130,7 @@ def test_every_metric_is_documented():
     engine = LocalEngine(Settings(), metrics)
     metrics.watch(StateCollector(lambda: State(engine.describe(), engine.statistics(), engine.in_flight)))
     registry.register(CrewCollector())
+    registry.register(Mirroring(Settings()))
     names = {metric.name + ("_total" if metric.type == "counter" else "") for metric in registry.collect()}
     ours = {name for name in names if name.startswith("harmonic_")}
     assert len(ours) >= 12

@@ -84,7 +84,7 @@ async def test_a_new_version_serves_as_soon_as_it_has_come_and_a_bad_one_never(s
         written(store, manifest, "colours", "3", "manifest.json")
         uploaded(store, version)
         await until_on_loop(lambda: running.serves() == [1, 2, 4])
-        assert 'result="refused"} 0.0' not in running.metrics()
+        await until_on_loop(lambda: 'result="refused"} 0.0' not in running.metrics())
 
     assert running.serves() == [1, 2, 4]
 
