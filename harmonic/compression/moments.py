@@ -29,8 +29,9 @@ class Moments:
         """Take in a batch, or evenly that share of its positions."""
         x, y = self._by_group(responses, self._responses), self._by_group(outputs, self._outputs)
         if share < 1:
-            # In float64: float32 rounds the last of many positions up to one that is not there.
-            step = torch.arange(0, x.shape[2], 1 / share, dtype=torch.float64).long().to(x.device)
+            # Rounding may lead to the position behind the last, in float32 with many positions it does.
+            step = torch.arange(0, x.shape[2], 1 / share, dtype=torch.float64).long().clamp(max=x.shape[2] - 1)
+            step = step.to(x.device)
             x, y = x[:, :, step], y[:, :, step]
         self.count += x.shape[2]
         self._responses += x.sum(2).double().cpu()
