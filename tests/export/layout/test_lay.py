@@ -11,7 +11,7 @@ import torch
 from export.layout import LayoutOrder, Memory, lay_out, layouts_of, multiplications, places, possible_forms
 from export.layout.memory import shape
 from export.layout.timing import session
-from harmonic.layers import HarmonicConv2d
+from harmonic.layers import BandSet, BandSetConv2d, HarmonicConv2d
 from tests.support.convolutions import convolutions
 
 SIZE, CHANNELS = (12, 12), 64
@@ -44,6 +44,21 @@ def test_a_factored_graph_multiplies_less_is_smaller_and_answers_alike(tmp_path:
     assert path.stat().st_size < 0.75 * size
     assert [(layer.layer, layer.filters, layer.of) for layer in plan.layers] == [("layers.0", 3, 9), ("layers.1", 6, 9)]
     assert (plan.gains, plan.device) == ({}, None)
+    np.testing.assert_allclose(_answers(path), before, atol=1e-5 * np.abs(before).max())
+
+
+def test_layers_of_sets_of_bands_are_factored_too(tmp_path: Path, memory: Memory) -> None:
+    """A quarter of the bands, scattered over all channels and filters."""
+    torch.manual_seed(0)
+    layer = BandSetConv2d(CHANNELS, CHANNELS, padding=1, kept=BandSet(576, tuple(range(0, 576, 4))))
+    path = tmp_path / "model.onnx"
+    onnx.save(convolutions(layer.as_conv2d(), size=SIZE), path)
+    before, size = _answers(path), path.stat().st_size
+    plan = lay_out(path, "factored", IMAGES, print, memory)
+    assert plan is not None
+    assert [each.form for each in plan.layers] == ["picked"]
+    assert plan.multiplications[1] < 0.3 * plan.multiplications[0]
+    assert path.stat().st_size < 0.4 * size
     np.testing.assert_allclose(_answers(path), before, atol=1e-5 * np.abs(before).max())
 
 
