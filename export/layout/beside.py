@@ -8,7 +8,7 @@ from jaxtyping import Num
 from numpy import ndarray
 from onnx import ModelProto
 
-from export.layout.choice import BATCHES, CLEAR, Choice, any_form, fastest
+from export.layout.choice import BATCHES, Choice, any_form, fastest
 from export.layout.forms import is_least_rounded, is_tiled, possible_forms
 from export.layout.graph import Place, places
 from export.layout.lay import alike, in_forms, is_truncated, own_memory, plan_of, raced, said, save
@@ -60,15 +60,26 @@ def lay_beside(
 
 
 def _candidates(worth: list[Place], memory: Memory, tell: Callable[[str], None]) -> Iterator[list[Choice]]:
-    """The fastest form of each; then only where that is clear; then the forms that round least. Only with tiles: the
-    other forms are the first graph's."""
+    """The fastest form of each; then tiles only where they are no slower than the best other form at any batch; then
+    those that round least. Only with tiles: the other forms are the first graph's."""
+    fastest_forms = fastest(worth, memory, tell, any_form)
+    others = fastest(worth, memory, tell, _without_tiles)
+    careful = [one if _no_slower(one, other) else other for one, other in zip(fastest_forms, others, strict=True)]
     seen: list[list[str]] = []
-    for allowed, least in ((any_form, 1.0), (any_form, CLEAR), (is_least_rounded, 1.0)):
-        choices = [each for each in fastest(worth, memory, tell, allowed) if min(each.gain) >= least]
+    for choices in (fastest_forms, careful, fastest(worth, memory, tell, is_least_rounded)):
         forms = [choice.form for choice in choices]
         if forms not in seen and any(map(is_tiled, forms)):
             seen.append(forms)
             yield choices
+
+
+def _without_tiles(form: str) -> bool:
+    """As `by_filters`, of the same measurement as the tiles."""
+    return not is_tiled(form)
+
+
+def _no_slower(one: Choice, other: Choice) -> bool:
+    return all(mine >= theirs for mine, theirs in zip(one.gain, other.gain, strict=True))
 
 
 def _is_wide(place: Place) -> bool:

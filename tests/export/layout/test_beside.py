@@ -11,9 +11,11 @@ from torch import nn
 from export.layout import Memory, lay_beside, places, possible_forms
 from export.layout.memory import shape
 from export.layout.timing import session
+from harmonic.layers import HarmonicConv2d
 from tests.support.convolutions import convolutions, slowed
 
 SIZE, CHANNELS = (8, 8), 96
+ONE_IS_SLOWER = {"winograd_4x4": [0.9, 0.1], "bands": [0.5, 0.5]}
 IMAGES = np.random.default_rng(0).normal(size=(8, CHANNELS, *SIZE)).astype(np.float32)
 
 
@@ -81,6 +83,20 @@ def test_tiles_that_answer_otherwise_are_not_laid(
     broken = np.full_like(IMAGES, np.nan)
     assert lay_beside(fused, slow, tmp_path / "second.onnx", broken, told.append, memory) is None
     assert told == ["tiles of this size answer otherwise than the fused layout"] * 2
+
+
+def test_tiles_that_slow_down_a_lone_caller_are_left_where_the_whole_network_is_not_faster(tmp_path: Path) -> None:
+    """The first plan has tiles for both layers, the second for the layer alone that is no slower at batch 1."""
+    torch.manual_seed(0)
+    layers = HarmonicConv2d(96, 96, padding=1).as_conv2d(), HarmonicConv2d(96, 96, level=1, padding=1).as_conv2d()
+    model, first, told = convolutions(*layers, size=SIZE), tmp_path / "first.onnx", list[str]()
+    onnx.save(convolutions(nn.Conv2d(CHANNELS, CHANNELS, 1), size=SIZE), first)  # faster than both
+    memory = Memory(tmp_path / "layouts.json", "this machine")
+    for place, times in zip(places(model), ({"winograd_4x4": [0.5, 0.5]}, ONE_IS_SLOWER), strict=True):
+        all_times = {form: times.get(form, [1.0, 1.0]) for form in possible_forms(place.convolution)}
+        memory.keep(shape(place.convolution, tiles=True), all_times)
+    assert lay_beside(model, first, tmp_path / "second.onnx", IMAGES, told.append, memory) is None
+    assert sum("times as fast" in step for step in told) == 2
 
 
 def test_without_tiles_nothing_is_raced(fused: onnx.ModelProto, slow: Path, memory: Memory, tmp_path: Path) -> None:
