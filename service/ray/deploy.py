@@ -46,6 +46,7 @@ def _alone(application: Any, place: Place) -> None:
         signal.signal(number, lambda *_: told.set())
     try:
         _run(application, place)
+        log.info("running on http://%s:%d", place.host, place.port)
         told.wait()
         log.info("shutting down")
         serve.delete(place.name)
@@ -71,4 +72,3 @@ def _run(application: Any, place: Place) -> None:
         serve.run(application, name=place.name, route_prefix="/")
     except RuntimeError as error:
         raise StartError(f"Ray Serve cannot deploy it: {error}") from error
-    log.info("running on http://%s:%d", place.host, place.port)
