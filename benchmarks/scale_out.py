@@ -26,7 +26,7 @@ from benchmarks import load
 
 HARMONIC = str(Path(sys.executable).parent / "harmonic")
 _PATIENCE_S = 120
-_FIRST_PORT = 18800  # below those that the kernel gives away: Ray's processes take many of these
+_FIRST_PORT = 28800  # neither the kernel gives it away, nor does Ray to its workers (10002 to 19999)
 
 
 def main() -> None:

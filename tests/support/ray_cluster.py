@@ -48,7 +48,7 @@ class RayCluster:
 
 
 def quiet_port() -> int:
-    """A port that nobody listens on, and that the kernel gives nobody by itself, as it does to Ray's many processes."""
+    """A port that nobody listens on, and that neither the kernel nor Ray (10002 to 19999) gives to processes."""
     for port in random.sample(range(20000, 30000), 100):
         with socket.socket() as probe:
             try:
