@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 
 _WIDTH, _HEIGHT = 460, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 16, 26, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 16, 26, 44
 _TICKS = 5
 
 _STYLE = """
@@ -62,7 +62,7 @@ def line_chart(title: str, drawn: Sequence[Curve], across: str, up: str) -> str:
         places = [_place(point, right, top) for point in line.points]
         way = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         inner.append(f'<polyline class="line c{number}" points="{way}"/>')
-        hints = line.hints or [f"{line.name}: {y:.4g} at {x:.4g}" for x, y in line.points]
+        hints = line.hints or [f"{line.name}: {_number(y)} at {_number(x)}" for x, y in line.points]
         inner += [_dot(place, number, hint) for place, hint in zip(places, hints, strict=True)]
         inner.append(
             f'<text class="legend c{number}" x="{_WIDTH - _RIGHT - 40 * (len(drawn) - number - 1)}" y="14">'
@@ -83,7 +83,7 @@ def bar_chart(title: str, values: Sequence[tuple[str, float]], across: str, up: 
         x, y = _LEFT + number * wide, _place((0, value), 1, top)[1]
         inner.append(
             f'<rect class="bar" x="{x + wide * 0.1:.1f}" y="{y:.1f}" width="{wide * 0.8:.1f}" '
-            f'height="{_HEIGHT - _BOTTOM - y:.1f}"><title>{escape(name)}: {value:,.4g}</title></rect>'
+            f'height="{_HEIGHT - _BOTTOM - y:.1f}"><title>{escape(name)}: {_number(value)}</title></rect>'
         )
         if number % every == 0:
             inner.append(_text(x + wide / 2, _HEIGHT - _BOTTOM + 16, name, "middle"))
@@ -103,13 +103,17 @@ def _axes(right: float | None, top: float, across: str, up: str) -> str:
         share = tick / _TICKS
         y = _place((0, share), 1, 1)[1]
         made.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        made.append(_text(_LEFT - 8, y + 4, f"{share * top:,.4g}", "end"))
+        made.append(_text(_LEFT - 8, y + 4, _number(share * top), "end"))
         if right is not None:
-            made.append(_text(_place((share, 0), 1, 1)[0], _HEIGHT - _BOTTOM + 16, f"{share * right:,.4g}", "middle"))
+            made.append(_text(_place((share, 0), 1, 1)[0], _HEIGHT - _BOTTOM + 16, _number(share * right), "middle"))
     middle = (_TOP + _HEIGHT - _BOTTOM) / 2
     made.append(_text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, across, "middle"))
     made.append(f'<g transform="rotate(-90 13 {middle:.0f})">{_text(13, middle, up, "middle")}</g>')
     return "".join(made)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:

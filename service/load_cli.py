@@ -172,11 +172,11 @@ def _command() -> str:
 
 def _write(findings: "Findings", json_file: Path | None, report: Path | None) -> None:
     from harmonic.shown import for_people, show
-    from service.load import as_json, page, remarks, table
+    from service.load import as_json, page, remarks, tables
 
     on_stdout = json_file == Path("-")
     with for_people(aside=on_stdout):
-        show(table(findings.steps))
+        show(*tables(findings.steps))
         if findings.peak:
             found = f"{findings.peak.rate:,.0f} requests/s" if findings.peak.rate else "none"
             typer.echo(f"Peak with p99 within {findings.peak.slo_p99_ms:g} ms: {found}; {findings.peak.why}.")

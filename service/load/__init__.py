@@ -3,7 +3,7 @@
 from service.load.bodies import Body
 from service.load.conditions import Condition, broken, read_condition
 from service.load.figures import StepFigures
-from service.load.findings import Findings, as_json, now, remarks, table, versions
+from service.load.findings import Findings, as_json, now, remarks, tables, versions
 from service.load.live import View
 from service.load.mlperf import Scenario, run_mlperf
 from service.load.peak import Peak
@@ -36,7 +36,7 @@ __all__ = [
     "read_pictures",
     "remarks",
     "run_mlperf",
-    "table",
+    "tables",
     "trial",
     "versions",
 ]

@@ -61,19 +61,24 @@ def versions() -> dict[str, str]:
     return {"harmonic": __version__, "Python": platform.python_version(), "on": system}
 
 
-def table(steps: Sequence[StepFigures]) -> Table:
-    """A row a step."""
-    names = ("pace", "answers/s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms", "failed", "late", "mean batch")
+def tables(steps: Sequence[StepFigures]) -> tuple[Table, Table]:
+    """A row a step: with everything, and for a terminal of 80 columns."""
+    return _table(steps, ("p50", "p90", "p99", "p99.9", "max"), batches=True), _table(steps, ("p50", "p99"))
+
+
+def _table(steps: Sequence[StepFigures], latencies: Sequence[str], *, batches: bool = False) -> Table:
+    names = ["pace", "answers/s", *(f"{name} ms" for name in latencies), "failed", "late", *["mean batch"] * batches]
     made = Table(*(Column(name, justify="left" if name == "pace" else "right", no_wrap=True) for name in names))
     for step in steps:
-        found = [step.latency_ms.get(name) for name in ("p50", "p90", "p99", "p99.9", "max")]
+        found = [step.latency_ms.get(name) for name in latencies]
+        company = f"{step.service.mean_batch:.1f}" if step.service else "-"
         made.add_row(
             step.pace,
             f"{step.throughput:,.1f}",
             *("-" if each is None else f"{each:,.2f}" for each in found),
             f"{step.failed:,}",
             f"{step.late:,}",
-            f"{step.service.mean_batch:.1f}" if step.service else "-",
+            *[company] * batches,
         )
     return made
 

@@ -52,7 +52,7 @@ class QuerySender(Sender):
         self.ready = threading.Event()
         self._loadgen = loadgen
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._idle: list[Wire] = []
+        self._idle: deque[Wire] = deque()
         self._waiting: deque[tuple[int, int, float]] = deque()  # LoadGen's name of it, the image, the moment
         self._ids: dict[Wire, int] = {}
 
@@ -111,7 +111,7 @@ class QuerySender(Sender):
     def _serve(self) -> None:
         while self._waiting and self._idle:
             name, image, _ = self._waiting.popleft()
-            wire = self._idle.pop()
+            wire = self._idle.popleft()
             self._ids[wire] = name
             self.send_turn(wire, image, time.perf_counter(), held=False)
 

@@ -1,5 +1,6 @@
 """One page for a load: a file by itself, without scripts, light or dark as the reader's screen is."""
 
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -72,14 +73,19 @@ def _step(step: StepFigures) -> str:
     ]
     charts = [
         line_chart("Latency over time", drawn, "seconds", "ms"),
-        bar_chart(
-            "Requests by latency", [(f"{top:.3g}", count) for top, count in step.histogram], "ms, at most", "requests"
-        ),
+        bar_chart("Requests by latency", _bars(step.histogram), "ms, at most", "requests"),
     ]
     if step.service:
         batches = [(str(size), float(count)) for size, count in step.service.batches.items()]
         charts.append(bar_chart("Batches of the service", batches, "images in a model call", "calls"))
     return f'<h2>{escape(step.pace)}</h2>{_words(step)}<div class="charts">{"".join(charts)}</div>'
+
+
+def _bars(histogram: Sequence[tuple[float, int]]) -> list[tuple[str, float]]:
+    """One for every bound, also where no request was, or a gap would look like none."""
+    places = {round(4 * math.log2(top)): count for top, count in histogram}
+    every = range(min(places), max(places) + 1) if places else ()
+    return [(f"{2 ** (place / 4):.3g}", float(places.get(place, 0))) for place in every]
 
 
 def _words(step: StepFigures) -> str:

@@ -1,13 +1,16 @@
 """The page: a file by itself, with all figures, and nothing of others that a browser would take for its own."""
 
+import io
 import re
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
+from rich.console import Console
 
 from harmonic.drawing import Curve, bar_chart, line_chart
 from service.load.figures import StepFigures
-from service.load.findings import Findings, as_json, remarks, versions
+from service.load.findings import Findings, as_json, remarks, tables, versions
 from service.load.peak import Peak
 from service.load.report import page
 from tests.support.steps import step
@@ -68,6 +71,31 @@ def test_what_must_be_known_is_said():
     for words in ("failed: 2 x 429", "for example: no label", "99% of a core", "3 requests were on their way"):
         assert words in said
     assert said.count("\n") == 3
+
+
+def test_a_terminal_of_80_columns_has_a_table_whose_figures_are_whole():
+    told = io.StringIO()
+    narrow = tables([step(100_000.0, latency_ms=12_345.67, failed=99)])[-1]
+    Console(file=told, width=80).print(narrow)
+    for words in ("100000 requests/s", "answers/s", "p50 ms", "p99 ms", "12,345.67", "failed", "late"):
+        assert words in told.getvalue()
+
+
+def test_a_latency_that_no_request_had_is_a_bar_of_nothing():
+    (svg,) = re.findall("Requests by latency</figcaption>(<svg.*?</svg>)", page(findings(with_a_gap())))
+    counts = [title.text for title in ET.fromstring(svg).iter() if title.tag.endswith("title")]
+    assert len(counts) == 5
+    assert [name in svg for name in (">1<", ">1.41<", ">2<")] == [True] * 3
+
+
+def with_a_gap() -> StepFigures:
+    return replace(step(), histogram=((1.0, 7), (2.0, 3)))
+
+
+def test_large_numbers_are_written_out_beside_the_axes():
+    chart = line_chart("t", [Curve("a", [(0, 0), (60_000, 120_000)])], "x", "y")
+    assert "60,000" in chart
+    assert "e+" not in chart
 
 
 def test_points_lie_where_their_values_are():
