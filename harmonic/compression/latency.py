@@ -20,7 +20,8 @@ from harmonic.pixels import PixelSpec
 Frequencies = tuple[tuple[int, int], ...]
 Kept = tuple[str, Frequencies | BandSet]  # a layer by name, and the frequencies that it has left, or its bands
 
-_TRIES = 4  # of a budget: what layers take by themselves is not all of what they take together
+_NEAR = 0.95  # of what a budget allows: no better choice is looked for
+_TRIES = 6  # of a budget: what layers take by themselves is not all of what they take together
 
 
 class Times(Protocol):
@@ -64,12 +65,15 @@ def cuts_in_time(
 ) -> dict[str, Cut]:
     """The cuts for the least total loss whose whole network keeps to a budget in latency, by measurement.
 
-    What layers take by themselves chooses; where the network then takes longer than that says, it is chosen again with
-    so much less. CompressionError, with the shortest that was measured, where none of a few choices keeps to it.
+    What layers take by themselves chooses. Where the network then takes longer than that says, it is chosen again with
+    so much less; and where that was more than enough, with a sum between. CompressionError, with the shortest that was
+    measured, where none of a few choices keeps to it.
     """
     wanted = allowed = budget.allowed(times.whole)
     menu = Menu.of(network, measured, prices)
     found: list[int] = []
+    kept: dict[str, Cut] = {}
+    enough, too_much = menu.least(), 0  # sums of layers' times: one that kept to the budget, and one that did not
     for _ in range(_TRIES):
         allowed = max(allowed, menu.least())
         chosen = menu.chosen(allowed)
@@ -78,8 +82,14 @@ def cuts_in_time(
         cuts = menu.as_cuts(chosen)
         found.append(times.beside(with_cuts(network, cuts)))
         if found[-1] <= wanted:
-            return cuts
-        allowed -= found[-1] - wanted
+            kept, enough = cuts, allowed
+            if not too_much or found[-1] >= _NEAR * wanted:
+                break
+        else:
+            too_much = allowed
+        allowed = (enough + too_much) // 2 if kept else allowed - (found[-1] - wanted)
+    if kept:
+        return kept
     must_be_possible(network, prices, wanted, "latency")
     raise CompressionError(
         f"none of {len(found)} choices took {wanted / 1e6:.2f} ms or less; the shortest took "
