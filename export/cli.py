@@ -40,9 +40,10 @@ def export(
         ),
     ],
     name: Annotated[str, typer.Option(help="The model's name in the repository and in addresses.")],
-    repository: Annotated[Path, typer.Option(help="The model repository: <repository>/<name>/<version>/.")] = Path(
-        "models"
-    ),
+    repository: Annotated[
+        str,
+        typer.Option(help="The model repository: <repository>/<name>/<version>/; or a store, as s3://BUCKET/PREFIX."),
+    ] = "models",
     version: Annotated[int | None, typer.Option(help="Version number; default: the next free one.", min=1)] = None,
     golden: Annotated[
         list[Path] | None,
@@ -101,6 +102,7 @@ def export(
     """
 
     from export.again import Again, export_again, is_version
+    from export.destination import destination
     from export.errors import ExportError
     from export.pipeline import Order
     from export.pipeline import export as run
@@ -111,7 +113,7 @@ def export(
 
     precisions, text = parse_precisions(precision), _card_text(card) if card else None
     sources, judges, images = calibration or [], judge or [], _images(golden or [])
-    with for_people(aside=json):
+    with for_people(aside=json), destination(repository, name, version) as to:
         if is_version(bundle):
             if (
                 card
@@ -120,26 +122,27 @@ def export(
                 or (stem, norm, layout, max_batch) != (_Stem.AUTO, _Norm.FROZEN, _Layout.AUTO, 64)
             ):
                 raise ExportError(f"{bundle} is a version: all but its precisions stays as it is. Export its bundle.")
-            again = Again(bundle, repository, name, precisions, sources, judges, max_drop, version)
+            again = Again(bundle, to.folder, name, precisions, sources, judges, max_drop, to.version)
             published = export_again(again, tell=_tell)
         else:
             trained = adopt.with_jpeg_scale(load(bundle), jpeg_scale.value if jpeg_scale else None)
             order = Order(
-                trained, repository, name, version, images, text, max_batch, stem.value, norm.value, precisions
+                trained, to.folder, name, to.version, images, text, max_batch, stem.value, norm.value, precisions
             )
             asked = replace(order, calibration=sources, judges=judges, most_drop=max_drop, layout=layout.value)
             published = run(asked, tell=_tell)
+        place, number = to.publish(published.folder, _tell)
         parity = published.parity
         typer.echo(
-            f"Published {published.folder}. Against PyTorch at batches {', '.join(map(str, parity.batches))}: "
+            f"Published {place}. Against PyTorch at batches {', '.join(map(str, parity.batches))}: "
             f"max error {parity.max_error:.1e}, mean {parity.mean_error:.1e}, on logits up to "
             f"{parity.largest_logit:.1f}; top-1 agreement {parity.top1_agreement:.0%}. First layer: {published.stem}."
         )
         for line in precision_lines(published):
             typer.echo(line)
-        typer.echo(f"Next: harmonic serve --repository {shlex.quote(str(repository))} --default-model {name}")
+        typer.echo(f"Next: harmonic serve --repository {shlex.quote(repository)} --default-model {name}")
     if json:
-        facts = {"name": name, "version": published.version, "folder": str(published.folder), "stem": published.stem}
+        facts = {"name": name, "version": number, "folder": place, "stem": published.stem}
         variants = [variant.model_dump(mode="json") for variant in published.variants]
         refusals = {one.precision: one.reason for one in published.refused}
         print_json({**facts, "parity": parity.model_dump(mode="json"), "variants": variants, "refused": refusals})

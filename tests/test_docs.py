@@ -49,6 +49,7 @@ PAGES = {
     "evaluate": "evaluate.md",
     "export": "export.md",
     "fit": "own-photographs.md",
+    "push": "repositories.md",
     "import": "reference-checkpoints.md",
     "health": "settings.md",
     "key": "settings.md",

@@ -13,7 +13,6 @@ COVERED_BY: dict[str, str] = {
     "export.staging": "export/test_repository.py",
     "export.stores.hub_card": "export/stores/test_hub.py",
     "export.stores.reasons": "export/stores/test_store.py",
-    "export.triton": "export/test_pipeline.py",
     "harmonic.analysis.spectrum_picture": "harmonic/commands/test_spectrum.py",
     "harmonic.basis": "test_architecture.py",
     "harmonic.bundles.adopt": "harmonic/commands/test_conversion.py",
