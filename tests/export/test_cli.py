@@ -9,6 +9,7 @@ from harmonic import zoo
 from harmonic.bundles.bundle import Bundle, Card, save
 from harmonic.pixels import PixelSpec
 from tests.support.commands import done, refused
+from tests.support.stores import in_memory, stored
 
 
 @pytest.fixture
@@ -47,3 +48,11 @@ def test_what_cannot_be_is_told(
     Path("bytes").write_bytes(b"\xff\xfe\x00")
     assert message in refused("export", bundle, "--repository", "models", "--name", "pets", *options)
     assert not Path("models").exists()
+
+
+def test_a_bundle_becomes_a_version_of_a_store(bundle: Path) -> None:
+    store = in_memory()
+    shown = done("export", bundle, "--repository", store, "--name", "pets", "--max-batch", 2)
+    assert f"Published {store}/pets/1. Against PyTorch" in shown
+    assert f"Next: harmonic serve --repository {store} --default-model pets" in shown
+    assert {"pets/1/manifest.json", "pets/1/model.onnx", "pets/config.pbtxt"} <= stored(store)

@@ -88,6 +88,7 @@ LIBRARIES: dict[str, set[str]] = {
         "harmonic.cli",
         "export.cli",
         "export.fit_cli",
+        "export.push_cli",
         "service.cli",
         "service.deploy_cli",
         "service.flags",
