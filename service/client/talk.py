@@ -4,8 +4,9 @@ A talk is a generator. It gives what is to be done next, and is sent what came o
 sockets, the clock and the event loop.
 """
 
+import secrets
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from service.client.errors import OutOfPatience, Unreachable
 from service.client.retries import PASSING, Budget, Retries
@@ -79,14 +80,17 @@ def talk(write: Callable[[float], Message], patience_s: float, manners: Manners,
     """Ask until there is an answer that stays: its last reply, be it a refusal.
 
     write: the request for one attempt, told how many seconds its answer is waited for. spent_s: of the patience,
-    before it began. Raises Unreachable, OutOfPatience.
+    before it began. Every attempt has the same id, so that a service whose versions share the requests answers all of
+    them with one. Raises Unreachable, OutOfPatience.
     """
+    mark = {"X-Request-Id": secrets.token_hex(8)}
     ends = manners.clock() + patience_s - spent_s
     asked = 0
     while True:
         left = ends - manners.clock()
         seconds = min(left, manners.retries.attempt_s)
         message = write(max(seconds, 0.001))
+        message = replace(message, headers={**mark, **message.headers})
         if left <= 0:
             raise _out_of_patience(message, patience_s, asked)
         outcome = yield Send(message, seconds)

@@ -3,6 +3,7 @@
 Knows counts that only rise; neither requests nor processes.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,10 +28,13 @@ class CanaryVerdict:
 class Judge:
     """Looks at what was counted, again and again, and says which canaries are beyond the rules."""
 
-    def __init__(self, rules: CanaryRules) -> None:
+    def __init__(self, rules: CanaryRules, splits: Iterable[Split] = ()) -> None:
+        """splits: those from the very start, when nothing was counted yet."""
         self._rules = rules
         self._seen: deque[tuple[float, Outcomes]] = deque()
-        self._splits: dict[str, tuple[tuple[int, float], ...]] = {}
+        self._splits = {split.model: split.shares for split in splits}
+        if self._splits:
+            self._seen.append((-math.inf, {}))
 
     def look(self, now: float, outcomes: Outcomes, splits: Iterable[Split]) -> list[CanaryVerdict]:
         """Which are to be taken out now. outcomes: since the start; what came before a split is no part of it."""

@@ -18,7 +18,7 @@ class Splits:
 
     def __init__(self, settings: Settings, changed: Callable[[], None]) -> None:
         self._by_model = settings.splits()
-        self._judge = Judge(settings.canary_rules())
+        self._judge = Judge(settings.canary_rules(), self._by_model.values())
         self._changed = changed
         self._tolerant = settings.model_control != "none"
 

@@ -7,11 +7,12 @@ when the last of them is ready to: no worker answers with a version that another
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from export.errors import ExportError
 from export.repository import model_names
 from service.config import Holder, Settings
+from service.engine import CanaryVerdict
 from service.errors import NotReady, ServiceError
 from service.handover import Facts, Gone
 from service.processes.reports import Report, read_report
@@ -166,10 +167,18 @@ class Commands:
     async def judge(self) -> None:
         """Have canaries taken out everywhere that did worse than they may, by what was reported last."""
         families = (read_report(facts).families for facts in self._reports.values())
-        for verdict in self._splits.verdicts([*families, self._departed.families]):
+        await self._take_out(self._splits.verdicts([*families, self._departed.families]))
+
+    async def bury(self, fatal: Sequence[Sequence[Any]]) -> None:
+        """Have canaries taken out everywhere that cost a process its life. fatal: names and numbers of versions."""
+        await self._take_out(self._splits.fatal(fatal))
+
+    async def _take_out(self, verdicts: Sequence[CanaryVerdict]) -> None:
+        for verdict in verdicts:
+            self._splits.note(verdict.model, self._splits.without(verdict))  # who starts from now on has it so
+        for verdict in verdicts:
             log.error("%s version %d is taken out of the split: %s", verdict.model, verdict.version, verdict.reason)
-            split = self._splits.without(verdict)
-            self._splits.note(verdict.model, split)
+            split = self._splits.all()[verdict.model]
             await self._everywhere("put split", verdict.model, split=split_facts(split))
 
     async def _everywhere(self, act: str, name: str, **more: object) -> None:

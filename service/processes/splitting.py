@@ -1,7 +1,7 @@
 """Splits where several processes serve: one decision for all of them, by what all have counted."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -28,7 +28,7 @@ class SharedSplits:
 
     def __init__(self, settings: Settings) -> None:
         self._splits: dict[str, Split | None] = dict(settings.splits())
-        self._judge = Judge(settings.canary_rules())
+        self._judge = Judge(settings.canary_rules(), settings.splits().values())
 
     def note(self, model: str, split: Split | None) -> None:
         """They have this one now; None for one that was ended, which a process that starts later has to be told."""
@@ -42,6 +42,19 @@ class SharedSplits:
         """Which versions are to be taken out. families: of every process."""
         splits = [split for split in self._splits.values() if split]
         return self._judge.look(time.monotonic(), version_outcomes(add_up(families)), splits) if splits else []
+
+    def fatal(self, versions: Iterable[Sequence[Any]]) -> list[CanaryVerdict]:
+        """Those of these versions that are canaries, and still get requests. versions: names and numbers of versions
+        that only a new process may mend."""
+        found = []
+        for model, version in versions:
+            split = self._splits.get(model)
+            if split is None or version in dict(split.out):
+                continue
+            numbers = {number for number, _ in split.shares}
+            if version in numbers and version != split.incumbent(numbers):
+                found.append(CanaryVerdict(model, version, "a process had to be replaced because of it"))
+        return found
 
     def without(self, verdict: CanaryVerdict) -> Split | None:
         """A split once a verdict is carried out."""

@@ -108,6 +108,7 @@ class _Supervisor:
             len(self._devices),
             settings.owner_death == "end",
         )
+        self._tasks: set[asyncio.Task[None]] = set()
         self._reception = Reception(listeners, self._crew.hands)
         owners = self._crew.owners if self._devices else None
         self._commands = Commands(self._share, self._counting, self._own, owners, len(self._devices) == 1)
@@ -204,6 +205,8 @@ class _Supervisor:
         elif what == "failed":
             worker.reason = facts["reason"]
         elif what == "state":
+            if facts["fatal"]:
+                self._bury(facts["fatal"])
             self._crew.hear(worker, facts)
         elif what == "started":
             if worker.owner or not self._devices:
@@ -215,6 +218,16 @@ class _Supervisor:
         else:
             return await self._commands.answer(worker, what, facts)
         return {}
+
+    def _bury(self, fatal: Sequence[Sequence[Any]]) -> None:
+        task = asyncio.ensure_future(self._commands.bury(fatal))
+        self._tasks.add(task)
+        task.add_done_callback(self._buried)
+
+    def _buried(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a version could not be taken out of its split", exc_info=error)
 
     def _resume(self) -> None:
         self._reception.resume()

@@ -146,12 +146,12 @@ class _WithItsOwner(SharedEngine):
     """A front end that brings its owner along, for those who know engines alone."""
 
     house: Owned
-    _begun = False
+    _brought = False
 
     async def start(self) -> None:
         """Start both, once."""
-        if not self._begun:
-            self._begun = True
+        if not self._brought:
+            self._brought = True
             await self.house.start()
         await super().start()
 

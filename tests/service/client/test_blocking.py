@@ -117,3 +117,19 @@ def test_its_wishes_reach_the_one_that_asks():
     ):
         client.classify(b"picture")
     assert len(heard) == 3
+
+
+def test_an_attempt_that_is_repeated_has_the_id_of_the_first_and_the_next_request_another():
+    heard = []
+    said = {0: http(503, b"", "Retry-After: 0")}
+    answer = http(200, CLASSIFIED)
+    with (
+        stub(lambda count: (0, said.get(count, answer)), heard) as address,
+        Client(address, retries=Retries(first_s=0.001)) as client,
+    ):
+        client.classify(b"picture")
+        client.classify(b"picture")
+    marks = [head.partition(b"x-request-id: ")[2].partition(b"\r\n")[0] for head in heard]
+    assert len(marks) == 3
+    assert marks[0] == marks[1] != marks[2]
+    assert all(len(mark) == 16 for mark in marks)

@@ -52,6 +52,12 @@ def test_only_the_window_counts_and_nothing_from_before_the_split():
     assert judge.look(201.0, worse, [make_split("colours", {2: 0.5, 3: 0.5})]) == []
 
 
+def test_with_a_split_from_the_start_the_first_requests_count():
+    found = {("colours", 2): VersionOutcome(90, 0, 0.9), ("colours", 3): VersionOutcome(60, 60, 0.0)}
+    assert len(Judge(RULES, [SPLIT]).look(5.0, found, [SPLIT])) == 1
+    assert Judge(RULES).look(5.0, found, [SPLIT]) == []
+
+
 def test_one_that_is_out_and_the_incumbent_are_not_judged():
     judge = Judge(RULES)
     out = SPLIT.without(3, "it was slow")
