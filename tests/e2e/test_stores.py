@@ -1,4 +1,4 @@
-"""`harmonic serve --repository s3://... --workers 2` against a real S3 server: served, followed, and served without it."""
+"""`harmonic serve --repository s3://... --workers 2` against a real S3 server: served, followed, and outlived."""
 
 import httpx
 import pytest
