@@ -115,8 +115,8 @@ and must wait for it itself: a request is late if it was sent more than 1 ms aft
 its latency. And of a light model a request at a random moment costs more CPU time than one in step with 31 others (0.70
 and 0.54 ms on two workers), so that 70 % of that peak nearly fills both CPUs. Smaller batches, one queue for all
 instances, one instance, other slices of the interpreter (0.2 and 5 ms) and of the scheduler were measured, and brought
-nothing; collections of garbage take about 2 ms at most. [A CPU of its own](processes.md#a-cpu-of-its-own) for each worker
-helps at all loads.
+nothing; collections of garbage take about 2 ms at most.
+[A CPU of its own](processes.md#a-cpu-of-its-own) for each worker helps at all loads.
 """
 
 Goal = tuple[str, float, float, bool]  # what, found, wanted, and whether more is better

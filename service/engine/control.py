@@ -136,11 +136,11 @@ class Control:
         if self._soundness.look(self.served):
             self._assemble()
 
-    def alive(self) -> bool:
-        """False once something is broken that only a new process may mend."""
+    def lost(self) -> list[tuple[str, int]]:
+        """The versions that only a new process may mend: in order, each once."""
         self.look()
-        fatal = any(entry.fatal for entry in self.catalog.broken)
-        return not fatal and self._soundness.alive()
+        broken = {(entry.name, entry.version) for entry in self.catalog.broken if entry.fatal}
+        return sorted(broken | set(self._soundness.lost()))
 
     def close(self) -> None:
         """Follow no more changes."""

@@ -90,7 +90,11 @@ class LocalEngine:
 
     def alive(self) -> bool:
         """False once an instance or its device is broken in a way that only a new process may mend."""
-        return self._control is None or self._control.alive()
+        return not self.lost()
+
+    def lost(self) -> list[tuple[str, int]]:
+        """The names and numbers of the versions for which that is so."""
+        return self._control.lost() if self._control else []
 
     @property
     def in_flight(self) -> int:

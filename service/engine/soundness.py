@@ -30,9 +30,9 @@ class Soundness:
         """Look at all of them, now that others serve."""
         self._healths = _healths(served)
 
-    def alive(self) -> bool:
-        """False once an instance is broken that only a new process may mend."""
-        return all(health.alive for health in self._healths.values())
+    def lost(self) -> list[Key]:
+        """Those with an instance that only a new process may mend, whatever the others do."""
+        return [key for key, health in self._healths.items() if not health.alive]
 
     def as_it_is(self, trial: Trial) -> Trial:
         """A version as it was loaded, or what its instances have made of it since."""

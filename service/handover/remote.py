@@ -99,6 +99,10 @@ class RemoteEngine:
         """True: an owner that has ended is replaced."""
         return True
 
+    def lost(self) -> list[tuple[str, int]]:
+        """None: the owners say which versions only a new process may mend."""
+        return []
+
     @property
     def in_flight(self) -> int:
         """Requests that were let in here and are not yet answered."""

@@ -197,17 +197,17 @@ class SharedEngine:
 
     def brief(self) -> Facts:
         """What the supervisor wants to know whenever it changes."""
-        alive = self.local.alive()  # looks first, and the catalog says then what it saw
+        lost = self.local.lost()  # looks first, and the catalog says then what it saw
         catalog = self.local.describe()
         return {
             "ready": self.local.ready(),
-            "alive": alive,
+            "alive": not lost,
             "versions": len(catalog.ready),
             "broken": len(catalog.broken),
             "providers": sorted({facts.provider for facts in catalog.ready}),
             "models": self.local.held_names(),
             "serving": sorted({(facts.model, facts.version) for facts in catalog.ready}),
-            "fatal": sorted((one.name, one.version) for one in catalog.broken if one.fatal),
+            "fatal": lost,
         }
 
     async def _everywhere(self, act: str, name: str, **more: object) -> None:

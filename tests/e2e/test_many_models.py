@@ -86,7 +86,7 @@ def test_a_canary_that_fails_is_taken_out_whoever_answers(tmp_path: Path, shape)
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("shape", ["workers"], indirect=True)
+@pytest.mark.parametrize("shape", ["workers", "owner"], indirect=True)
 def test_a_canary_that_hangs_costs_one_process_and_no_more(tmp_path: Path, shape):
     root = tmp_path / "models"
     publish_colours(root)
