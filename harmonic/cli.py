@@ -49,7 +49,7 @@ def build_app() -> typer.Typer:
     for point in sorted(entry_points(group="harmonic.commands"), key=lambda point: point.name):
         command = point.load()
         if isinstance(command, typer.Typer):
-            app.add_typer(command, name=point.name)
+            app.add_typer(command, name=point.name, short_help=str(command.info.help))
             continue
         # A command whose options are only made when they are wanted brings the class that makes them.
         kind = getattr(command, "command_class", None)

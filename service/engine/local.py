@@ -189,7 +189,10 @@ class LocalEngine:
         Raises Draining, NotReady, ModelNotFound, Overloaded.
         """
         control = self._open_control()
-        entry = control.catalog.find(model, chosen(control.catalog, model, version))
+        catalog = control.catalog
+        if version is None and catalog.splits:
+            version = chosen(catalog, model)
+        entry = catalog.find(model, version)
         served = control.served[entry.name, entry.version]
         visit = LocalVisit(served, self._preparation, self._settings.images_per_request)
         started = time.monotonic()

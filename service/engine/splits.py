@@ -67,10 +67,8 @@ def check_split(split: Split, catalog: Catalog) -> None:
         raise ControlRefused(missing)
 
 
-def chosen(catalog: Catalog, model: str | None, version: int | None) -> int | None:
-    """The version that a request asks for, by its own words or by the split of its model."""
-    if version is not None or not catalog.splits:
-        return version
+def chosen(catalog: Catalog, model: str | None) -> int | None:
+    """The version to which the split of a model sends this request; None for the newest."""
     name = model or catalog.default
     split = next((one for one in catalog.splits if one.model == name), None)
     exchange = current()

@@ -186,7 +186,9 @@ class RemoteEngine:
 
         Raises Draining, NotReady, ModelNotFound, Overloaded.
         """
-        facts = self.find(model, chosen(self._catalog, model, version))
+        if version is None and self._catalog.splits:
+            version = chosen(self._catalog, model)
+        facts = self.find(model, version)
         stands = self._versions[facts.name, facts.version]
         visit = RemoteVisit(stands, self._preparation, self._settings.images_per_request)
         started = time.monotonic()
