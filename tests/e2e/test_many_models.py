@@ -12,7 +12,7 @@ from service.client import Client
 from tests.support.colours import publish_colours
 from tests.support.faults import FOR_EVER, hangs_on_red, raises_on_red
 from tests.support.images import plain
-from tests.support.process import PATIENCE_S, serving
+from tests.support.process import PATIENCE_S, let_it_talk, serving
 from tests.support.several import children
 from tests.support.waiting import until
 
@@ -48,8 +48,7 @@ def test_twenty_models_for_three_places_lose_no_caller_even_where_a_process_is_k
     done: list[str] = []
     flags = ("--max-models", "3", "--instances", "1", "--threads", "1")
     with serving(root, *shape, *flags) as (url, process), Client(url, patience_s=120, parallel=32) as client:
-        assert process.stderr is not None
-        threading.Thread(target=process.stderr.read, daemon=True).start()  # its log is longer than a pipe holds
+        let_it_talk(process)
         callers = [threading.Thread(target=caller, args=(number,)) for number in range(32)]
         for one in callers:
             one.start()
@@ -72,7 +71,11 @@ def test_a_canary_that_fails_is_taken_out_whoever_answers(tmp_path: Path, shape)
     publish_colours(root)
     publish_colours(root, graph=raises_on_red())
     flags = ("--split", "colours={1:0.5,2:0.5}")
-    with serving(root, *shape, *flags, canary_requests="3") as (url, _), httpx.Client(timeout=PATIENCE_S) as client:
+    with (
+        serving(root, *shape, *flags, canary_requests="3") as (url, process),
+        httpx.Client(timeout=PATIENCE_S) as client,
+    ):
+        let_it_talk(process)
 
         def taken_out() -> bool:
             for _ in range(20):

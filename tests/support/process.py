@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,12 @@ def starting(repository: Path, *flags: str, **settings: str) -> Iterator["subpro
     finally:
         process.kill()
         process.communicate()
+
+
+def let_it_talk(process: "subprocess.Popen[str]") -> None:
+    """Read what it says from now on, and forget it: a process whose words nobody takes stops when the pipe is full."""
+    assert process.stderr is not None
+    threading.Thread(target=process.stderr.read, daemon=True).start()
 
 
 def address(process: "subprocess.Popen[str]") -> str:
