@@ -1,6 +1,7 @@
 """Images that a table names: a CSV file with a path and a label in every row."""
 
 import csv
+import io
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -73,20 +74,18 @@ def _rows(path: Path) -> list[_Row]:
         text = path.read_text(encoding="utf-8-sig")
         first = text.partition("\n")[0]
         delimiter = max(",;\t", key=first.count)
-        cells = [
-            (number, [cell.strip() for cell in row])
-            for number, row in enumerate(csv.reader(text.splitlines(), delimiter=delimiter), start=1)
-            if any(cell.strip() for cell in row)
-        ]
+        table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        rows = ((table.line_num, [cell.strip() for cell in row]) for row in table)
+        cells = [(number, row) for number, row in rows if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as CSV in UTF-8 ({error}); {_WANTED}.") from error
     if not cells:
         raise DataError(f"{path} is empty; {_WANTED}.")
     columns = _columns(path, cells[0][1])
-    rows = cells if PurePosixPath(cells[0][1][columns["path"]]).suffix.lower() in SUFFIXES else cells[1:]
-    if not rows:
+    images = cells if PurePosixPath(cells[0][1][columns["path"]]).suffix.lower() in SUFFIXES else cells[1:]
+    if not images:
         raise DataError(f"{path} names no image; {_WANTED}.")
-    return [_row(path, number, row, columns) for number, row in rows]
+    return [_row(path, number, row, columns) for number, row in images]
 
 
 def _columns(path: Path, first: list[str]) -> dict[str, int]:

@@ -35,8 +35,7 @@ def output_bias(network: nn.Module, spec: PixelSpec, classes: int) -> Tensor | N
     """
     biases = [m.bias for m in network.modules() if isinstance(m, LAST) and m.bias is not None]
     some = next(network.parameters())
-    images = torch.randn(2, *planes(spec), generator=torch.Generator().manual_seed(0))
-    images[:, spec.channels :] = spec.height  # an image's own size, where the network is told
+    images = trial_images(spec)
     more = torch.linspace(-1.0, 1.0, classes).roll(1).to(some)
     with evaluating(network), torch.no_grad():
         before = network(images.to(some))
@@ -55,10 +54,12 @@ def _adds(network: nn.Module, images: Tensor, bias: Tensor, more: Tensor, before
     return bool(torch.allclose(grown, more.expand_as(grown), rtol=0, atol=rounding))
 
 
-def planes(spec: PixelSpec) -> tuple[int, int, int]:
-    """What a network takes of such pixels: planes, rows, columns."""
+def trial_images(spec: PixelSpec) -> Float[Tensor, "2 planes height width"]:
+    """Two images of noise, as a network takes them normalised, on which it is tried what its last layer does."""
     height, width, planes = spec.shape
-    return planes, height, width
+    images = torch.randn(2, planes, height, width, generator=torch.Generator().manual_seed(0))
+    images[:, spec.channels :] = spec.height  # an image's own size, where the network is told
+    return images
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from harmonic.errors import ZooError
 from harmonic.pixels import PixelSpec
-from harmonic.training.prior import LAST, evaluating, planes
+from harmonic.training.prior import LAST, evaluating, trial_images
 
 _LOWEST, _HIGHEST = 0.05, 20.0
 _HALVINGS = 60
@@ -41,11 +41,9 @@ def scales(network: nn.Module, spec: PixelSpec) -> bool:
 
     Where a ReLU or a mean follows it they are; where a norm does, they are not.
     """
-    images = torch.randn(2, *planes(spec), generator=torch.Generator().manual_seed(0))
-    images[:, spec.channels :] = spec.height  # an image's own size, where the network is told
     own = list(_last(network).parameters())
     with evaluating(network), torch.no_grad():
-        images = images.to(own[0])
+        images = trial_images(spec).to(own[0])
         before = network(images)
         for parameter in own:
             parameter.div_(2)  # exact, and so is the way back

@@ -54,6 +54,7 @@ class Trainee(L.LightningModule):
         self.recipe, self._teacher = recipe, teacher
         self._mix = mixing(recipe.augment, classes)
         self._thawing = Thawing(network, recipe.finetune) if finetuned else None
+        self._frozen: list[nn.Module] = []  # in the epoch at hand
         self._steps = 0
         self.model = Classifier(network, spec)
         self.mean = running_mean(self.model, recipe.train.ema) if recipe.train.ema else None
@@ -68,15 +69,13 @@ class Trainee(L.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Norms that do not learn in this epoch keep their statistics."""
         self.model.train()
-        freeze(self._frozen())
+        self._frozen = self._thawing.frozen(self.current_epoch) if self._thawing else []
+        freeze(self._frozen)
         self._steps = self.trainer.global_step
-
-    def _frozen(self) -> list[nn.Module]:
-        return self._thawing.frozen(self.current_epoch) if self._thawing else []
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
         """What does not learn in this epoch loses its gradients; several devices have shared them by now."""
-        forget_gradients(self._frozen())
+        forget_gradients(self._frozen)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Draw dropout from (epoch, batch) alone: what a resumed run drew before, loaders included, must not matter."""

@@ -1,34 +1,12 @@
 """Whatever a store says of its names and sizes, nothing is written but in the copy, and nothing unbounded is read."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 from export.repository import model_names
 from export.stores import Store
-from tests.support.colours import publish_colours
-from tests.support.stores import faulty, in_memory, mirror_of, uploaded, written
-
-
-@pytest.fixture
-def version(tmp_path: Path) -> Path:
-    """A version to publish."""
-    return publish_colours(tmp_path / "made")
-
-
-@pytest.fixture
-def store(version: Path) -> Store:
-    """A store with one version of one model."""
-    store = in_memory()
-    uploaded(store, version)
-    return store
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    return tmp_path / "copy"
-
+from tests.support.stores import faulty, mirror_of, written
 
 HOSTILE = [
     "..",

@@ -9,28 +9,8 @@ import pytest
 from export.errors import RepositoryError
 from export.manifest import check_files, read_manifest
 from export.repository import model_names, versions
-from export.stores import Store
 from tests.support.colours import publish_colours
 from tests.support.stores import changed_manifest, emptied, faulty, in_memory, mirror_of, uploaded, written
-
-
-@pytest.fixture
-def version(tmp_path: Path) -> Path:
-    """A version to publish."""
-    return publish_colours(tmp_path / "made")
-
-
-@pytest.fixture
-def store(version: Path) -> Store:
-    """A store with one version of one model."""
-    store = in_memory()
-    uploaded(store, version)
-    return store
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    return tmp_path / "copy"
 
 
 def test_a_version_comes_whole(store, copy, version):

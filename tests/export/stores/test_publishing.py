@@ -1,7 +1,6 @@
 """A version is in a store whole, or not at all, and is never overwritten."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -10,11 +9,6 @@ from export.manifest import MANIFEST
 from export.stores import free_number, open_store, publish, read_address
 from tests.support.colours import publish_colours
 from tests.support.stores import faulty, in_memory, stored, uploaded, written
-
-
-@pytest.fixture
-def version(tmp_path: Path) -> Path:
-    return publish_colours(tmp_path / "made")
 
 
 @pytest.fixture

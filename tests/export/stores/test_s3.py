@@ -3,7 +3,6 @@
 import itertools
 import logging
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -34,16 +33,6 @@ def honest(server: S3):
 def store(server) -> Store:
     """A store of its own."""
     return open_store(read_address(f"s3://{BUCKET}/place-{next(_NUMBERS)}"), seconds=30)
-
-
-@pytest.fixture
-def version(tmp_path) -> Path:
-    return publish_colours(tmp_path / "made")
-
-
-@pytest.fixture
-def copy(tmp_path) -> Path:
-    return tmp_path / "copy"
 
 
 def test_what_is_published_comes_whole(store, version, copy):

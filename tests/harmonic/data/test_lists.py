@@ -44,6 +44,11 @@ def test_a_table_is_read_however_it_is_written(folder, text):
     assert not has_split(folder / "list.csv", "val")
 
 
+def test_what_is_quoted_may_hold_ends_of_lines_and_those_of_unicode_end_none(folder):
+    rows = 'path,label,note\nphotos/a.png,"a\u2028cat","two\nlines"\nphotos/b.png,dog\x85,\n'
+    assert levels(table(folder, rows)) == [(10, "a\u2028cat"), (20, "dog")]
+
+
 def test_paths_may_be_absolute(folder):
     lines = "".join(f"{folder / 'photos' / name}.png,{name}\n" for name in "ab")
     (folder / "lists").mkdir()
