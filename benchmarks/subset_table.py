@@ -2,7 +2,9 @@
 
     python -m benchmarks.subset_table --data train.zip --test test.zip --out runs/subset
 
-A seed draws the subset too, the same one for every network. Every run is resumable.
+A seed draws the subset too, the same one for every network. Every run is resumable. Other sizes, with as many steps:
+
+    --set data.limit=100 --set train.epochs=500      --set data.limit=1000 --set train.epochs=50
 """
 
 from benchmarks.variants import main

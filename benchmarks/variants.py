@@ -4,10 +4,11 @@ import argparse
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import torch
+from scipy.stats import ttest_rel
 
 from harmonic import data, zoo
 from harmonic.bundles import bundle
@@ -25,10 +26,13 @@ def main(description: str, variants: Variants, default_recipe: str) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[24, 25, 26])
     parser.add_argument("--recipe", default=default_recipe)
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="as of `harmonic train`")
+    parser.add_argument("--only", nargs="+", choices=list(variants), default=list(variants), metavar="NAME")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     images, test = data.read(asked.data, "train"), data.read(asked.test, "test")
-    plan = recipe.read_recipe(asked.recipe)
+    plan = recipe.read_recipe(asked.recipe, asked.set)
+    variants = {name: variants[name] for name in asked.only}
     measured: dict[str, dict[int, float]] = {name: {} for name in variants}
     for seed in asked.seeds:
         for name, (architecture, arguments) in variants.items():
@@ -40,6 +44,18 @@ def main(description: str, variants: Variants, default_recipe: str) -> None:
             print(f"{name}, seed {seed}: {measured[name][seed]:.4f}", flush=True)
     (asked.out / "table.json").write_text(json.dumps(measured, indent=2) + "\n")
     print(table(variants, measured, len(images.classes)))
+    first, *others = measured
+    for name in others if len(asked.seeds) > 1 else ():
+        print(compared(first, measured[first], name, measured[name]))
+
+
+def compared(first: str, base: Mapping[int, float], name: str, figures: Mapping[int, float]) -> str:
+    """Student's paired test of a network against the first one, seed by seed."""
+    test = ttest_rel([figures[seed] for seed in base], list(base.values()))
+    low, high = test.confidence_interval(0.95)
+    gain = mean(figures[seed] - base[seed] for seed in base)
+    interval = f"(95 % interval {100 * low:+.2f} to {100 * high:+.2f}, p = {test.pvalue:.2g})"
+    return f"{name} against {first}: {100 * gain:+.2f} points {interval}, {len(base)} pairs"
 
 
 def table(variants: Variants, measured: Mapping[str, Mapping[int, float]], classes: int) -> str:
