@@ -7,7 +7,7 @@ from harmonic.evaluation import metrics
 from harmonic.evaluation.comparison import compare, comparison_table
 from harmonic.evaluation.evaluate import Evaluation, NetworkPredictor, bundle_predictor, evaluate
 from harmonic.evaluation.larger_images import open_resized
-from harmonic.evaluation.tables import class_tables, evaluation_table
+from harmonic.evaluation.tables import class_tables, evaluation_table, mistakes_table
 
 __all__ = [
     "Evaluation",
@@ -20,5 +20,6 @@ __all__ = [
     "evaluation_table",
     "folds",
     "metrics",
+    "mistakes_table",
     "open_resized",
 ]

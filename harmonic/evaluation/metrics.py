@@ -7,10 +7,10 @@ these agree where every class occurs, counts such a class as 0, which no macro f
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Num
 from numpy import ndarray
 
-Confusion = Int64[ndarray, "classes classes"]
+Confusion = Num[ndarray, "classes classes"]  # counts; means of them where several judgements are taken together
 Labels = Int64[ndarray, " n"]
 Probabilities = Float[ndarray, "n classes"]
 PerClass = Float[ndarray, " classes"]

@@ -1,7 +1,13 @@
 """What an evaluation found, as tables."""
 
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Num
+from numpy import ndarray
 from rich.table import Column, Table
 
+from harmonic.evaluation import metrics
 from harmonic.evaluation.evaluate import Evaluation
 from harmonic.shown import plain
 
@@ -22,7 +28,9 @@ def evaluation_table(measured: Evaluation) -> Table:
 
 def class_tables(measured: Evaluation) -> list[Table]:
     """Confusion and recall by class, then the same for a narrow terminal; none for more than 20 classes."""
-    return [_confusion_table(measured), _mistakes_table(measured)] if len(measured.classes) <= 20 else []
+    if len(measured.classes) > 20:
+        return []
+    return [_confusion_table(measured), mistakes_table("Classes", measured.classes, measured.confusion())]
 
 
 def _confusion_table(measured: Evaluation) -> Table:
@@ -36,15 +44,19 @@ def _confusion_table(measured: Evaluation) -> Table:
     return table
 
 
-def _mistakes_table(measured: Evaluation) -> Table:
-    """A line a class, with the class that it is taken for most often."""
+def mistakes_table(title: str, classes: Sequence[str], confusion: Num[ndarray, "classes classes"]) -> Table:
+    """A line a class, with the class that it is taken for most often: how many of its images are.
+
+    Where counts are means over several judgements, it is their share of the class.
+    """
+    whole = np.issubdtype(confusion.dtype, np.integer)
     right = (Column(name, justify="right", no_wrap=True) for name in ("images", "recall"))
     table = Table(Column("class", overflow="fold"), *right, Column("most often taken for", overflow="fold"))
-    table.title = "Classes"
-    for place, (row, recall) in enumerate(zip(measured.confusion(), measured.recall(), strict=True)):
-        wrong = row.copy()
-        wrong[place] = 0
+    table.title = title
+    for place, (row, recall) in enumerate(zip(confusion, metrics.recall(confusion), strict=True)):
+        wrong = np.where(np.arange(len(row)) == place, 0, row)
         other = int(wrong.argmax())
-        mistake = plain(f"{measured.classes[other]} ({wrong[other]})") if wrong[other] else ""
-        table.add_row(plain(measured.classes[place]), str(row.sum()), f"{recall:.1%}", mistake)
+        taken = f"{wrong[other]}" if whole else f"{wrong[other] / row.sum():.0%}"
+        mistake = plain(f"{classes[other]} ({taken})") if wrong[other] else ""
+        table.add_row(plain(classes[place]), f"{row.sum():.0f}", f"{recall:.1%}", mistake)
     return table

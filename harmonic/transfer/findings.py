@@ -6,7 +6,7 @@ import numpy as np
 from rich.table import Table
 
 from harmonic.data import counted, some
-from harmonic.shown import plain
+from harmonic.evaluation import mistakes_table
 from harmonic.transfer.procedure import Transferred
 from harmonic.transfer.survey import FEW, Survey
 
@@ -37,18 +37,7 @@ def survey_lines(found: Survey) -> list[str]:
 
 def class_table(fitted: Transferred) -> Table:
     """Each class: its images, how many of them were answered right when held out, and what it is taken for."""
-    table = Table(title="Held-out answers")
-    table.add_column("class", overflow="fold")
-    for name in ("images", "recall"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("most often taken for", overflow="fold")
-    classes, confusion = fitted.bundle.card.classes, fitted.judgement.confusion
-    for place, (name, row) in enumerate(zip(classes, confusion, strict=True)):
-        wrong = np.where(np.arange(len(row)) == place, 0, row)
-        other = int(wrong.argmax())
-        taken = f"{classes[other]} ({wrong[other] / row.sum():.0%})" if wrong[other] else ""
-        table.add_row(plain(name), f"{row.sum():.0f}", f"{row[place] / row.sum():.1%}", plain(taken))
-    return table
+    return mistakes_table("Held-out answers", fitted.bundle.card.classes, fitted.judgement.confusion)
 
 
 def tried_lines(fitted: Transferred) -> list[str]:
