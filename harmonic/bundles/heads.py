@@ -26,11 +26,13 @@ class Headed:
 
 
 def with_new_head(start: Bundle, classes: Sequence[str]) -> Headed:
-    """The same network for other classes; its last layer is untrained.
+    """The same network for other classes; its last layer is untrained, and no ReLU stands behind it.
 
     FeatureError for a network whose last layer is not one linear layer, or one convolution of one pixel.
     """
     name, arguments = start.card.architecture, start.card.arguments
+    if zoo.hubs.ends_in_relu(name):
+        arguments = {**arguments, "bare_head": True}
     with torch.random.fork_rng(devices=[]):
         shapes = [_shapes(zoo.create(name, count, **arguments)) for count in (2, 3)]
         model = zoo.create(name, len(classes), **arguments)
@@ -42,7 +44,8 @@ def with_new_head(start: Bundle, classes: Sequence[str]) -> Headed:
         raise FeatureError(f"{name} does not end in one linear layer that could be replaced. Choose another one.")
     kept = {key: value for key, value in start.model.state_dict().items() if key not in changing}
     model.load_state_dict({**model.state_dict(), **kept})
-    card = start.card.model_copy(update={"classes": tuple(classes), "metrics": {}, "recipe": None})
+    changes = {"arguments": arguments, "classes": tuple(classes), "metrics": {}, "recipe": None}
+    card = start.card.model_copy(update=changes)
     return Headed(Bundle(card, model.eval()), layer)
 
 

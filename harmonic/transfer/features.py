@@ -19,6 +19,7 @@ from harmonic.errors import RunError
 from harmonic.transfer.head import features_of
 
 _BATCH = 32
+_DIGEST = 16  # bytes of an image's number as it is kept; a zip's are shorter, and filled up
 Features = Float32[ndarray, "n features"]
 
 
@@ -33,13 +34,14 @@ class Kept:
 
     def unknown(self, known: list[bytes]) -> int:
         """How many of these images it does not know. known: their `data.digests`."""
-        return sum(digest not in self._rows for digest in known)
+        return sum(_filled(digest) not in self._rows for digest in known)
 
     def of(self, images: Images, known: list[bytes], title: str) -> Features:
         """Features of every image, (n, features); what is known is not computed again.
 
         RunError where the cache cannot be written.
         """
+        known = [_filled(digest) for digest in known]
         missing = np.array([i for i, digest in enumerate(known) if digest not in self._rows], np.int64)
         try:
             rows = _computed(self._headed, images.subset(missing), title) if len(missing) else iter(())
@@ -73,13 +75,17 @@ def _key(headed: Headed) -> str:
     return whole.hexdigest()[:32]
 
 
+def _filled(digest: bytes) -> bytes:
+    return digest.ljust(_DIGEST, b"\0")
+
+
 def _stored(path: Path | None) -> dict[bytes, ndarray]:
     """What a cache's file holds; nothing where it is missing or damaged, since it can be made again."""
     if path is None or not path.is_file():
         return {}
     try:
         with path.open("rb") as opened, np.load(opened) as file:
-            return {bytes(digest): row for digest, row in zip(file["digests"], file["rows"], strict=True)}
+            return {_filled(bytes(digest)): row for digest, row in zip(file["digests"], file["rows"], strict=True)}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         with _told(path):
             path.unlink()

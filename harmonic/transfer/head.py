@@ -40,9 +40,6 @@ def set_head(
         if head.bias is None:
             raise FeatureError(f"{headed.layer} of {headed.bundle.card.architecture} has no bias. Choose another one.")
         head.bias.copy_(torch.from_numpy(bias))
-        if isinstance(head, nn.Conv2d):
-            # A ReLU may follow. The same sum in every class's answer changes no probability, and none is cut off.
-            head.bias.add_(4 * _largest(headed, images))
     wanted = features_of(headed, images).numpy() @ weight.T + bias
     with torch.inference_mode():
         found = Classifier(headed.bundle.model, headed.bundle.card.pixels).eval()(images).numpy()
@@ -51,17 +48,6 @@ def set_head(
         raise FeatureError(
             f"{headed.bundle.card.architecture} does more with its last layer than to answer it. Choose another one."
         )
-
-
-def _largest(headed: Headed, images: Num[Tensor, "n h w c"]) -> float:
-    """The largest answer of the last layer at any place, with either sign."""
-    found: list[Tensor] = []
-    hook = headed.head.register_forward_hook(lambda _module, _given, answer: found.append(answer))
-    try:
-        features_of(headed, images)
-    finally:
-        hook.remove()
-    return max(1.0, float(found[0].abs().max()))
 
 
 @contextmanager

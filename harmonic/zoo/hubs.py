@@ -100,8 +100,11 @@ def timm_pixels(name: str) -> PixelSpec:
     stand_in="torchvision/squeezenet1_1",
     stand_in_arguments={"spectrum": {"features.0": None, "features.3.expand3x3": 2}},
 )
-def torchvision_network(name: str, classes: int, options: dict[str, Any] | None = None) -> nn.Module:
-    """A classifier of torchvision; `options` go to its constructor."""
+def torchvision_network(
+    name: str, classes: int, options: dict[str, Any] | None = None, bare_head: bool = False
+) -> nn.Module:
+    """A classifier of torchvision; `options` go to its constructor. bare_head: without the ReLU behind its last layer,
+    where it has one (`ends_in_relu`), so that answers may be negative."""
     given = hub_options.checked(f"torchvision/{name}", options, hub_options.TORCHVISION)
     _must_know("torchvision", name)
     if name in (
@@ -110,6 +113,11 @@ def torchvision_network(name: str, classes: int, options: dict[str, Any] | None 
     ):  # their own initialisation takes minutes, and the auxiliary heads are unused
         given = {"init_weights": False, "aux_logits": False, **given}
     model: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes, **given)
+    if bare_head:
+        if not ends_in_relu(f"torchvision/{name}"):
+            raise ZooError(f"torchvision/{name} has no ReLU behind its last layer; leave bare_head out.")
+        head: Any = model.classifier
+        head[-2] = nn.Identity()
     return model
 
 
@@ -128,6 +136,11 @@ def timm_network(name: str, classes: int, options: dict[str, Any] | None = None)
     _must_know("timm", name)
     model: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes, **given)
     return model
+
+
+def ends_in_relu(architecture: str) -> bool:
+    """Whether a ReLU stands behind the last layer, which a new head does without: `bare_head`."""
+    return architecture.startswith("torchvision/squeezenet")
 
 
 def pretrained(architecture: str) -> tuple[nn.Module, dict[str, Any]]:

@@ -5,7 +5,7 @@ import torch
 
 from harmonic import zoo
 from harmonic.bundles import Bundle, Card, with_new_head
-from harmonic.errors import FeatureError
+from harmonic.errors import FeatureError, ZooError
 from harmonic.pixels import PixelSpec
 
 
@@ -20,7 +20,8 @@ def start(architecture: str, classes: int, **arguments: object) -> Bundle:
 def test_everything_below_the_head_stays(architecture: str) -> None:
     old = start(architecture, classes=3, **({"level": 2} if "wrn" in architecture else {}))
     headed = with_new_head(old, ("a", "b", "c"))  # as many as before: the shapes do not tell the head
-    assert (headed.bundle.card.classes, headed.bundle.card.arguments) == (("a", "b", "c"), old.card.arguments)
+    own = {**old.card.arguments, **({"bare_head": True} if "squeezenet" in architecture else {})}
+    assert (headed.bundle.card.classes, headed.bundle.card.arguments) == (("a", "b", "c"), own)
     for name, tensor in headed.bundle.model.state_dict().items():
         if not name.startswith(f"{headed.layer}."):
             assert torch.equal(tensor, old.model.state_dict()[name]), name
@@ -30,3 +31,18 @@ def test_everything_below_the_head_stays(architecture: str) -> None:
 def test_a_network_without_one_linear_last_layer_is_refused() -> None:
     with pytest.raises(FeatureError, match="does not end in one linear layer"):
         with_new_head(start("timm/efficientformerv2_s0", classes=3), ("a", "b"))  # it has two heads
+
+
+def test_a_new_head_may_answer_less_than_nothing() -> None:
+    """SqueezeNet's own ends in a ReLU."""
+    made = with_new_head(start("torchvision/squeezenet1_1", classes=3), ("a", "b"))
+    torch.nn.init.constant_(made.head.bias, -9.0)
+    with torch.inference_mode():
+        assert (made.bundle.model(torch.zeros(1, 3, 32, 32)) < -5).all()
+    again = with_new_head(made.bundle, ("a", "b", "c"))
+    assert again.bundle.card.arguments == made.bundle.card.arguments
+
+
+def test_a_bare_head_is_refused_where_there_is_no_relu() -> None:
+    with pytest.raises(ZooError, match="has no ReLU behind its last layer"):
+        zoo.create("torchvision/resnet18", 3, bare_head=True)

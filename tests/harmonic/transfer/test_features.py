@@ -55,6 +55,19 @@ def test_only_new_images_are_run(images, tmp_path: Path, computed: list[int]) ->
     np.testing.assert_allclose(every, features(headed(), images, known, None, "none"), atol=1e-5)
 
 
+def test_a_folder_and_a_zip_share_a_cache(images, tmp_path: Path, computed: list[int]) -> None:
+    """A zip's numbers of images, its checksums, are shorter than a folder's."""
+    for kind in CLASSES:
+        (tmp_path / "b" / kind).mkdir(parents=True)
+        for seed in (8, 9):
+            (tmp_path / "b" / kind / f"{seed}.png").write_bytes(encoded(texture(kind, seed)))
+    others, cache = read(tmp_path / "b"), tmp_path / "cache"
+    wanted = [features(headed(), one, list(digests(one)), cache, "") for one in (images, others)]
+    again = [features(headed(), one, list(digests(one)), cache, "") for one in (images, others)]
+    assert computed == [12, 6]
+    assert all(np.array_equal(one, other) for one, other in zip(wanted, again, strict=True))
+
+
 def test_other_weights_and_another_size_are_other_features(images, tmp_path: Path, computed: list[int]) -> None:
     cache, known = tmp_path / "cache", list(digests(images))
     one, two, large = (features(net, images, known, cache, "") for net in (headed(1), headed(2), headed(1, 16)))
