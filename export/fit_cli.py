@@ -80,7 +80,7 @@ def fit(
     from harmonic.commands import print_json
     from harmonic.disk import must_be_free, must_be_writable
     from harmonic.shown import for_people
-    from harmonic.transfer import Wanted, report, survey, survey_lines
+    from harmonic.transfer import Wanted, report, report_page, survey, survey_lines
     from harmonic.transfer import fit as run
 
     checked_name(name)
@@ -107,12 +107,13 @@ def fit(
         except KeyboardInterrupt:
             typer.echo("\nStopped. What was computed is kept: the same command goes on from there.", err=True)
             raise typer.Exit(130) from None
-        bundle.save(fitted.bundle, folder / "bundle")
+        made = replace(fitted.bundle, report=report(fitted))
+        bundle.save(made, folder / "bundle")
         with _kept(folder / "bundle", repository, name):
-            _write(folder / "report.html", report(fitted))
+            _write(folder / "report.html", report_page(fitted))
             _tell(fitted)
-            tested = _tested(fitted.bundle, photographs)
-            published = _published(Order(fitted.bundle, repository, name, precisions=precisions), found.images)
+            tested = _tested(made, photographs)
+            published = _published(Order(made, repository, name, precisions=precisions), found.images)
         typer.echo(f"The report: {folder / 'report.html'}")
         _next(repository, name)
     if json:

@@ -41,7 +41,7 @@ from harmonic.errors import PixelError
 from harmonic.graph import parameters
 from harmonic.pixels import PixelSpec, prepare
 
-CARD, SPECTRUM = "MODEL_CARD.md", "spectrum.json"
+CARD, SPECTRUM, REPORT = "MODEL_CARD.md", "spectrum.json", "report.json"
 _SYNTHETIC_GOLDENS = 8
 
 
@@ -146,6 +146,8 @@ def _laid(
     np.savez_compressed(folder / GOLDENS, images=goldens, logits=reference_logits(network, spec, goldens))
     others, refused = _others(order, folder, images, tell, lambda: layouts_of(fused, folder / WHOLE_NET, plan))
     (folder / SPECTRUM).write_text(json.dumps(spectrum(network), indent=1) + "\n")
+    if order.bundle.report:
+        (folder / REPORT).write_text(order.bundle.report.written())
     (folder / CARD).write_text(order.card or model_card(order.name, order.bundle, plan))
     manifest = _write_manifest(folder, order, (*variants, *others), parity)
     place = order.repository / order.name / str(version)

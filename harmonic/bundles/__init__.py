@@ -3,7 +3,7 @@
 A bundle is weights with everything needed to use them. Knows the zoo and conversion; no training, no ONNX.
 """
 
-from harmonic.bundles import adopt, bundle, starter
+from harmonic.bundles import adopt, bundle, report, starter
 from harmonic.bundles.bundle import CARD, Bundle, Card, load, read_card
 from harmonic.bundles.checkpoints import import_reference, read_state
 from harmonic.bundles.classifier import Classifier
@@ -11,6 +11,7 @@ from harmonic.bundles.heads import Headed, with_new_head
 from harmonic.bundles.plans import with_plans
 from harmonic.bundles.prediction import Prediction, probabilities
 from harmonic.bundles.releases import RELEASES, Release, cache_folder, download
+from harmonic.bundles.report import Report
 
 __all__ = [
     "CARD",
@@ -21,6 +22,7 @@ __all__ = [
     "Headed",
     "Prediction",
     "Release",
+    "Report",
     "adopt",
     "bundle",
     "cache_folder",
@@ -30,6 +32,7 @@ __all__ = [
     "probabilities",
     "read_card",
     "read_state",
+    "report",
     "starter",
     "with_new_head",
     "with_plans",

@@ -1,4 +1,5 @@
-"""A trained classifier on disk: `weights.safetensors` and `bundle.json`. Loading is strict and never executes code."""
+"""A trained classifier on disk: `weights.safetensors`, `bundle.json`, and `report.json` where it was judged. Loading is
+strict and never executes code."""
 
 import platform
 import shutil
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from harmonic import zoo
 from harmonic.bundles.prediction import Picture, Prediction, predictions
+from harmonic.bundles.report import REPORT, Report, read_report
 from harmonic.disk import must_be_free, schema_of, sync, sync_names
 from harmonic.errors import BundleError, SpectrumError, ZooError, sentence
 from harmonic.pixels import JpegScale, PixelSpec
@@ -74,10 +76,11 @@ class Card(BaseModel):
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """A network with everything that is needed to use it: input NCHW as `card.pixels` says, output logits of
-    `card.classes`."""
+    `card.classes`. report: what was found when exactly this network was judged."""
 
     card: Card
     model: nn.Module
+    report: Report | None = None
 
     @overload
     def predict(self, images: Picture) -> Prediction: ...  # type: ignore[overload-overlap]  # a str is one path
@@ -135,7 +138,7 @@ def load(folder: str | Path) -> Bundle:
     except (ZooError, SpectrumError) as error:
         raise BundleError(f"{folder / CARD}: {error}") from error
     load_strictly(model, _read_weights(folder / WEIGHTS), source=folder / WEIGHTS)
-    return Bundle(card, model.eval())
+    return Bundle(card, model.eval(), read_report(folder))
 
 
 def read_card(folder: Path) -> Card:
@@ -230,6 +233,8 @@ def _write(bundle: Bundle, staging: Path) -> None:
     (staging / WEIGHTS).write_bytes(serialised(state))
     card = bundle.card.model_copy(update={"schema_version": _schema(bundle.card)})
     (staging / CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if bundle.report:
+        (staging / REPORT).write_text(bundle.report.written(), encoding="utf-8")
     staging.chmod(0o755)
     sync(staging)
 

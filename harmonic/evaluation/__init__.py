@@ -7,6 +7,7 @@ from harmonic.evaluation import metrics
 from harmonic.evaluation.comparison import compare, comparison_table
 from harmonic.evaluation.evaluate import Evaluation, NetworkPredictor, bundle_predictor, evaluate
 from harmonic.evaluation.larger_images import open_resized
+from harmonic.evaluation.reporting import confusions, estimate, report_of
 from harmonic.evaluation.tables import class_tables, evaluation_table, mistakes_table
 
 __all__ = [
@@ -16,10 +17,13 @@ __all__ = [
     "class_tables",
     "compare",
     "comparison_table",
+    "confusions",
+    "estimate",
     "evaluate",
     "evaluation_table",
     "folds",
     "metrics",
     "mistakes_table",
     "open_resized",
+    "report_of",
 ]

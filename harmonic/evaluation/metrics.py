@@ -72,13 +72,14 @@ def bootstrap(
     groups: the group of each image. figures: from indices of images to named figures.
     """
     rng = np.random.default_rng(seed)
-    _, member = np.unique(groups, return_inverse=True)
-    order = np.argsort(member, kind="stable")
-    members = np.split(order, np.flatnonzero(np.diff(member[order])) + 1)
-    drawn = [
-        figures(np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))]))
-        for _ in range(rounds)
-    ]
+    _, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order, starts = np.argsort(member, kind="stable"), np.cumsum(sizes) - sizes
+    drawn = []
+    for _ in range(rounds):
+        some = rng.integers(len(sizes), size=len(sizes))
+        before = np.cumsum(sizes[some]) - sizes[some]
+        within = np.arange(sizes[some].sum()) - np.repeat(before, sizes[some])
+        drawn.append(figures(order[np.repeat(starts[some], sizes[some]) + within]))
     return {
         name: (_percentile(values, 2.5), _percentile(values, 97.5))
         for name in drawn[0]

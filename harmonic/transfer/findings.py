@@ -6,11 +6,9 @@ import numpy as np
 from rich.table import Table
 
 from harmonic.data import counted, some
-from harmonic.evaluation import mistakes_table
+from harmonic.evaluation import confusions, mistakes_table
 from harmonic.transfer.procedure import Transferred
 from harmonic.transfer.survey import FEW, Survey
-
-_SHOWN = 8  # confusions
 
 
 def survey_lines(found: Survey) -> list[str]:
@@ -52,11 +50,7 @@ def tried_lines(fitted: Transferred) -> list[str]:
 
 def worst_confusions(fitted: Transferred) -> list[tuple[str, str, float]]:
     """(true class, answer, share of the class's images), the worst first."""
-    classes, confusion = fitted.bundle.card.classes, fitted.judgement.confusion
-    shares = confusion / confusion.sum(1, keepdims=True)
-    pairs = [(t, a) for t in range(len(classes)) for a in range(len(classes)) if t != a and shares[t, a] > 0]
-    worst = sorted(pairs, key=lambda pair: -shares[pair])[:_SHOWN]
-    return [(classes[t], classes[a], float(shares[t, a])) for t, a in worst]
+    return confusions(fitted.bundle.card.classes, fitted.judgement.confusion)
 
 
 def advice(fitted: Transferred) -> str:

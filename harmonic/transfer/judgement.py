@@ -13,7 +13,7 @@ from harmonic.data import split_by_group
 from harmonic.evaluation.folds import folds
 from harmonic.transfer.probe import Choice, Scaled, fit_probe, select
 
-_FOLDS = 5
+FOLDS = 5
 _DRAWS = 2000  # of the bootstrap
 _SHARES = (0.25, 0.5, 0.75)  # of the images to learn from, for the learning curve
 Watch = Callable[[Iterable[int], str, int], Iterable[int]]
@@ -65,7 +65,7 @@ def judge(
 ) -> Judgement:
     """Judge the procedure that chooses a candidate and fits a classifier on it."""
     task = _Task(candidates, labels, groups, classes, seed, balanced)
-    parts = [(repeat, *part) for repeat in range(repeats) for part in folds(labels, groups, _FOLDS, seed + repeat)]
+    parts = [(repeat, *part) for repeat in range(repeats) for part in folds(labels, groups, FOLDS, seed + repeat)]
     found = np.zeros((repeats, len(labels), classes))
     chosen: Counter[str] = Counter()
     curve: dict[float, list[tuple[int, float]]] = {share: [] for share in (*_SHARES, 1.0)}

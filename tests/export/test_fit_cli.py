@@ -61,7 +61,12 @@ def test_a_folder_becomes_a_version_with_a_report(tmp_path: Path) -> None:
     assert read_manifest(version).classes == CLASSES
     assert "By 3 x 5-fold cross-validation" in (version / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "<svg" in (run / "report.html").read_text(encoding="utf-8")
-    assert bundle.load(run / "bundle").card.classes == CLASSES
+    made = bundle.load(run / "bundle")
+    assert made.card.classes == CLASSES
+    assert made.report is not None
+    assert made.report.accuracy.value == pytest.approx(told["accuracy"]["value"], abs=1e-4)
+    assert (version / "report.json").read_text(encoding="utf-8") == made.report.written()
+    assert "report.json" in read_manifest(version).files
 
 
 def test_int8_is_tried_on_the_photographs_that_can_be_read(tmp_path: Path) -> None:

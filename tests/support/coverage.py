@@ -57,6 +57,7 @@ COVERED_BY: dict[str, str] = {
     "harmonic.transfer.backbones": "harmonic/transfer/test_procedure.py",
     "harmonic.transfer.findings": "harmonic/transfer/test_procedure.py",
     "harmonic.transfer.report": "harmonic/transfer/test_procedure.py",
+    "harmonic.transfer.report_page": "harmonic/transfer/test_procedure.py",
     "service.cli": "test_docs.py",
     "service.answers": "service/http/routes/test_classify.py",
     "service.classify": "service/test_credential.py",

@@ -14,7 +14,7 @@ from harmonic.bundles import Bundle, Card, bundle
 from harmonic.data import Images
 from harmonic.errors import FeatureError
 from harmonic.pixels import PixelSpec
-from harmonic.transfer import Transferred, Wanted, fit, report, survey
+from harmonic.transfer import Transferred, Wanted, fit, report, report_page, survey
 from harmonic.transfer.findings import advice, class_table, tried_lines, worst_confusions
 from tests.support.pictures import CLASSES, encoded, read, texture, write_zip
 
@@ -101,7 +101,7 @@ def test_without_any_network_it_is_said_what_to_do(
 
 
 def test_the_report_is_one_file_that_says_what_was_found(fitted: Transferred) -> None:
-    text = report(fitted)
+    text = report_page(fitted)
     assert not re.search(r"(src|href)=\"(?!data:)|url\(|@import|<script", text)
     assert "<b>a" not in text
     assert "&lt;b&gt;a" in text
@@ -110,6 +110,17 @@ def test_the_report_is_one_file_that_says_what_was_found(fitted: Transferred) ->
         assert escape(words) in text
     wrong = int((fitted.judgement.mean.argmax(1) != fitted.survey.images.labels).sum())
     assert text.count("<img") == 4 * min(24, wrong)
+
+
+def test_what_is_published_says_the_same_without_a_picture_or_a_files_name(fitted: Transferred) -> None:
+    found, judged = report(fitted), fitted.judgement
+    assert (found.accuracy.low, found.accuracy.high) == pytest.approx((judged.accuracy.low, judged.accuracy.high), 1e-3)
+    np.testing.assert_allclose([(one.images, one.accuracy) for one in found.learning], judged.curve, atol=1e-4)
+    np.testing.assert_allclose(found.confusion, judged.confusion, atol=1e-4)
+    assert found.remarks == (advice(fitted),)
+    assert found.judged_by == "3 x 5-fold cross-validation"
+    assert not [name for name in fitted.survey.images.names if name in found.written()]
+    assert "data:" not in found.written()
 
 
 def test_confusions_are_shares_of_the_true_class(fitted: Transferred) -> None:
