@@ -3,12 +3,13 @@
     python benchmarks/compression_others.py --weights cifar10-resnet20.th --data train.zip --test test.zip \\
         --out runs/others
 
+Ours: levels as truncation leaves them (with the norms moved), levels refitted, and sets of bands refitted, the default.
 The others: truncated SVD of every kernel (K x K to a few channels, then 1 x 1), Tucker decomposition of both channel
 axes (1 x 1, K x K, 1 x 1; `partial_tucker` of tensorly), and channels of least magnitude inside the blocks (importance
 and groups of torch-pruning). Those two packages are needed here alone: pip install tensorly torch-pruning.
 All of them choose as we do: what each layer loses at each size is measured on the same images with the norms moved, the
 knapsack finds the sizes, and the norms behind move by the difference on the same images. Each is brought to the same
-share of the parameters, and to the same share of the multiplications.
+shares of the parameters, and of the multiplications (--budgets).
 """
 
 import argparse
@@ -37,8 +38,9 @@ from harmonic.compression import (
     losses,
     mac_prices,
     parameter_prices,
+    parse_budget,
 )
-from harmonic.compression.bench import divergence
+from harmonic.compression.bench import Answers, divergence
 from harmonic.compression.knapsack import Option, cheapest_within
 from harmonic.compression.refit import move_statistics, outer_norms, run_order
 from harmonic.compression.replay import Replay
@@ -48,7 +50,7 @@ from harmonic.data import prepare_all
 from harmonic.graph import Lockstep, macs, parameters, trace
 from harmonic.layers import SpectralConv2d
 
-SHARES = (0.666, 0.434, 0.339)
+BUDGETS = ("params=0.666", "params=0.339", "macs=0.666", "macs=0.434")
 SIZES = (0.125, 0.1875, 0.25, 0.375, 0.5, 0.625, 0.75)  # of the full rank, or of the channels
 CPU, IMAGE = torch.device("cpu"), (3, 32, 32)
 
@@ -167,7 +169,7 @@ def chosen(network: nn.Module, way: Way, bench: Bench) -> Made:
 
 def with_norms_moved(small: nn.Module, whole: nn.Module, bench: Bench) -> nn.Module:
     """As refitting does it, without solving for anything: of variances moved and kept, what answers more as before."""
-    before, tried = bench.answers(whole), []
+    before, tried = bench.answers(whole), {}
     for spread in (True, False):
         other, batches = copy.deepcopy(small), bench.batches(CPU)
         norms = outer_norms(other)
@@ -175,25 +177,33 @@ def with_norms_moved(small: nn.Module, whole: nn.Module, bench: Bench) -> nn.Mod
         with Lockstep(other, batches, before=order) as now, Lockstep(whole, batches, before=order) as was:
             while stop := now.advance():
                 move_statistics(norms[stop.layer], stop.values, was.advance().values, spread)
-        tried.append(other)
-    return min(tried, key=lambda other: bench.answers(other).divergence(before))
+        tried[bench.answers(other).divergence(before)] = other
+    return tried[min(tried)]
 
 
-def ours(
-    given: Bundle, network: nn.Module, bench: Bench, sets: Sets
-) -> Callable[[str, int], tuple[nn.Module, dict[str, int]]]:
+def ours(given: Bundle, network: nn.Module, bench: Bench, sets: Sets, refitted: bool) -> Made:
+    """Chosen frequencies; where not refitted, as truncation leaves them."""
     prices = {"params": parameter_prices(network), "macs": mac_prices(network, IMAGE)}
-    measured = losses(network, bench, sets=sets)
+    measured = losses(network, bench, sets=sets, refitted=refitted)
 
     def made(measure: str, allowed: int) -> tuple[nn.Module, dict[str, int]]:
         cuts = cuts_for(network, measured, allowed, prices[measure])
-        small = compressed(given, cuts, record={}, images=bench).model
+        small = compressed(given, cuts, record={}, images=bench if refitted else None).model
+        small = small if refitted else with_norms_moved(small, network, bench)
         return small, {name: price.total(cuts) for name, price in prices.items()}
 
     return made
 
 
-WAYS = {way.__name__: way for way in (truncated_svd, tucker, magnitude_pruning)}
+WAYS: dict[str, Callable[[Bundle, nn.Module, Bench], Made]] = {
+    **{
+        way.__name__: lambda _, network, bench, way=way: chosen(network, way, bench)
+        for way in (truncated_svd, tucker, magnitude_pruning)
+    },
+    "truncation": lambda *given: ours(*given, "levels", refitted=False),
+    "levels": lambda *given: ours(*given, "levels", refitted=True),
+    "sets": lambda *given: ours(*given, "channel", refitted=True),
+}
 
 
 def main() -> None:
@@ -202,10 +212,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, action="append", required=True)
     parser.add_argument("--test", type=Path, action="append", required=True)
     parser.add_argument("--images", type=int, default=1000)
-    parser.add_argument("--measures", nargs="+", choices=["params", "macs"], default=["params", "macs"])
-    parser.add_argument("--shares", nargs="+", type=float, default=SHARES)
-    parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))
-    parser.add_argument("--sets", nargs="*", default=["channel"], choices=["channel", "layer", "levels"])
+    parser.add_argument("--budgets", nargs="+", type=parse_budget, default=[*map(parse_budget, BUDGETS)])
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -216,21 +224,42 @@ def main() -> None:
     bench = calibration(asked.data, given.card, asked.images, seed=1)
     held_out = Bench(prepare_all(test, spec, title="Reading test images"), spec, test.labels)
     network = fully_harmonic(model)
-    whole = {"params": parameters(network), "macs": macs(network, IMAGE)}
-    ways = {way.__name__.replace("_", " "): chosen(network, way, bench) for way in map(WAYS.get, asked.ways)}
-    ways |= {f"ours, {sets}": ours(given, network, bench, sets) for sets in asked.sets}
-    reference, rows = held_out.answers(network), []
-    for measure in asked.measures:
-        for share in asked.shares:
-            for name, made in ways.items():
-                small, sizes = made(measure, round(share * whole[measure]))
-                answers = held_out.answers(small)
-                shares = {f"share of {m}": sizes[m] / whole[m] for m in whole}
-                figures = {"top-1": answers.accuracy(), "divergence": answers.divergence(reference)}
-                rows.append({"way": name, "budget": f"{measure}={share}", **sizes, **shares, **figures})
-                print(rows[-1], flush=True)
     asked.out.mkdir(parents=True, exist_ok=True)
-    (asked.out / "table.json").write_text(json.dumps(rows, indent=2) + "\n")
+    rows = []
+    for name in asked.ways:
+        for row in judged(name, WAYS[name](given, network, bench), network, held_out, asked):
+            rows.append(row)
+            (asked.out / "table.json").write_text(json.dumps(rows, indent=2) + "\n")
+    print(table(rows))
+
+
+def judged(name: str, made: Made, network: nn.Module, held_out: Bench, asked: argparse.Namespace) -> Iterator[dict]:
+    """One way at every budget, on the test images."""
+    whole = {"params": parameters(network), "macs": macs(network, IMAGE)}
+    reference = asked_all(held_out, network)
+    for budget in asked.budgets:
+        small, sizes = made(budget.kind, budget.allowed(whole[budget.kind]))
+        answers = asked_all(held_out, small)
+        shares = {f"share of {m}": sizes[m] / whole[m] for m in whole}
+        figures = {"top-1": answers.accuracy(), "divergence": answers.divergence(reference)}
+        print(name, budget, shares, figures, flush=True)
+        yield {"way": name, "budget": str(budget), **sizes, **shares, **figures}
+
+
+def asked_all(held_out: Bench, network: nn.Module) -> Answers:
+    """In bfloat16, which takes a third of the time."""
+    with torch.autocast("cpu", torch.bfloat16):
+        return held_out.answers(as_plain(network))
+
+
+def table(rows: list[dict]) -> str:
+    """Top-1 and divergence of every way at every budget."""
+    budgets = list(dict.fromkeys(row["budget"] for row in rows))
+    lines = ["| way | " + " | ".join(budgets) + " |", "|" + "---|" * (len(budgets) + 1)]
+    for way in dict.fromkeys(row["way"] for row in rows):
+        found = {r["budget"]: f"{r['top-1']:.2%}, {r['divergence']:.4f}" for r in rows if r["way"] == way}
+        lines.append(f"| {way} | " + " | ".join(found[budget] for budget in budgets) + " |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Chosen levels against uniform and progressive ones at equal parameters, refitted and not, on real images.
+"""Chosen frequencies against uniform and progressive levels at equal parameters, refitted and not, on real images.
 
     python benchmarks/compression_table.py resnet20 --weights cifar10-resnet20.th --data train.zip --test test.zip \\
         --out runs/resnet20
@@ -6,12 +6,14 @@
         --out runs/squeezenet
 
 ResNet-20: accuracy on the test images; with --finetune also after one epoch on the training images.
-SqueezeNet: agreement and divergence on the photographs, each half with levels chosen on the other. No labels are used.
+SqueezeNet: agreement and divergence on the photographs, each half with levels chosen on the other; with --draws for
+several ways to halve them. No labels are used.
 """
 
 import argparse
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +22,21 @@ from matplotlib.figure import Figure
 
 from harmonic import data, zoo
 from harmonic.bundles import Bundle, Card, bundle, import_reference, read_state
-from harmonic.compression import Bench, calibration, compressed, cuts_for, fully_harmonic, losses, with_cuts
-from harmonic.conversion import harmonic_layers
+from harmonic.compression import Bench, Sets, calibration, compressed, cuts_for, fully_harmonic, losses, with_cuts
+from harmonic.compression.cuts import own_cuts
 from harmonic.data import prepare_all
 from harmonic.graph import parameters, stages, trace
+from harmonic.layers import BandSet
 from harmonic.pixels import prepare
 from harmonic.training import recipe
 from harmonic.training.train import Where, train
 
 STAGED = {"uniform 3": (3, 3, 3), "progressive": (None, 3, 2), "uniform 2": (2, 2, 2)}
+WAYS: dict[str, tuple[bool, Sets]] = {  # refitted, and what may be kept of a layer
+    "chosen": (False, "levels"),
+    "chosen and refitted": (True, "levels"),
+    "sets": (True, "channel"),
+}
 
 
 def main() -> None:
@@ -39,12 +47,14 @@ def main() -> None:
     parser.add_argument("--test", type=Path, action="append")
     parser.add_argument("--photographs", type=Path)
     parser.add_argument("--finetune", action="store_true")
+    parser.add_argument("--draws", type=int, default=1)
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     rows = resnet20(asked) if asked.network == "resnet20" else squeezenet(asked)
     asked.out.mkdir(parents=True, exist_ok=True)
-    (asked.out / "table.json").write_text(json.dumps(rows, indent=2) + "\n")
+    (asked.out / "table.json").write_text(json.dumps(rows, indent=2, default=BandSet.as_json) + "\n")
     draw(rows, asked.out / "table.png", f"{asked.network}: levels at equal parameters")
     print(table(rows))
 
@@ -55,9 +65,10 @@ def resnet20(asked: argparse.Namespace) -> list[dict]:
     bench = calibration(asked.data, given.card, 1000, seed=1)
     held_out = Bench(prepare_all(test, given.card.pixels, title="Reading test images"), given.card.pixels, test.labels)
     plan = recipe.read_recipe("cifar10-finetune")
-    rows = compared(given, bench, held_out)
+    rows = compared(given, bench, held_out, asked.ways)
     for row in rows[1:] if asked.finetune else []:
-        start = compressed(given, row["levels"], record={}, images=bench if "refitted" in row["name"] else None)
+        refitted, _ = WAYS.get(kind(row["name"]), (False, None))
+        start = compressed(given, row["cuts"], record={}, images=bench if refitted else None)
         folder = asked.out / row["name"].replace(" ", "-")
         done = train(plan, images, folder, test=test, where=Where("cpu", 1), start=start)
         row["top-1 fine-tuned"] = bundle.read_card(done).metrics["test"]["top1"]
@@ -68,15 +79,23 @@ def resnet20(asked: argparse.Namespace) -> list[dict]:
 def squeezenet(asked: argparse.Namespace) -> list[dict]:
     given = opened("torchvision/squeezenet1_0", asked.weights, tuple(map(str, range(1000))))
     pixels = photographs(asked.photographs, given)
-    halves = [Bench(pixels[start::2], given.card.pixels) for start in (0, 1)]
-    folds = [compared(given, *halves), compared(given, *halves[::-1])]
+    folds = []
+    for halves in halved(len(pixels), asked.draws):
+        parts = [Bench(pixels[half], given.card.pixels) for half in halves]
+        folds += [compared(given, *parts, asked.ways), compared(given, *parts[::-1], asked.ways)]
     return [over_folds(same) for same in zip(*folds, strict=True)]
+
+
+def halved(images: int, draws: int) -> list[list[np.ndarray]]:
+    """Two halves of so many images, for each draw: every second one, then by chance."""
+    orders = [np.arange(images), *(np.random.default_rng(seed).permutation(images) for seed in range(1, draws))]
+    return [[np.sort(order[start::2]) for start in (0, 1)] for order in orders]
 
 
 def over_folds(rows: tuple[dict, ...]) -> dict:
     """One row for the same choice on several parts of the images: means, and the larger network's parameters."""
     means = {key: float(np.mean([row[key] for row in rows])) for key in ("agreement", "divergence")}
-    by_fold = {"levels": [row["levels"] for row in rows], "by fold": [row["divergence"] for row in rows]}
+    by_fold = {"cuts": [row["cuts"] for row in rows], "by fold": [row["divergence"] for row in rows]}
     return {**rows[0], **means, **by_fold, "parameters": max(row["parameters"] for row in rows)}
 
 
@@ -91,30 +110,27 @@ def photographs(archive: Path, given: Bundle) -> np.ndarray:
     return np.stack([prepare(file, given.card.pixels) for file in files])
 
 
-def compared(given: Bundle, bench: Bench, held_out: Bench) -> list[dict]:
-    """Uniform and progressive levels, each with the levels that are chosen for its number of parameters: as truncation
-    leaves them, and refitted."""
+def compared(given: Bundle, bench: Bench, held_out: Bench, ways: Sequence[str]) -> list[dict]:
+    """Uniform and progressive levels, each with what is chosen for its number of parameters in each of the ways."""
     network, spec = fully_harmonic(given.model), given.card.pixels
     reference = held_out.answers(given.model)
-    measured = {refitted: losses(network, bench, refitted=refitted) for refitted in (False, True)}
+    measured = {way: losses(network, bench, refitted=WAYS[way][0], sets=WAYS[way][1]) for way in ways}
     groups = stages(trace(network, (spec.channels, spec.height, spec.width)))
     rows = [row("whole", network, reference, held_out)]
     for name, staged in STAGED.items():
         levels = {layer: level for level, stage in zip(staged, groups, strict=True) for layer in stage}
         rows.append(row(name, with_cuts(network, levels), reference, held_out))
         size = rows[-1]["parameters"]
-        for refitted, found in measured.items():
+        for way, found in measured.items():
             chosen = cuts_for(network, found, size)
-            made = compressed(given, chosen, record={}, images=bench if refitted else None)
-            title = f"chosen{' and refitted' if refitted else ''} like {name}"
-            rows.append(row(title, made.model, reference, held_out))
+            made = compressed(given, chosen, record={}, images=bench if WAYS[way][0] else None)
+            rows.append(row(f"{way} like {name}", made.model, reference, held_out))
     return rows
 
 
 def row(name: str, small: torch.nn.Module, reference: object, held_out: Bench) -> dict:
     answers = held_out.answers(small)
-    own = {n: layer.level for n, layer in harmonic_layers(small).items()}
-    figures = {"name": name, "levels": own, "parameters": parameters(small), "top-1": answers.accuracy()}
+    figures = {"name": name, "cuts": own_cuts(small), "parameters": parameters(small), "top-1": answers.accuracy()}
     print(name, figures["parameters"], figures["top-1"], answers.divergence(reference), flush=True)
     return {**figures, "agreement": answers.agreement(reference), "divergence": answers.divergence(reference)}
 
@@ -140,9 +156,21 @@ def draw(rows: list[dict], picture: Path, title: str) -> None:
     measures = [key for key in ("top-1", "top-1 fine-tuned", "agreement") if rows[-1].get(key) is not None]
     figure = Figure(figsize=(4.5 * len(measures), 3.6), layout="constrained")
     for axis, measure in zip(np.atleast_1d(figure.subplots(1, len(measures))), measures, strict=True):
-        for marker, word in (("o", "uniform"), ("s", "progressive"), ("^", "chosen"), ("D", "chosen and refitted")):
-            points = [(r["parameters"], 100 * r[measure]) for r in rows if kind(r["name"]) == word]
-            axis.plot(*zip(*sorted(points), strict=True), marker, linestyle="-" if "chosen" in word else "", label=word)
+        for marker, word in (
+            ("o", "uniform"),
+            ("s", "progressive"),
+            ("^", "chosen"),
+            ("D", "chosen and refitted"),
+            ("*", "sets"),
+        ):
+            points = sorted((r["parameters"], 100 * r[measure]) for r in rows if kind(r["name"]) == word)
+            axis.plot(
+                [n for n, _ in points],
+                [share for _, share in points],
+                marker,
+                linestyle="-" if word in WAYS else "",
+                label=word,
+            )
         axis.set(xlabel="parameters", ylabel=f"{measure}, %")
         axis.grid(alpha=0.3)
         axis.legend()
