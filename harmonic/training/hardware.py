@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 
-_AMPERE = (8, 0)  # NVIDIA's first generation with bfloat16 units; PyTorch emulates them on older ones, slowly
+from harmonic.bfloat16 import cpu_has_units, gpu_has_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,7 @@ class Machine:
     def found(cls) -> "Machine":
         """This one."""
         gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        units = torch.cpu.get_capabilities()
-        return cls(
-            tuple(torch.cuda.get_device_capability(number) for number in range(gpus)),
-            bool(units.get("amx_bf16", False) or units.get("avx512_bf16", False)),
-        )
+        return cls(tuple(torch.cuda.get_device_capability(number) for number in range(gpus)), cpu_has_units())
 
 
 def on_gpu(where: Where, machine: Machine) -> bool:
@@ -45,6 +41,6 @@ def lightning_precision(wish: str, where: Where, machine: Machine) -> Literal["3
     "auto" is bfloat16 where the hardware that trains has units for it: all GPUs, since any of them may be taken.
     """
     if wish == "auto":
-        units = min(machine.gpus) >= _AMPERE if on_gpu(where, machine) else machine.cpu_has_bf16
+        units = gpu_has_units(min(machine.gpus)) if on_gpu(where, machine) else machine.cpu_has_bf16
         wish = "bf16" if units else "fp32"
     return "bf16-mixed" if wish == "bf16" else "32-true"

@@ -18,7 +18,7 @@ House = Mapping[str, str]
 # other. The names on the ground floor and on the roof are single modules.
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "harmonic": (
-        ("cli", "cores", "disk", "drawing", "errors", "near", "picture", "shown"),
+        ("bfloat16", "cli", "cores", "disk", "drawing", "errors", "near", "picture", "shown"),
         ("pixels",),
         ("layers",),
         ("graph",),

@@ -86,6 +86,36 @@ def test_equal_seeds_give_equal_bits_and_others_do_not(whole, bench):
     assert not same(one, other)
 
 
+def seen(whole, small, bench, monkeypatch, instructions):
+    """What the whole network is given while it teaches, and its answers, on a processor with these instructions."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions)
+    batches = []
+
+    def note(module, inputs, output):
+        batches.append((inputs[0].clone(), output))
+
+    # Measuring runs copies of the network in inference mode; teaching does not.
+    with whole.register_forward_hook(lambda *given: None if torch.is_inference_mode_enabled() else note(*given)):
+        distilled(small, whole, bench, Tuning(1))
+    return batches
+
+
+def test_half_of_the_images_by_chance_are_mirrored(whole, bench, monkeypatch):
+    ((images, _),) = seen(whole, truncated(whole), bench, monkeypatch, {})
+    known = torch.cat(bench.batches(torch.device("cpu")))
+    as_they_are, mirrored = (
+        sum(bool((turned == image).flatten(1).all(1).any()) for image in images) for turned in (known, known.flip(3))
+    )
+    assert as_they_are + mirrored == len(images) == 128
+    assert 32 < mirrored < 96
+
+
+@pytest.mark.parametrize("instructions", [{}, {"avx512_bf16": True}])
+def test_it_computes_in_bfloat16_where_the_processor_has_units_for_it(whole, bench, monkeypatch, instructions):
+    ((_, answers),) = seen(whole, truncated(whole), bench, monkeypatch, instructions)
+    assert answers.dtype == (torch.bfloat16 if instructions else torch.float32)
+
+
 def test_nothing_better_leaves_the_network_as_it_was(whole, bench):
     """A copy of the whole network answers as it does already."""
     small = copy.deepcopy(whole)
