@@ -11,9 +11,11 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from harmonic.compression.cuts import Cut, Sets, as_set, by_frequency, counts, kept, lower_levels, takes_sets
-from harmonic.compression.elimination import eliminated, eliminated_units
+from harmonic.compression.elimination import Staying, eliminated, eliminated_units
 from harmonic.compression.moments import Moments
-from harmonic.compression.refit import Images, by_group, gathered, outer_norms, run_order
+from harmonic.compression.norms import outer_norms
+from harmonic.compression.refit import Images, by_group, gathered, run_order
+from harmonic.compression.watch import Watch, unwatched
 from harmonic.conversion import harmonic_layers
 from harmonic.graph import Lockstep
 from harmonic.layers import SpectralConv2d
@@ -30,7 +32,7 @@ def truncated_weights(layer: SpectralConv2d, cut: Cut) -> Weights:
 
 
 def refitted_weights(
-    network: nn.Module, batches: Sequence[Images], sets: Sets = "levels"
+    network: nn.Module, batches: Sequence[Images], sets: Sets = "levels", watch: Watch = unwatched
 ) -> dict[str, dict[Cut, Weights | None]]:
     """By layer and cut, for every layer that runs once, each as if it alone were cut: the kept coefficients solved for
     again.
@@ -43,10 +45,12 @@ def refitted_weights(
     once = [name for name in layers if order.count(name) == 1]
     found = {}
     with Lockstep(network, batches, before=once) as passes:
-        while stop := passes.advance():
-            followers = order[order.index(stop.layer) :]
-            norm_follows = any(name not in layers for name in followers)
-            found[stop.layer] = _solved(layers[stop.layer], stop.values, norm_follows, sets)
+        for name in watch([name for name in order if name in once], "Solving for cuts"):
+            stop = passes.advance()
+            if not stop or stop.layer != name:
+                raise RuntimeError(f"the network takes another way at {name}")
+            norm_follows = any(follower not in layers for follower in order[order.index(name) :])
+            found[name] = _solved(layers[name], stop.values, norm_follows, sets)
     return found
 
 
@@ -58,28 +62,29 @@ def _solved(
         moments = gathered(layer, inputs, [layer(batch) for batch in inputs])
     if sets == "levels" or not takes_sets(layer):
         return {cut: _weights(layer, moments, kept(layer, cut), centred) for cut in lower_levels(layer)}
-    masks = _masks(layer, moments, centred, sets)
-    measured = {*list(masks)[::_MEASURED], *list(masks)[-1:]} if sets == "channel" else set(masks)
+    found = dict(sorted(_staying(layer, moments, centred, sets).items()))
+    measured = {*list(found)[::_MEASURED], *list(found)[-1:]} if sets == "channel" else set(found)
     return {
-        as_set(layer, mask): _weights(layer, moments, mask, centred) if count in measured else None
-        for count, mask in masks.items()
+        as_set(layer, one.mask): _placed(layer, moments, one) if count in measured else None
+        for count, one in found.items()
     }
 
 
-def _masks(layer: SpectralConv2d, moments: Moments, centred: bool, sets: Sets) -> Mapping[int, Bool[Tensor, " bands"]]:
-    """The sets of a layer by their size, fewest first."""
+def _staying(layer: SpectralConv2d, moments: Moments, centred: bool, sets: Sets) -> Mapping[int, Staying]:
+    """The sets of a layer by their size."""
     problem = moments.problem(by_group(layer), centred)
     if sets == "channel":
-        masks = eliminated(*problem, counts(layer, sets))
-    else:
-        masks = eliminated_units(*problem, by_frequency(layer))
-    return dict(sorted(masks.items()))
+        return eliminated(*problem, counts(layer, sets))
+    return eliminated_units(*problem, by_frequency(layer))
 
 
 def _weights(layer: SpectralConv2d, moments: Moments, mask: Bool[Tensor, " bands"], centred: bool) -> Weights:
-    start, some = by_group(layer), moments.kept(mask)
-    solved = some.solved(start[:, :, mask], centred)
-    weights = torch.zeros_like(start)
-    weights[:, :, mask] = solved.to(start)
-    bias = None if layer.bias is None else some.shift(solved).to(layer.bias)
-    return weights.reshape(layer.weight.shape), bias
+    return _placed(layer, moments, Staying(mask, moments.kept(mask).solved(by_group(layer)[:, :, mask], centred)))
+
+
+def _placed(layer: SpectralConv2d, moments: Moments, some: Staying) -> Weights:
+    """Coefficients of some bands as weights of the whole layer, with the bias that goes with them."""
+    every = torch.zeros(by_group(layer).shape, dtype=torch.float64)
+    every[:, :, some.mask] = some.coefficients
+    bias = None if layer.bias is None else moments.shift(every).to(layer.bias)
+    return every.to(layer.weight).reshape(layer.weight.shape), bias

@@ -23,6 +23,7 @@ from harmonic.compression.choice import (
 )
 from harmonic.compression.cuts import Cut, Sets, bands, own_cut, own_cuts, plan
 from harmonic.compression.distill import Tuned, Tuning, distilled
+from harmonic.compression.effort import affordable
 from harmonic.compression.latency import Clock, cuts_in_time, latency_prices, must_be_timed
 from harmonic.compression.prices import Prices, byte_prices, least, mac_prices, parameter_prices
 from harmonic.compression.refit import refit
@@ -230,8 +231,9 @@ def _carried_out(network: nn.Module, cuts: Mapping[str, Cut], images: Bench | No
         return truncated
     batches = images.batches(device_of(network))
     tried = [refit(with_cuts(network, cuts), network, batches, watch, spread=spread) for spread in (True, False)]
-    before = images.answers(network)
-    return min([*tried, truncated], key=lambda small: images.answers(small).divergence(before))
+    judges = images.some(affordable(network, images.spec, len(images.pixels)))
+    before = judges.answers(network)
+    return min([*tried, truncated], key=lambda small: judges.answers(small).divergence(before))
 
 
 def _cost(network: nn.Module, menu: Menu, images: Bench, refitted: bool) -> Callable[[Mapping[str, int]], float]:

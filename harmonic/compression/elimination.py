@@ -1,5 +1,7 @@
 """Which responses of a layer can be missed best: they go one after the other, and what is left makes up for each.
 
+What is left is solved by then, so the coefficients come with the choice.
+
 Source: the least-squares form of "Optimal Brain Surgeon" (Hassibi, Stork, Wolff 1993): with A the squares of the
 responses and X the coefficients, leaving out responses D adds sum X_D^T (A^-1)_DD^-1 X_D to the squared error.
 Knows neither networks nor images. Everything is by group of channels and in float64.
@@ -13,13 +15,23 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from harmonic.compression.symmetric import symmetric_inverse
+
 _AT_ONCE = 12  # of so many responses one goes before scores are looked at again
+
+
+@dataclass(frozen=True, eq=False)
+class Staying:
+    """Some of the responses, the same in every group, and the coefficients that solve the problem with them alone."""
+
+    mask: Bool[Tensor, " r"]
+    coefficients: Float[Tensor, "groups o left"]
 
 
 def eliminated(
     squares: Float[Tensor, "groups r r"], products: Float[Tensor, "groups o r"], counts: Sequence[int]
-) -> dict[int, Bool[Tensor, " r"]]:
-    """The responses that stay, for each of these counts; the same in every group.
+) -> dict[int, Staying]:
+    """The responses that stay, for each of these counts.
 
     squares, products: of an invertible least-squares problem, coefficients @ squares = products.
     """
@@ -28,13 +40,13 @@ def eliminated(
         while len(left.numbers) > count:
             step = min(len(left.numbers) - count, max(1, len(left.numbers) // _AT_ONCE))
             left = left.without(left.scores().argsort()[:step])
-        found[count] = left.mask(squares.shape[1])
+        found[count] = left.staying(squares.shape[1])
     return found
 
 
 def eliminated_units(
     squares: Float[Tensor, "groups r r"], products: Float[Tensor, "groups o r"], units: Int64[Tensor, " r"]
-) -> dict[int, Bool[Tensor, " r"]]:
+) -> dict[int, Staying]:
     """As `eliminated` for whole units of responses, for every count of units from one. units: of each response."""
     left, found = _Left.of(squares, products), {}
     going = sorted(set(units.tolist()))
@@ -43,7 +55,7 @@ def eliminated_units(
         worst = min(going, key=lambda unit: left.score(places[unit]))
         going.remove(worst)
         left = left.without(places[worst])
-        found[len(going)] = left.mask(squares.shape[1])
+        found[len(going)] = left.staying(squares.shape[1])
     return found
 
 
@@ -57,7 +69,7 @@ class _Left:
 
     @classmethod
     def of(cls, squares: Tensor, products: Tensor) -> Self:
-        inverse = torch.linalg.inv(squares)
+        inverse = symmetric_inverse(squares)
         return cls(torch.arange(squares.shape[1]), inverse, inverse @ products.transpose(1, 2))
 
     def scores(self) -> Float[Tensor, " left"]:
@@ -80,7 +92,7 @@ class _Left:
         inverse = self.inverse[:, stays][:, :, stays] - share @ across
         return type(self)(self.numbers[stays], inverse, self.solution[:, stays] - share @ gone)
 
-    def mask(self, responses: int) -> Bool[Tensor, " r"]:
+    def staying(self, responses: int) -> Staying:
         mask = torch.zeros(responses, dtype=torch.bool)
         mask[self.numbers] = True
-        return mask
+        return Staying(mask, self.solution.transpose(1, 2))

@@ -6,8 +6,10 @@ Knows neither networks nor images. Everything is by group of channels and in flo
 from typing import Self
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
+
+from harmonic.compression.symmetric import symmetric_solution
 
 RIDGE = 1e-3  # of the mean variance of the responses: what keeps little data from moving coefficients far
 _SAMPLES = 64  # positions a response: with more of them the solution is the same, and only takes longer
@@ -27,12 +29,9 @@ class Moments:
         self, responses: Float[Tensor, "n groups*r h w"], outputs: Float[Tensor, "n groups*o h w"], share: float = 1.0
     ) -> None:
         """Take in a batch, or evenly that share of its positions."""
-        x, y = self._by_group(responses, self._responses), self._by_group(outputs, self._outputs)
-        if share < 1:
-            # Rounding may lead to the position behind the last, in float32 with many positions it does.
-            step = torch.arange(0, x.shape[2], 1 / share, dtype=torch.float64).long().clamp(max=x.shape[2] - 1)
-            step = step.to(x.device)
-            x, y = x[:, :, step], y[:, :, step]
+        taken = _positions(responses, share) if share < 1 else None
+        x = self._by_group(_at(responses, taken), self._responses)
+        y = self._by_group(_at(outputs, taken), self._outputs)
         self.count += x.shape[2]
         self._responses += x.sum(2).double().cpu()
         self._outputs += y.sum(2).double().cpu()
@@ -70,8 +69,7 @@ class Moments:
         """The coefficients of the `problem`."""
         squares, products = self.problem(start, centred)
         start = start.double().cpu()
-        moved: Tensor = torch.linalg.solve(squares, (products - start @ squares).transpose(1, 2))
-        return start + moved.transpose(1, 2)
+        return start + symmetric_solution(squares, (products - start @ squares).transpose(1, 2)).transpose(1, 2)
 
     def shift(self, coefficients: Float[Tensor, "groups o r"]) -> Float[Tensor, " outputs"]:
         """What has to be added to the responses' sums for the outputs' own means."""
@@ -80,7 +78,24 @@ class Moments:
 
     @staticmethod
     def _by_group(values: Tensor, like: Tensor) -> Tensor:
-        return values.float().transpose(0, 1).reshape(*like.shape, -1)
+        """values: channels first."""
+        return values.float().reshape(*like.shape, -1)
+
+
+def _positions(values: Float[Tensor, "n c h w"], share: float) -> Int64[Tensor, " taken"]:
+    """The numbers of that share of a batch's positions, evenly from all images."""
+    count = values[:, 0].numel()
+    # Rounding may lead to the position behind the last, in float32 with many positions it does.
+    step = torch.arange(0, count, 1 / share, dtype=torch.float64).long().clamp(max=count - 1)
+    return step.to(values.device)
+
+
+def _at(values: Float[Tensor, "n c h w"], taken: Int64[Tensor, " taken"] | None) -> Float[Tensor, "c taken"]:
+    """The values at these positions, at all where there are none; channels first."""
+    if taken is None:
+        return values.transpose(0, 1).flatten(1)
+    rows = values.flatten(2).transpose(1, 2)
+    return rows[taken // rows.shape[1], taken % rows.shape[1]].T
 
 
 def share_of(positions: int, responses: int) -> float:

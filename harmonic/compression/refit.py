@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from harmonic.compression.cuts import bands
 from harmonic.compression.moments import Moments, share_of
+from harmonic.compression.norms import move_statistics, outer_norms, statistics
 from harmonic.compression.watch import Watch, unwatched
 from harmonic.conversion import harmonic_layers
 from harmonic.graph import Lockstep, Stop
 from harmonic.layers import BandNormConv2d, SpectralConv2d
 
-_LEAST_VARIANCE = 0.05  # of what a norm had: a difference of two estimates may be below zero
 Images = Float[Tensor, "n c h w"]
 
 
@@ -58,7 +58,7 @@ def refit(
             if name in norms:
                 left -= 1
                 if moved:
-                    move_statistics(norms[name], now.values, was.values, spread)
+                    move_statistics(norms[name], statistics(now.values), statistics(was.values), spread)
             elif moved or _is_truncated(layers[name], whole.get_submodule(name)):
                 _solve(layers[name], now, was, norm_follows=left > 0)
                 moved = True
@@ -85,28 +85,6 @@ def by_group(layer: SpectralConv2d) -> Float[Tensor, "groups o r"]:
     return layer.weight.detach().reshape(layer.groups, layer.out_channels // layer.groups, -1)
 
 
-def move_statistics(norm: nn.BatchNorm2d, now: Sequence[Tensor], was: Sequence[Tensor], spread: bool = True) -> None:
-    """Move a norm's mean, and where `spread` its variance, by the difference between what it gets now and what it
-    got."""
-    if norm.running_mean is None or norm.running_var is None:
-        return
-    (mean, variance), (former_mean, former_variance) = statistics(now), statistics(was)
-    norm.running_mean.add_(mean - former_mean)
-    if spread:
-        least = _LEAST_VARIANCE * norm.running_var
-        norm.running_var.add_(variance - former_variance)
-        norm.running_var.copy_(torch.maximum(norm.running_var, least))
-
-
-def statistics(batches: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and variance of every channel over all images and positions, in float64."""
-    count = sum(batch[:, 0].numel() for batch in batches)
-    sums = torch.stack([batch.double().sum((0, 2, 3)) for batch in batches]).sum(0)
-    mean = sums / count
-    squares = [(batch.double() - mean[:, None, None]).square().sum((0, 2, 3)) for batch in batches]
-    return mean, torch.stack(squares).sum(0) / count
-
-
 def _solve(layer: SpectralConv2d, now: Stop, was: Stop, norm_follows: bool) -> None:
     moments = gathered(layer, now.values, was.values)
     found = moments.solved(by_group(layer), centred=norm_follows or layer.bias is not None)
@@ -118,13 +96,6 @@ def _solve(layer: SpectralConv2d, now: Stop, was: Stop, norm_follows: bool) -> N
 
 def _is_truncated(layer: SpectralConv2d, whole: nn.Module) -> bool:
     return isinstance(whole, SpectralConv2d) and bands(layer) < bands(whole)
-
-
-def outer_norms(model: nn.Module) -> dict[str, nn.BatchNorm2d]:
-    """Batch norms between layers, not those within them."""
-    inner = {id(layer.norm) for layer in model.modules() if isinstance(layer, BandNormConv2d)}
-    modules = model.named_modules()
-    return {name: norm for name, norm in modules if isinstance(norm, nn.BatchNorm2d) and id(norm) not in inner}
 
 
 def run_order(model: nn.Module, names: Sequence[str], image: Images) -> list[str]:

@@ -1,6 +1,6 @@
 """One pass over a batch that can be run again with one layer changed: what comes before that layer is remembered.
 
-Knows plain and harmonic convolutions and batch norms; everything else of the network runs again.
+What that is, the network's `Way` says; everything else of the network runs again.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,65 +14,51 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harmonic.compression.candidates import Weights
-from harmonic.compression.refit import Images, move_statistics, outer_norms
+from harmonic.compression.norms import Statistics, move_statistics, statistics
+from harmonic.compression.refit import Images
+from harmonic.compression.way import Way
 from harmonic.layers import SpectralConv2d
 
 
 class Replay:
     """A network's pass over a batch. The network is as it was whenever no method runs."""
 
-    def __init__(self, network: nn.Module, batch: Images) -> None:
-        self._network, self._batch = network, batch
-        norms = list(outer_norms(network).values())
-        self._layers: list[nn.Module] = []  # in the order in which they run; twice, where they run twice
-        self._values: list[Tensor] = []  # what a convolution gave, what a norm was given
+    def __init__(self, network: nn.Module, batch: Images, way: Way) -> None:
+        self._network, self._batch, self._way = network, batch, way
+        self._given: dict[nn.Module, Statistics] = {}  # of what a norm was given
+        self._values: dict[nn.Module, Tensor] = {}  # what a part of the network gave
         with ExitStack() as hooks, torch.no_grad():
-            for norm in norms:
-                hooks.enter_context(_hook(norm.register_forward_pre_hook(self._was_given)))
-            for module in network.modules():
-                if isinstance(module, nn.Conv2d | SpectralConv2d):
-                    hooks.enter_context(_hook(module.register_forward_hook(self._gave)))
+            for norm in way.norms:
+                hooks.callback(norm.register_forward_pre_hook(self._was_given).remove)
+            for module in way.needed:
+                hooks.callback(module.register_forward_hook(self._gave).remove)
             self.answers = _answers(network(batch))
 
     def with_weights(self, layer: SpectralConv2d, weights: Weights, move_norms: bool) -> Float[Tensor, "n classes"]:
         """The answers, as log-probabilities, with other weights of a layer. move_norms: the statistics of the norms
         behind it move by the difference on this batch."""
-        at = self._layers.index(layer)
         with torch.no_grad(), ExitStack() as undo:
             undo.enter_context(_weights(layer, weights))
-            for earlier, values in zip(self._layers[:at], self._values, strict=False):
-                if not isinstance(earlier, nn.BatchNorm2d) and self._layers.count(earlier) == 1:
-                    undo.enter_context(_forward(earlier, values))
-            for later, values in zip(self._layers[at:], self._values[at:], strict=True):
-                if move_norms and isinstance(later, nn.BatchNorm2d) and self._layers.count(later) == 1:
-                    undo.enter_context(_statistics(later))
-                    hook = later.register_forward_pre_hook(partial(_moved, values))
-                    undo.enter_context(_hook(hook))
+            for earlier in self._way.before[layer]:
+                undo.enter_context(_forward(earlier, self._values[earlier], earlier in self._way.written))
+            for norm in self._way.behind[layer] if move_norms else ():
+                undo.enter_context(_statistics(norm))
+                undo.callback(norm.register_forward_pre_hook(partial(_moved, self._given[norm])).remove)
             return _answers(self._network(self._batch))
 
-    def _gave(self, layer: nn.Module, _: Any, output: Tensor) -> None:
-        self._layers.append(layer)
-        self._values.append(output.clone())  # what follows may write into it
+    def _gave(self, module: nn.Module, _: Any, output: Tensor) -> None:
+        self._values[module] = output.clone() if module in self._way.written else output
 
-    def _was_given(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self._layers.append(layer)
-        self._values.append(inputs[0].clone())
+    def _was_given(self, norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._given[norm] = statistics(inputs)
 
 
 def _answers(logits: Tensor) -> Tensor:
     return F.log_softmax(logits.double(), dim=1).cpu()
 
 
-def _moved(was: Tensor, norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
-    move_statistics(norm, inputs, [was])
-
-
-@contextmanager
-def _hook(handle: "torch.utils.hooks.RemovableHandle") -> Iterator[None]:
-    try:
-        yield
-    finally:
-        handle.remove()
+def _moved(was: Statistics, norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
+    move_statistics(norm, statistics(inputs), was)
 
 
 @contextmanager
@@ -90,14 +76,14 @@ def _weights(layer: SpectralConv2d, weights: Weights) -> Iterator[None]:
 
 
 @contextmanager
-def _forward(layer: nn.Module, values: Tensor) -> Iterator[None]:
-    """The layer gives these values, whatever it is given."""
-    remembered: Callable[[Any], Tensor] = lambda _: values.clone()  # noqa: E731
-    layer.forward = remembered
+def _forward(module: nn.Module, values: Tensor, written: bool) -> Iterator[None]:
+    """The module gives these values, whatever it is given; new ones each time where something writes into them."""
+    remembered: Callable[..., Tensor] = lambda *_, **__: values.clone() if written else values  # noqa: E731
+    module.forward = remembered
     try:
         yield
     finally:
-        del layer.forward
+        del module.forward
 
 
 @contextmanager

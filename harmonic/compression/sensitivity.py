@@ -15,9 +15,12 @@ from torch import nn
 from harmonic.compression.bench import Bench, device_of, divergence
 from harmonic.compression.candidates import Weights, refitted_weights, truncated_weights
 from harmonic.compression.cuts import Cut, Sets, bands, kept, lower_levels, plan
+from harmonic.compression.effort import affordable
+from harmonic.compression.norms import outer_norms
 from harmonic.compression.refit import Images
 from harmonic.compression.replay import Replay
 from harmonic.compression.watch import Watch, unwatched
+from harmonic.compression.way import Way
 from harmonic.conversion import LayerPlan, apply, harmonic_layers, refusal, spatial_layers
 from harmonic.errors import CompressionError
 from harmonic.graph import parameters
@@ -62,12 +65,12 @@ def losses(
 
     sets: which cuts. refitted: what is left of it once the layer's coefficients are solved for again and the norms
     behind are moved (`refit`); False measures plain truncation, and takes levels alone. Measured on up to 250 of the
-    images: enough to tell cuts apart. Between sets of bands that are measured others are given: their losses lie
-    between.
+    images, and on fewer for a large network: enough to tell cuts apart. Between sets of bands that are measured others
+    are given: their losses lie between.
     """
     layers = harmonic_layers(network)
-    batches = bench.some(_IMAGES).batches(device_of(network))
-    weights = refitted_weights(network, batches, sets) if refitted else {}
+    batches = bench.some(affordable(network, bench.spec, _IMAGES)).batches(device_of(network))
+    weights = refitted_weights(network, batches, sets, watch) if refitted else {}
     for name, layer in layers.items():
         weights.setdefault(name, {cut: truncated_weights(layer, cut) for cut in lower_levels(layer)})
     tried = {(n, cut): changed for n in layers for cut, changed in weights[n].items() if changed is not None}
@@ -88,9 +91,10 @@ def _divergences(
 ) -> dict[tuple[str, Cut], float]:
     """Of the network with one layer's weights changed, for each of the changes that are tried."""
     sums = dict.fromkeys(tried, 0.0)
+    way = Way.of(network, batches[0][:1], layers.values(), outer_norms(network).values())
     shown = iter(watch(list(tried) * len(batches), "Measuring layers"))
     for batch in batches:
-        replay = Replay(network, batch)
+        replay = Replay(network, batch, way)
         for name, cut in islice(shown, len(tried)):
             answers = replay.with_weights(layers[name], tried[name, cut], move_norms=refitted)
             sums[name, cut] += divergence(replay.answers, answers) * len(batch)

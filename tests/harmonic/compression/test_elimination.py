@@ -24,7 +24,7 @@ def error(squares, products, mask):
 
 def test_the_first_to_go_is_the_one_whose_absence_costs_least():
     squares, products = problem()
-    mask = eliminated(squares, products, [6])[6]
+    mask = eliminated(squares, products, [6])[6].mask
     without = [torch.arange(7) != gone for gone in range(7)]
     assert error(squares, products, mask) == pytest.approx(min(error(squares, products, one) for one in without))
 
@@ -33,7 +33,7 @@ def test_every_step_costs_least_once_the_rest_has_made_up_for_the_last():
     squares, products = problem()
     found = eliminated(squares, products, range(1, 7))
     for count in range(1, 6):
-        more, less = found[count + 1], found[count]
+        more, less = found[count + 1].mask, found[count].mask
         assert (less <= more).all()
         choices = [more & (torch.arange(7) != gone) for gone in more.nonzero().flatten()]
         assert error(squares, products, less) == pytest.approx(min(error(squares, products, one) for one in choices))
@@ -42,7 +42,7 @@ def test_every_step_costs_least_once_the_rest_has_made_up_for_the_last():
 def test_responses_that_say_nothing_go_before_all_others():
     squares, products = problem(responses=40)
     products[:, :, 10:] = products[:, :, :10] @ torch.linalg.solve(squares[:, :10, :10], squares[:, :10, 10:])
-    mask = eliminated(squares, products, [10])[10]
+    mask = eliminated(squares, products, [10])[10].mask
     assert mask[:10].all()
 
 
@@ -51,16 +51,25 @@ def test_units_go_whole_and_the_least_missed_first():
     units = torch.tensor([0, 1, 2, 0, 1, 2])
     found = eliminated_units(squares, products, units)
     assert set(found) == {1, 2}
-    for mask in found.values():
+    for mask in (one.mask for one in found.values()):
         assert all(len(set(mask[units == unit].tolist())) == 1 for unit in range(3))
     pairs = [sum(units == unit for unit in two).bool() for two in itertools.combinations(range(3), 2)]
-    assert error(squares, products, found[2]) == pytest.approx(min(error(squares, products, one) for one in pairs))
+    assert error(squares, products, found[2].mask) == pytest.approx(min(error(squares, products, one) for one in pairs))
 
 
 def test_counts_are_kept_where_several_go_at_once():
     squares, products = problem(groups=1, responses=60)
-    assert {count: int(mask.sum()) for count, mask in eliminated(squares, products, [50, 7, 23]).items()} == {
+    assert {count: int(one.mask.sum()) for count, one in eliminated(squares, products, [50, 7, 23]).items()} == {
         50: 50,
         23: 23,
         7: 7,
     }
+
+
+def test_what_stays_comes_solved():
+    squares, products = problem(responses=30)
+    units = torch.arange(30) % 3
+    for found in (eliminated(squares, products, [20, 4]), eliminated_units(squares, products, units)):
+        for one in found.values():
+            some = squares[:, one.mask][:, :, one.mask]
+            assert torch.allclose(one.coefficients @ some, products[:, :, one.mask], atol=1e-9)

@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from harmonic.compression.candidates import refitted_weights
-from harmonic.compression.refit import outer_norms, refit, run_order
+from harmonic.compression.norms import outer_norms
+from harmonic.compression.refit import refit, run_order
 from harmonic.compression.sensitivity import fully_harmonic, with_cuts
 from harmonic.conversion import harmonic_layers, harmonise
 from tests.support.compression import network

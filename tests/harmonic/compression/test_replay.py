@@ -8,8 +8,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from harmonic.compression.candidates import truncated_weights
+from harmonic.compression.norms import outer_norms
 from harmonic.compression.replay import Replay
 from harmonic.compression.sensitivity import fully_harmonic, with_cuts
+from harmonic.compression.way import Way
 from harmonic.conversion import harmonic_layers
 from tests.support.compression import calibration_images, network
 
@@ -17,6 +19,11 @@ from tests.support.compression import calibration_images, network
 @pytest.fixture
 def batch():
     return calibration_images().batches(torch.device("cpu"))[0]
+
+
+def replayed(model, batch):
+    way = Way.of(model, batch[:1], harmonic_layers(model).values(), outer_norms(model).values())
+    return Replay(model, batch, way)
 
 
 def log_probabilities(model, batch):
@@ -31,7 +38,7 @@ def test_a_truncated_layer_answers_as_a_truncated_network(name, batch):
     model = fully_harmonic(network(name))
     batch = F.interpolate(batch, 32)
     before = copy.deepcopy(model.state_dict())
-    replay = Replay(model, batch)
+    replay = replayed(model, batch)
     for layer in list(harmonic_layers(model))[::3]:
         weights = truncated_weights(model.get_submodule(layer), 2)
         expected = log_probabilities(with_cuts(model, {layer: 2}), batch)
@@ -44,7 +51,7 @@ def test_a_truncated_layer_answers_as_a_truncated_network(name, batch):
 
 def test_norms_that_move_bring_the_means_back(batch):
     model = fully_harmonic(network())
-    replay = Replay(model, batch)
+    replay = replayed(model, batch)
     layer = harmonic_layers(model)["layer1.0.conv1"]
     shifted = layer.weight + 0.5, None
     far, near = (
@@ -69,4 +76,25 @@ def test_a_layer_that_runs_twice_runs_twice(batch):
     model = fully_harmonic(Twice())
     weights = truncated_weights(model.conv, 2)
     expected = log_probabilities(with_cuts(model, {"conv": 2}), batch)
-    assert torch.allclose(Replay(model, batch).with_weights(model.conv, weights, move_norms=True), expected, atol=1e-5)
+    assert torch.allclose(
+        replayed(model, batch).with_weights(model.conv, weights, move_norms=True), expected, atol=1e-5
+    )
+
+
+def test_what_is_written_into_is_remembered_as_it_was(batch):
+    class InPlace(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.relu = nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(inplace=True)
+            self.conv, self.head = nn.Conv2d(3, 3, 3, padding=1), nn.Linear(3, 3)
+
+        def forward(self, x):
+            x = self.stem(x)
+            return self.head((self.conv(self.relu(x)) + x).mean((2, 3)))
+
+    torch.manual_seed(0)
+    model = fully_harmonic(InPlace())
+    weights, replay = truncated_weights(model.conv, 2), replayed(model, batch)
+    expected = log_probabilities(with_cuts(model, {"conv": 2}), batch)
+    for _ in range(2):
+        assert torch.allclose(replay.with_weights(model.conv, weights, move_norms=True), expected, atol=1e-5)
