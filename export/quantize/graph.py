@@ -114,6 +114,12 @@ def channels(model: onnx.ModelProto) -> dict[str, int]:
     return {name: shape[1].dim_value for name, shape in shapes.items() if len(shape) == 4 and shape[1].dim_value}
 
 
+def maps(model: onnx.ModelProto) -> dict[str, tuple[int, int, int]]:
+    """Channels, rows and columns of each tensor of four dimensions, where all three can be told."""
+    shapes = {value.name: [one.dim_value for one in value.type.tensor_type.shape.dim] for value in _known(model)}
+    return {name: (s[1], s[2], s[3]) for name, s in shapes.items() if len(s) == 4 and all(s[1:])}
+
+
 def floats(model: onnx.ModelProto) -> set[str]:
     """The tensors that hold float32 numbers, as far as that can be told; shapes that are worked out hold integers."""
     return {value.name for value in _known(model) if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}

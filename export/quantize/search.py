@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from export.quantize.blocks import with_blocks
 from export.quantize.entrance import with_quick_entrance
 from export.quantize.gate import Run, answers
 from export.quantize.graph import Graph
@@ -30,8 +31,9 @@ class Maker:
 
     def __call__(self, kept: Sequence[str] = ()) -> onnx.ModelProto:
         """The graph in int8, but these layers."""
-        made = quantised(self._model, plan(Graph(self._model), kept), self._spans, self._largest)
-        return with_quick_entrance(made)
+        model, blocks = with_blocks(self._model, kept)
+        spans = {**self._spans, **{name: self._spans[source] for name, source in blocks.items()}}
+        return with_quick_entrance(quantised(model, plan(Graph(model), kept), spans, self._largest))
 
 
 def tries(

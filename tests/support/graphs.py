@@ -12,9 +12,9 @@ from export.runtime import ort
 _HEAD = '<ir_version: 9, opset_import: ["" : 18]>\n'
 
 
-def graph_of(body: str, classes: int = 2, **constants: Any) -> onnx.ModelProto:
-    """A graph from `images`, uint8, N x 6 x 6 x 3, to `logits`. constants: float32 arrays, integers as int64."""
-    ends = f"(uint8[N, 6, 6, 3] images) => (float[N, {classes}] logits)"
+def graph_of(body: str, classes: int = 2, side: int = 6, **constants: Any) -> onnx.ModelProto:
+    """A graph from `images`, uint8, N x side x side x 3, to `logits`. constants: float32 arrays, integers as int64."""
+    ends = f"(uint8[N, {side}, {side}, 3] images) => (float[N, {classes}] logits)"
     model = parser.parse_model(_HEAD + f"net {ends} {{\n{body}\n}}")
     for name, value in constants.items():
         array = np.asarray(value)
@@ -93,6 +93,6 @@ def residual(**other: Any) -> onnx.ModelProto:
     return graph_of(RESIDUAL, **(constants | other))
 
 
-def pixels(count: int = 8, seed: int = 1) -> NDArray[np.uint8]:
+def pixels(count: int = 8, seed: int = 1, side: int = 6) -> NDArray[np.uint8]:
     """Images for these graphs."""
-    return np.random.default_rng(seed).integers(0, 256, (count, 6, 6, 3), dtype=np.uint8)
+    return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
