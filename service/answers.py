@@ -107,7 +107,7 @@ class VersionDetail(VersionSummary):
     labels: list[str] | None = Field(None, description="Class labels in the order of the logits.")
     parameters: int | None = None
     pixels: PixelSpec | None = Field(None, description="How the model's images are prepared.")
-    documents: list[Literal["card", "spectrum"]] | None = Field(
+    documents: list[Literal["card", "spectrum", "report"]] | None = Field(
         None, description="What there is to read under the version's own address."
     )
     variants: list[Variant] | None = Field(None, description="Every way to run the version, loaded or not.")

@@ -1,4 +1,4 @@
-"""What lies beside a version's graph for people: its model card and its spectrum."""
+"""What lies beside a version's graph for people: its model card, its spectrum, and the report of its judgement."""
 
 from pathlib import Path
 
@@ -6,8 +6,9 @@ from export.repository import version_dir
 from service.engine.catalog import Catalog, OnDemand, VersionFacts
 from service.errors import DocumentNotFound
 
-CARD, SPECTRUM = "MODEL_CARD.md", "spectrum.json"
-DOCUMENTS = {"card": CARD, "spectrum": SPECTRUM}  # by the last word of their routes
+CARD, SPECTRUM, REPORT = "MODEL_CARD.md", "spectrum.json", "report.json"
+DOCUMENTS = {"card": CARD, "spectrum": SPECTRUM, "report": REPORT}  # by the last word of their routes
+_WRITERS = {CARD: "export", SPECTRUM: "export", REPORT: "fit"}
 _BYTES = 4 * 2**20  # a spectrum of a thousand layers has a tenth of it
 
 
@@ -24,7 +25,7 @@ def read_document(root: Path, facts: VersionFacts | OnDemand, file: str) -> byte
     """
     place = f"{facts.name} version {facts.version}"
     if file not in facts.manifest.files:
-        raise DocumentNotFound(f"{place} brings no {file}; `harmonic export` writes one")
+        raise DocumentNotFound(f"{place} brings no {file}; `harmonic {_WRITERS[file]}` writes one")
     try:
         with (version_dir(root, facts.model, facts.version) / file).open("rb") as stream:
             content = stream.read(_BYTES + 1)

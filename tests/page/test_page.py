@@ -87,6 +87,7 @@ def test_a_version_without_documents_is_asked_for_none(page):
     page.select_option("#model", "other")  # a 404 in the console would fail the test
     sync_api.expect(page.locator("#spectrum")).to_contain_text("brings no spectrum")
     sync_api.expect(page.locator("#card-details")).to_be_hidden()
+    sync_api.expect(page.locator("#report-panel")).to_be_hidden()
 
 
 @pytest.mark.parametrize("way", ["drop", "paste"])
@@ -200,7 +201,7 @@ def test_the_content_policy_stops_a_script_that_got_in(page):
 def test_the_keyboard_is_enough(page):
     page.get_by_text("As a table").wait_for()  # the last to come; a key before it would leave the page
     seen = []
-    for _ in range(14):
+    for _ in range(20):
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
         assert page.evaluate(OUTLINE) != "none", seen[-1]

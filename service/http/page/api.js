@@ -21,6 +21,7 @@ export const models = async () => (await (await ask("v1/models")).json()).models
 export const model = async (name) => (await ask(`v1/models/${encodeURIComponent(name)}`)).json();
 export const activity = async () => (await ask("v1/activity")).json();
 export const card = async (name, version) => (await ask(`${base(name, version)}/card`)).text();
+export const report = async (name, version) => (await ask(`${base(name, version)}/report`)).json();
 export const spectrum = async (name, version) => (await ask(`${base(name, version)}/spectrum`)).json();
 
 /** Classify one picture: the answer, and how many images its model call had. version: null for the newest. */

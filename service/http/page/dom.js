@@ -43,3 +43,8 @@ export function percent(share) {
   if (value < 100 && value > 99.9) return "> 99.9 %";
   return `${value.toFixed(1)} %`;
 }
+
+/** A probability that answers are held against: two decimals, for an answer may be just below it. */
+export function limit(share) {
+  return `${Number((share * 100).toFixed(2))} %`;
+}

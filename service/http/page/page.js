@@ -6,6 +6,7 @@ import { showCard } from "./card.js";
 import { rivals } from "./compare.js";
 import { startLive } from "./live.js";
 import { Pictures } from "./pictures.js";
+import { refuseReport, showReport } from "./report.js";
 import { showSpectrum } from "./spectrum.js";
 
 const $ = (id) => document.getElementById(id);
@@ -63,14 +64,20 @@ async function chooseVersion() {
   const brings = (name) => detail?.documents?.includes(name); // what is not there is not asked for
   const parts = await Promise.all([
     brings("card") ? orNull(api.card(chosen.model, detail.version)) : null,
+    brings("report") ? api.report(chosen.model, detail.version).catch(whyNot) : null,
     brings("spectrum") ? orNull(api.spectrum(chosen.model, detail.version)) : null,
   ]);
   if (mine !== turn) return;
   showCard($("card"), parts[0]);
   $("card-details").hidden = parts[0] === null;
-  showSpectrum($("spectrum"), parts[1]);
+  $("report-panel").hidden = parts[1] === null;
+  if (parts[1] instanceof Error) refuseReport($("report"), parts[1].message);
+  else if (parts[1] !== null) showReport($("report"), parts[1], detail.certainty);
+  showSpectrum($("spectrum"), parts[2]);
 }
 
+/** The error of a report: what is no JSON says so in words. */
+const whyNot = (error) => (error instanceof SyntaxError ? new Error("its file is no JSON") : error);
 const orNull = (promise) => promise.catch(() => null);
 
 function showReason(broken, split) {

@@ -33,7 +33,7 @@ export class Pictures {
   add(files) {
     if (document.getElementById("files").disabled) return;
     for (const file of files) {
-      const result = new Result(file, () => this.#ask(result), () => this.#chosen().rivals);
+      const result = new Result(file, () => this.#ask(result), () => this.#chosen().rivals, (...of) => this.#certainty(...of));
       this.#results.unshift(result);
       document.getElementById("results").prepend(result.element);
       this.#ask(result);
@@ -62,6 +62,13 @@ export class Pictures {
       if (!result.removed) this.say(result.summary);
       this.#next();
     }
+  }
+
+  /** From which probability on the answers of a model's version are sure; nothing where that is not known. */
+  #certainty(model, version) {
+    const { model: shown, versions } = this.#chosen();
+    const same = shown.split(":")[0] === model.split(":")[0];
+    return same ? versions.find((one) => one.version === version)?.certainty : null;
   }
 
   #clear() {

@@ -1,7 +1,7 @@
 // One picture and its answer: classes as bars, the time as one line cut into phases.
 
 import { compare } from "./compare.js";
-import { el, ms, percent } from "./dom.js";
+import { el, limit, ms, percent } from "./dom.js";
 
 const PHASES = ["decode", "queue", "inference", "rest"];
 
@@ -13,9 +13,11 @@ export class Result {
   removed = false;
   summary = "";
 
-  /** retry: called when the person asks for it after an error. rivals: gives what the picture can be asked of. */
-  constructor(file, retry, rivals) {
+  /** retry: called when the person asks for it after an error. rivals: gives what the picture can be asked of.
+   * certainty: gives, of a model's version, from which probability on its answers are sure. */
+  constructor(file, retry, rivals, certainty) {
     this.file = file;
+    this.certainty = certainty;
     this.rivals = rivals;
     this.name = file.name || "pasted picture";
     this.retry = retry;
@@ -47,7 +49,7 @@ export class Result {
     this.#fill(
       el("p", { class: "file" }, el("span", {}, this.name), el("span", { class: "muted" }, ` ${model} ${version}`)),
       el("ol", { class: "classes", "aria-label": `Classes of ${this.name}` }, classes.map(bar)),
-      certain === false && el("p", { class: "unsure" }, "Not sure: below the probability from which on this model was right nearly always."),
+      certain === false && el("p", { class: "unsure" }, unsure(this.certainty(model, version))),
       timeline(timing, batch),
       this.rivals().length > 1 && el("button", { type: "button", class: "compare", onclick: () => this.#compare(), "aria-label": `Compare versions on ${this.name}` }, "Compare versions"),
     );
@@ -92,6 +94,13 @@ export class Result {
   #fill(...children) {
     this.#body.replaceChildren(...children.filter(Boolean));
   }
+}
+
+/** Why an answer is not sure, with the precision that the threshold is for where that is known. */
+function unsure(certainty) {
+  if (!certainty) return "Not sure: below the probability from which on this model was right nearly always.";
+  const { probability, precision } = certainty;
+  return `Not sure: below ${limit(probability)}, the threshold that gives ${Math.round(100 * precision)} % precision.`;
 }
 
 function bar({ label, probability }, rank) {

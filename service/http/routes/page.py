@@ -1,4 +1,4 @@
-"""The page at /, its files, and what it shows of a version: the model card and the spectrum.
+"""The page at /, its files, and what it shows of a version: the model card, the report and the spectrum.
 
 The page uses the service's public routes alone and nothing from elsewhere; its content policy lets it do no more.
 """
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.answers import ErrorBody
-from service.engine import CARD, SPECTRUM, Engine
+from service.engine import CARD, REPORT, SPECTRUM, Engine
 
 _Version = Annotated[int, Path(ge=1)]
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -29,6 +29,9 @@ _FILES = (
     "live.js",
     "spectrum.js",
     "card.js",
+    "report.js",
+    "reading.js",
+    "chart.js",
     "compare.js",
     "docs.js",
 )
@@ -47,6 +50,7 @@ def router(engine: Engine) -> APIRouter:
     for file in _FILES:
         routes.add_api_route(f"/page/{file}", _static(file), include_in_schema=False)
     missing: dict[int | str, dict[str, Any]] = {404: {"model": ErrorBody}}
+    json: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {}}}, **missing}
     base = "/v1/models/{name}/versions/{version}"
 
     @routes.get(f"{base}/card", tags=["service"], responses={200: {"content": {"text/markdown": {}}}, **missing})
@@ -54,10 +58,15 @@ def router(engine: Engine) -> APIRouter:
         """The model card of a version, as Markdown."""
         return await _document(engine, name, version, CARD, "text/markdown; charset=utf-8")
 
-    @routes.get(f"{base}/spectrum", tags=["service"], responses={200: {"content": {"application/json": {}}}, **missing})
+    @routes.get(f"{base}/spectrum", tags=["service"], responses=json)
     async def spectrum(name: str, version: _Version) -> Response:
         """The weight and the energy of each frequency in each layer of a version."""
         return await _document(engine, name, version, SPECTRUM, "application/json")
+
+    @routes.get(f"{base}/report", tags=["service"], responses=json)
+    async def report(name: str, version: _Version) -> Response:
+        """What was found when a version was judged: figures, curves and confusion, without an image."""
+        return await _document(engine, name, version, REPORT, "application/json")
 
     return routes
 

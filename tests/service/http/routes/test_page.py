@@ -6,11 +6,11 @@ from importlib import resources
 
 import pytest
 
-from service.engine import CARD, SPECTRUM
+from service.engine import CARD, DOCUMENTS
 from service.http.routes import documentation
 from service.http.routes.page import PATHS
 from tests.support.app import got, refused, serving
-from tests.support.documents import LAYERS, MARKDOWN, add_documents
+from tests.support.documents import FOUND, LAYERS, MARKDOWN, add_documents, add_report
 from tests.support.images import plain
 
 BASE = "/v1/models/colours/versions/1"
@@ -75,25 +75,40 @@ async def test_nothing_else_can_be_fetched(repository, path):
     assert (await got(repository, path)).status_code in {307, 404}
 
 
-async def test_the_card_and_the_spectrum_of_a_version_can_be_read(publish, tmp_path):
+async def test_the_documents_of_a_version_can_be_read(publish, tmp_path):
     add_documents(publish())
     card = await got(tmp_path / "models", f"{BASE}/card")
     assert (card.text, card.headers["Content-Type"]) == (MARKDOWN, "text/markdown; charset=utf-8")
     assert "sandbox" in card.headers["Content-Security-Policy"]
     assert (await got(tmp_path / "models", f"{BASE}/spectrum")).json() == LAYERS
+    report = await got(tmp_path / "models", f"{BASE}/report")
+    assert (report.json(), report.headers["Content-Type"]) == (FOUND, "application/json")
+    assert "sandbox" in report.headers["Content-Security-Policy"]
 
 
-@pytest.mark.parametrize("what", ["card", "spectrum"])
+async def test_a_report_that_is_a_page_is_none_to_a_browser(publish, tmp_path):
+    add_report(publish(), "<script>document.title='trapped'</script>")
+    answer = await got(tmp_path / "models", f"{BASE}/report")
+    headers = answer.headers
+    assert (headers["Content-Type"], headers["X-Content-Type-Options"]) == ("application/json", "nosniff")
+    assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'; sandbox"
+
+
+async def test_a_document_without_end_is_not_shown(publish, tmp_path):
+    add_report(publish(), "[" * (4 * 2**20 + 1))
+    said = refused(await got(tmp_path / "models", f"{BASE}/report"), 404, "document_not_found")
+    assert "larger than the 4,194,304 bytes" in said
+
+
+@pytest.mark.parametrize("what", DOCUMENTS)
 async def test_a_version_without_documents_says_so(repository, what):
     refused(await got(repository, f"{BASE}/{what}"), 404, "document_not_found")
 
 
-@pytest.mark.parametrize("file", [CARD, SPECTRUM])
-async def test_a_document_that_the_manifest_does_not_promise_is_not_read(publish, tmp_path, file):
+@pytest.mark.parametrize(("what", "file"), DOCUMENTS.items())
+async def test_a_document_that_the_manifest_does_not_promise_is_not_read(publish, tmp_path, what, file):
     (publish() / file).write_text("{}")
-    refused(
-        await got(tmp_path / "models", f"{BASE}/{'card' if file == CARD else 'spectrum'}"), 404, "document_not_found"
-    )
+    refused(await got(tmp_path / "models", f"{BASE}/{what}"), 404, "document_not_found")
 
 
 async def test_a_document_that_vanished_is_told(publish, tmp_path):
