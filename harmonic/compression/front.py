@@ -4,8 +4,9 @@ as a picture."""
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MultipleLocator, PercentFormatter
 from rich.table import Table
 
 from harmonic.compression.choice import WORDS, shown
@@ -42,19 +43,34 @@ def draw_front(outcomes: Sequence[Outcome], picture: Path) -> None:
         "top-1": (outcomes[0].accuracy[0], lambda one: one.accuracy[1]),
     }
     measures = list(outcomes[0].sizes)
-    figure = Figure(figsize=(4 * len(measures), 3.6), layout="constrained")
-    for axis, measure in zip(figure.subplots(1, len(measures), sharey=True), measures, strict=True):
+    columns = 2 if len(measures) % 2 == 0 else len(measures)
+    rows = len(measures) // columns
+    figure = Figure(figsize=(4.2 * columns, 3.4 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axis, measure in zip(axes.flat, measures, strict=True):
         sizes = [outcomes[0].sizes[measure][0], *(one.sizes[measure][1] for one in outcomes)]
         for name, (before, after) in lines.items():
             kept = [value for value in (before, *map(after, outcomes)) if value is not None]
             if len(kept) == len(sizes):
-                axis.plot([size / sizes[0] for size in sizes], kept, marker="o", label=name)
-        axis.set(xlabel=f"{WORDS[measure]}, share of {shown(measure, sizes[0])}")
-        axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        axis.grid(alpha=0.3)
-    figure.axes[0].legend()
+                axis.plot([size / sizes[0] for size in sizes], kept, marker="o", markersize=4, label=name)
+        _dress(axis, f"{WORDS[measure]}, share of {shown(measure, sizes[0])}")
+    for axis in axes[:, 0]:
+        axis.set_ylabel(f"on {outcomes[0].held_out:,} held-out images")
+    axes.flat[0].legend(loc="lower right", frameon=False)
     write_picture(figure, picture)
+
+
+def _dress(axis: Axes, name: str) -> None:
+    """Shares from nothing on, in every measure, so that curves can be compared across."""
+    axis.set_xlabel(name)
+    axis.set_xlim(left=0)
+    axis.xaxis.set_major_locator(MultipleLocator(0.2))
+    axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    # A shared axis would leave the upper row without its numbers.
+    axis.tick_params(labelbottom=True)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(alpha=0.3)
 
 
 def _share(value: float | None) -> str:

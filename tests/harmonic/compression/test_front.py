@@ -66,7 +66,14 @@ def test_the_table_has_the_whole_network_and_every_size(outcomes):
 def test_the_picture_shows_every_measure(outcomes, tmp_path):
     draw_front(outcomes, tmp_path / "front.svg")
     drawn = (tmp_path / "front.svg").read_text()
-    for word in ("parameters", "multiplications", "bytes of weights", "same answer", "top-1"):
+    for word in (
+        "parameters",
+        "multiplications",
+        "bytes of weights",
+        "same answer",
+        "top-1",
+        f"on {outcomes[0].held_out}",
+    ):
         assert f"<!-- {word}" in drawn
     draw_front(outcomes, tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_text() == drawn
