@@ -6,11 +6,12 @@ changed.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn import functional as F
 
 from export.errors import FoldError
 from harmonic.conversion import as_plain, put
@@ -41,7 +42,8 @@ def fold(model: nn.Module) -> nn.Module:
 
 
 def _conv_norm_pairs(model: nn.Module) -> Iterator[tuple[str, str]]:
-    """Names of (convolution, norm) where the norm is all that reads the convolution, and each is used once.
+    """Names of (convolution, norm) where the norm is all that reads the convolution, and each is used once. A maximum
+    may stand between the two.
 
     A network whose flow cannot be traced keeps its norms: ONNX Runtime folds those when it loads the graph.
     """
@@ -53,13 +55,30 @@ def _conv_norm_pairs(model: nn.Module) -> Iterator[tuple[str, str]]:
     uses = Counter(node.target for node in graph.nodes if node.op == "call_module")
     for node in graph.nodes:
         norm = modules.get(str(node.target)) if node.op == "call_module" else None
-        before = node.args[0] if node.args and isinstance(node.args[0], fx.Node) else None
+        before = _input(node)
+        if isinstance(norm, nn.BatchNorm2d) and before is not None and _is_maximum(before, modules) and _rises(norm):
+            before = _input(before) if len(before.users) == 1 else None
         if not isinstance(norm, nn.BatchNorm2d) or before is None or before.op != "call_module":
             continue
         conv = modules[str(before.target)]
         alone = len(before.users) == 1 and uses[node.target] == uses[before.target] == 1
         if alone and type(conv) is nn.Conv2d and norm.running_mean is not None:
             yield str(before.target), str(node.target)
+
+
+def _input(node: fx.Node) -> fx.Node | None:
+    return node.args[0] if node.args and isinstance(node.args[0], fx.Node) else None
+
+
+def _is_maximum(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
+    if node.op == "call_module":
+        return isinstance(modules[str(node.target)], nn.MaxPool2d)
+    return node.op == "call_function" and node.target is F.max_pool2d
+
+
+def _rises(norm: nn.BatchNorm2d) -> bool:
+    """Whether the norm of a maximum is the maximum of the norm: no channel's scale is negative."""
+    return norm.weight is None or bool((norm.weight >= 0).all())
 
 
 def _absorb(model: nn.Module, conv_name: str, norm_name: str) -> None:

@@ -71,6 +71,43 @@ def test_a_norm_that_cannot_be_taken_up_stays(kind: type[nn.Module]) -> None:
     assert_same_function(model, folded, torch.randn(2, 3, 9, 9))
 
 
+class _Maximum(nn.Module):
+    """A convolution, the largest of every 2 x 2, a norm; as modules or as functions."""
+
+    def __init__(self, pool: nn.Module | None, lowest_scale: float) -> None:
+        super().__init__()
+        self.conv, self.pool, self.norm = nn.Conv2d(3, 4, 3), pool, nn.BatchNorm2d(4)
+        with torch.no_grad():
+            self.norm.weight[2] = lowest_scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        response = self.conv(x)
+        return self.norm(self.pool(response) if self.pool else nn.functional.max_pool2d(response, 2))
+
+
+@pytest.mark.parametrize("pool", [None, nn.MaxPool2d(3, 2, padding=1)])
+@pytest.mark.parametrize(("lowest_scale", "left"), [(0.5, False), (0.0, False), (-0.5, True)])
+def test_a_norm_goes_through_a_maximum_only_if_it_keeps_the_order(
+    pool: nn.Module | None, lowest_scale: float, left: bool
+) -> None:
+    model = _Maximum(pool, lowest_scale).eval()
+    model.norm.running_mean.normal_()
+    folded = fold(model)
+    assert any(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules()) == left
+    assert_same_function(model, folded, torch.randn(2, 3, 9, 9))
+
+
+@pytest.mark.parametrize("pool", [nn.AvgPool2d(2), nn.Dropout(), nn.ReLU()])
+def test_a_norm_goes_through_nothing_else(pool: nn.Module) -> None:
+    model = _Maximum(pool, 0.5).eval()
+    assert any(isinstance(layer, nn.BatchNorm2d) for layer in fold(model).modules())
+
+
+def test_the_norms_of_a_shallow_network_are_all_taken_up() -> None:
+    folded = fold(zoo.create("cifar_harm_vgg7_0.125", 10))
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules())
+
+
 def test_a_whole_sequence_of_spectral_layers_and_norms_becomes_convolutions() -> None:
     layers = [
         BandNormConv2d(3, 8, 3, padding=1),
