@@ -20,13 +20,13 @@ def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
     return np.random.default_rng((seed, epoch, index))
 
 
-def augment(pixels: Pixels, section: AugmentSection, rng: np.random.Generator) -> Pixels:
-    """Augment one prepared image, (H, W, C) in and out."""
+def augment(pixels: Pixels, section: AugmentSection, rng: np.random.Generator, mirrored: bool | None = None) -> Pixels:
+    """Augment one prepared image, (H, W, C) in and out. mirrored: whether it is, where no chance decides that."""
     if section.rotation:
         pixels = _rotated(pixels, section.rotation, rng)
     if section.pad_crop:
         pixels = _pad_crop(pixels, section.pad_crop, rng)
-    if section.flip and rng.random() < 0.5:
+    if section.flip and (rng.random() < 0.5 if mirrored is None else mirrored):
         pixels = pixels[:, ::-1]
     if section.quarter_turns:
         pixels = np.rot90(pixels, int(rng.integers(4)))

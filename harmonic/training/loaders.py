@@ -20,6 +20,7 @@ from harmonic.training.sharing import ALONE, Share
 from harmonic.training.size_batches import SizeBatches, assigned_sizes, scaled_loaders
 
 _CACHED_BYTES = 4 << 30  # Prepared images up to this size are kept in memory.
+_FLIPS = 2**63  # in an image's place, and larger than any number of one: which images are mirrored in the first epoch
 
 
 def split(recipe: Recipe, images: Images, validation: Images | None = None) -> tuple[Images, Images]:
@@ -144,6 +145,8 @@ class _Views(Dataset[tuple[NDArray[Any], int]]):
     def __init__(self, images: Images, spec: PixelSpec, recipe: Recipe, prepared: NDArray[Any] | None) -> None:
         self.images, self.spec, self.recipe, self.prepared = images, spec, recipe, prepared
         self.plain = _Prepared(images, spec, prepared)
+        alternating = recipe.augment.flip == "alternating"
+        self.first = generator(recipe.train.seed, 0, _FLIPS).random(len(images)) < 0.5 if alternating else None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -155,7 +158,8 @@ class _Views(Dataset[tuple[NDArray[Any], int]]):
             pixels = self.plain.pixels(index)
         else:
             pixels = random_resized_crop(self.images.taken(index, self.spec), self.spec, section, rng)
-        return augment(pixels, section, rng), int(self.images.labels[index])
+        mirrored = None if self.first is None else bool(self.first[index]) == (epoch % 2 == 0)
+        return augment(pixels, section, rng, mirrored), int(self.images.labels[index])
 
 
 class EpochSampler(Sampler[tuple[int, int]]):

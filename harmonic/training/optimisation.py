@@ -9,6 +9,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from harmonic.training.muon import Muon
 from harmonic.training.recipe import CosineSchedule, OneCycleSchedule, StepSchedule, TrainSection
 
 
@@ -20,10 +21,23 @@ def parameter_groups(model: nn.Module, decay: float, decay_norms: bool) -> list[
     return [{"params": decaying, "weight_decay": decay}] + ([{"params": others, "weight_decay": 0.0}] if others else [])
 
 
+def turned_groups(model: nn.Module, section: TrainSection) -> list[dict[str, Any]]:
+    """Parameters for Muon: the filters of every convolution but the first are turned, the others as they are for
+    SGD."""
+    filters = [parameter for parameter in model.parameters() if parameter.ndim > 2][1:]
+    turned = set(map(id, filters))
+    groups = parameter_groups(model, section.weight_decay, section.decay_norms)
+    for group in groups:
+        group["params"] = [parameter for parameter in group["params"] if id(parameter) not in turned]
+    return [*groups, {"params": filters, "lr": section.turn, "turned": True}]
+
+
 def optimiser(section: TrainSection, groups: list[dict[str, Any]]) -> Optimizer:
     """The recipe's optimiser."""
     if section.optimiser == "adamw":
         return AdamW(groups, lr=section.rate)
+    if section.optimiser == "muon":
+        return Muon(groups, lr=section.rate, momentum=section.momentum)
     return SGD(groups, lr=section.rate, momentum=section.momentum, nesterov=section.nesterov)
 
 

@@ -76,7 +76,9 @@ class AugmentSection(_Section):
     interpolation: how that crop is scaled; "model" as images are when served; "random" takes bilinear or bicubic, by
     chance.
     rotation: turn by up to this many degrees either way, on black.
-    pad_crop: pixels of reflected border before a random crop of the model's size. flip: mirror half of the images.
+    pad_crop: pixels of reflected border before a random crop of the model's size.
+    flip: mirror half of the images, by chance; "alternating" by chance in the first epoch and then every other time, so
+    that two epochs have seen each image both ways.
     quarter_turns: turn by a random multiple of 90 degrees (square images only).
     circular_shift: roll 7 of 10 images by up to this share of each side (only with `data.sizes`).
     color_jitter: scale brightness, contrast and saturation by 1 - x to 1 + x, in random order.
@@ -90,7 +92,7 @@ class AugmentSection(_Section):
     interpolation: Literal["model", "random"] = "model"
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
     pad_crop: Annotated[int, Field(ge=0)] = 0
-    flip: bool = False
+    flip: bool | Literal["alternating"] = False
     quarter_turns: bool = False
     circular_shift: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     color_jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -134,7 +136,9 @@ class OneCycleSchedule(_Section):
 class TrainSection(_Section):
     """How to train.
 
-    rate: peak learning rate. optimiser: "sgd" has momentum; "adamw" ignores momentum and nesterov.
+    rate: peak learning rate. optimiser: "sgd" has momentum; "adamw" ignores momentum and nesterov; "muon" turns the
+    filters of convolutions, the first layer's aside, by `turn` of their length a step, along orthogonal directions;
+    they do not decay, and all else follows "sgd", with nesterov.
     weight_decay applies to every parameter unless decay_norms is false (then to weights alone).
     ema: keep a running mean of the weights, of which every step retains this share (0: none; 0.9998 has a memory of
     5,000 steps). It is what is validated and becomes the bundle.
@@ -151,7 +155,8 @@ class TrainSection(_Section):
     epochs: Annotated[int, Field(ge=1)]
     batch: Annotated[int, Field(ge=2)] = 128
     rate: _Positive = 0.1
-    optimiser: Literal["sgd", "adamw"] = "sgd"
+    optimiser: Literal["sgd", "adamw", "muon"] = "sgd"
+    turn: _Positive = 0.1
     momentum: _Share = 0.9
     nesterov: bool = False
     weight_decay: _NotNegative = 5e-4

@@ -127,6 +127,7 @@ def opened(recipe: Recipe, given: Given, out: Path, start: Bundle | None, teache
     _refuse_balance(recipe, network, spec, len(images.classes))
     must_fit(recipe.finetune, recipe.train.epochs)
     _refuse_for_own_loss(recipe, network, teacher)
+    _refuse_muon(recipe, network, finetuned=start is not None)
     if teacher:
         refuse_teacher(teacher, images.classes, spec)
     if test:
@@ -177,6 +178,16 @@ def _refuse_for_own_loss(recipe: Recipe, network: nn.Module, teacher: Bundle | N
         raise RecipeError(
             f"{recipe.model.architecture} brings a loss of its own: it takes no mixup, cutmix, teacher or "
             "finetune.lowest_rate."
+        )
+
+
+def _refuse_muon(recipe: Recipe, network: nn.Module, *, finetuned: bool) -> None:
+    """RecipeError where something else says how fast each parameter learns."""
+    if recipe.train.optimiser == "muon" and (finetuned or isinstance(network, OwnTraining)):
+        raise RecipeError(
+            f'train.optimiser = "muon" is for networks that begin anew with a plain loss, and '
+            f"{recipe.model.architecture} {'goes on from a bundle' if finetuned else 'brings a loss of its own'}. "
+            'Set train.optimiser to "sgd" or "adamw".'
         )
 
 

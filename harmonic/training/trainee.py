@@ -15,7 +15,7 @@ from harmonic.bundles import Classifier
 from harmonic.pixels import PixelSpec
 from harmonic.training.balance import Balance
 from harmonic.training.mixing import mixing
-from harmonic.training.optimisation import optimiser, parameter_groups, running_mean, schedule
+from harmonic.training.optimisation import optimiser, parameter_groups, running_mean, schedule, turned_groups
 from harmonic.training.recipe import Recipe
 from harmonic.training.teacher import Teacher
 from harmonic.training.thawing import Thawing, forget_gradients, freeze
@@ -124,6 +124,8 @@ class Trainee(L.LightningModule):
             groups = network.parameter_groups(section.weight_decay)
         elif self._thawing:
             groups = self._thawing.groups(section)
+        elif section.optimiser == "muon":
+            groups = turned_groups(self.model, section)
         else:
             groups = parameter_groups(self.model, section.weight_decay, section.decay_norms)
         steps = optimiser(section, groups)

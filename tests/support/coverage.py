@@ -46,6 +46,7 @@ COVERED_BY: dict[str, str] = {
     "harmonic.training.sharing": "harmonic/training/test_distributed.py",
     "harmonic.training.trainee": "harmonic/training/test_train.py",
     "harmonic.zoo.cifar_resnet": "harmonic/zoo/test_zoo.py",
+    "harmonic.zoo.cifar_vgg": "harmonic/zoo/test_zoo.py",
     "harmonic.zoo.hamming": "harmonic/layers/test_hamming.py",
     "harmonic.zoo.hubs": "harmonic/zoo/test_zoo.py",
     "harmonic.zoo.listing": "harmonic/zoo/test_zoo.py",

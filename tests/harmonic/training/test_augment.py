@@ -46,6 +46,14 @@ def test_half_of_the_images_are_mirrored():
     assert 160 < mirrored < 240
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_whether_an_image_is_mirrored_may_be_decided_elsewhere(mirrored):
+    wanted = pixels()[:, ::-1] if mirrored else pixels()
+    for index in range(20):
+        seen = augment(pixels(), AugmentSection(flip="alternating"), generator(1, 2, index), mirrored)
+        assert np.array_equal(seen, wanted)
+
+
 def test_a_padded_crop_is_a_window_of_the_mirrored_image():
     wide = np.pad(pixels(), ((2, 2), (2, 2), (0, 0)), mode="reflect")
     windows = {wide[top : top + 12, left : left + 10].tobytes() for top in range(5) for left in range(5)}

@@ -108,6 +108,15 @@ def test_a_loss_of_its_own_cannot_be_weighed(tmp_path):
         train(plan, coloured((40, 12)), tmp_path / "run", where=CPU)
 
 
+def test_a_loss_of_its_own_is_not_for_muon(tmp_path):
+    section = {"architecture": "fourier_mnist", "arguments": {"widths": [2], "hidden": 4}}
+    plan = recipe(model=section, data={"sizes": [8, 10]}, pixels=None)
+    plan = plan.model_copy(update={"train": plan.train.model_copy(update={"optimiser": "muon"})})
+
+    with pytest.raises(RecipeError, match=r'fourier_mnist brings a loss of its own. Set train.optimiser to "sgd"'):
+        train(plan, coloured((40, 12)), tmp_path / "run", where=CPU)
+
+
 def test_batches_of_one_size_draw_every_class_equally_often():
     images = coloured((400, 40, 20))
     sizes = assigned_sizes(460, (8, 10), seed=0)

@@ -39,6 +39,12 @@ def test_classes_that_a_kept_head_does_not_answer_are_told_with_the_remedy(finis
         train(plan(), others, tmp_path / "run", where=CPU, start=load(finished / "bundle"))
 
 
+def test_muon_is_refused_for_what_goes_on_from_a_bundle(finished, tmp_path):
+    with pytest.raises(RecipeError, match=r'"muon" is for networks that begin anew.*goes on from a bundle'):
+        train(plan(optimiser="muon"), images(), tmp_path / "run", where=CPU, start=load(finished / "bundle"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_while_the_head_learns_alone_nothing_below_it_changes_not_even_a_norm(finished, tmp_path, monkeypatch):
     states, ended = [], Checkpoints.on_train_epoch_end
 

@@ -86,6 +86,26 @@ def test_workers_and_memory_draw_the_same_views(monkeypatch):
     assert found[0] == found[1]
 
 
+def test_alternating_flips_show_each_image_both_ways_within_two_epochs():
+    plan = recipe({"flip": "alternating"})
+    training, _ = loaders(plan, images(), images(4), SPEC)
+    epochs = []
+    for epoch in range(4):
+        training.sampler.set_epoch(epoch)
+        epochs.append(views(training))
+    first, second = epochs[:2]
+    assert epochs[2] == first and epochs[3] == second
+    assert not first & second
+    # Which images are mirrored at first is drawn: neither all nor none.
+    plain = {(prepare(image, SPEC).tobytes(), label) for image, label in ((ramp(i), i % 2) for i in range(40))}
+    assert 8 < len(first & plain) < 32
+    assert first | second == views(loaders(recipe(), images(), images(4), SPEC)[0]) | {
+        (image.numpy()[:, ::-1].tobytes(), int(label))
+        for batch in loaders(recipe(), images(), images(4), SPEC)[0]
+        for image, label in zip(*batch, strict=True)
+    }
+
+
 def test_a_split_by_share_and_images_of_their_own():
     kept, held_out = split(recipe(), images())
     assert (len(kept), len(held_out)) == (30, 10)

@@ -5,7 +5,16 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, MultiStepLR
 
-from harmonic.training.optimisation import optimiser, parameter_groups, rate_factor, running_mean, schedule
+from harmonic import zoo
+from harmonic.training.muon import Muon
+from harmonic.training.optimisation import (
+    optimiser,
+    parameter_groups,
+    rate_factor,
+    running_mean,
+    schedule,
+    turned_groups,
+)
 from harmonic.training.recipe import CosineSchedule, StepSchedule, TrainSection
 
 
@@ -70,6 +79,21 @@ def test_norms_and_biases_may_be_spared_from_decay():
     assert [group["weight_decay"] for group in spared] == [0.1, 0.0]
     (all_of_them,) = parameter_groups(model, 0.1, decay_norms=True)
     assert len(all_of_them["params"]) == 4
+
+
+def test_muon_turns_every_filter_but_those_of_the_first_layer():
+    network = zoo.create("cifar_harm_vgg7_0.125", 3)
+    plan = CosineSchedule(kind="cosine")
+    section = TrainSection(epochs=2, rate=0.3, optimiser="muon", turn=0.07, weight_decay=0.1, schedule=plan)
+    chosen = optimiser(section, turned_groups(network, section))
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    others, turned = ({names[id(p)] for p in group["params"]} for group in chosen.param_groups)
+    assert isinstance(chosen, Muon)
+    assert turned == {f"blocks.{block}.conv{conv}.weight" for block in range(3) for conv in range(2)}
+    assert turned | others == set(names.values()) and not turned & others
+    assert [group["lr"] for group in chosen.param_groups] == [0.3, 0.07]
+    schedule(section, chosen, 10)
+    assert [group["turned"] for group in chosen.param_groups] == [False, True]
 
 
 def test_a_running_mean_follows_weights_and_statistics():

@@ -1,0 +1,16 @@
+"""Harmonic against plain shallow networks on a small budget: the same recipe, images and seeds for all.
+
+    python -m benchmarks.fast_table --data train.zip --test test.zip --out runs/fast --set train.epochs=2
+
+The networks have a quarter of the recipe's width. Every run is resumable.
+"""
+
+from benchmarks.variants import main
+
+VARIANTS = {
+    "plain": ("cifar_vgg7_0.25", {}),
+    "harmonic": ("cifar_harm_vgg7_0.25", {}),
+}
+
+if __name__ == "__main__":
+    main(__doc__ or "", VARIANTS, "cifar10-harm-fast")
