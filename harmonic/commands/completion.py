@@ -6,6 +6,8 @@ from collections.abc import Iterable
 ARCHITECTURES = (
     "cifar_resnet20",
     "cifar_resnet56",
+    "cifar_vgg7_1",
+    "cifar_harm_vgg7_1",
     "fourier_mnist",
     "fourier_small",
     "fourier_stl",
