@@ -42,7 +42,7 @@ def _shift_norm(channels: int) -> nn.BatchNorm2d:
     return norm
 
 
-class Block(nn.Module):
+class ShallowBlock(nn.Module):
     """3x3, largest of every 2x2, norm, relu, 3x3, norm, relu."""
 
     def __init__(self, conv: ConvFactory, in_channels: int, out_channels: int) -> None:
@@ -64,7 +64,7 @@ class CifarVGG(nn.Module):
         super().__init__()
         self.root = root
         channels = (_ROOT_CHANNELS, *widths)
-        self.blocks = nn.Sequential(*(Block(conv, channels[n], channels[n + 1]) for n, conv in enumerate(convs)))
+        self.blocks = nn.Sequential(*(ShallowBlock(conv, channels[n], channels[n + 1]) for n, conv in enumerate(convs)))
         self.head = nn.Linear(widths[-1], classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
