@@ -3,7 +3,9 @@
 import csv
 import io
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -51,7 +53,7 @@ def read_list(path: Path, split: Split) -> Images:
     parts = {row.split for row in rows}
     if parts != {None}:
         wanted = split if split in parts else "val" if split == "test" else split
-        rows = [row for row in rows if row.split == wanted]
+        rows = tuple(row for row in rows if row.split == wanted)
         if not rows:
             raise DataError(f"{path} names no images for {split}: write {split} into its column split.")
     places = [_place(path, row) for row in rows]
@@ -69,7 +71,17 @@ def read_list(path: Path, split: Split) -> Images:
     )
 
 
-def _rows(path: Path) -> list[_Row]:
+def _rows(path: Path) -> tuple[_Row, ...]:
+    """The rows of a table; parsed once, though every split of it is asked for."""
+    try:
+        now = path.stat()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return _parsed(path, now.st_mtime_ns, now.st_size)
+
+
+@lru_cache(maxsize=2)
+def _parsed(path: Path, _changed_ns: int, _bytes: int) -> tuple[_Row, ...]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         first = text.partition("\n")[0]
@@ -78,14 +90,18 @@ def _rows(path: Path) -> list[_Row]:
         rows = ((table.line_num, [cell.strip() for cell in row]) for row in table)
         cells = [(number, row) for number, row in rows if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV in UTF-8 ({error}); {_WANTED}.") from error
+        raise _unreadable(path, error) from error
     if not cells:
         raise DataError(f"{path} is empty; {_WANTED}.")
     columns = _columns(path, cells[0][1])
     images = cells if PurePosixPath(cells[0][1][columns["path"]]).suffix.lower() in SUFFIXES else cells[1:]
     if not images:
         raise DataError(f"{path} names no image; {_WANTED}.")
-    return [_row(path, number, row, columns) for number, row in images]
+    return tuple(_row(path, number, row, columns) for number, row in images)
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: cannot be read as CSV in UTF-8 ({error}); {_WANTED}.")
 
 
 def _columns(path: Path, first: list[str]) -> dict[str, int]:
@@ -123,7 +139,7 @@ def _place(path: Path, row: _Row) -> PurePosixPath:
     raise DataError(f"{path}, line {row.line}: {row.path} is no file; paths are relative to the folder of the table.")
 
 
-def _refuse_twice(path: Path, rows: list[_Row], places: list[PurePosixPath]) -> None:
+def _refuse_twice(path: Path, rows: Sequence[_Row], places: list[PurePosixPath]) -> None:
     counts = Counter((path.parent / place).resolve() for place in places)
     twice = [row.path for row, place in zip(rows, places, strict=True) if counts[(path.parent / place).resolve()] > 1]
     if twice:

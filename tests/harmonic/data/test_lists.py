@@ -1,5 +1,6 @@
 """Tables of images: what people write, and what they get wrong."""
 
+from csv import reader
 from pathlib import Path
 
 import numpy as np
@@ -96,3 +97,18 @@ def test_a_file_that_is_no_text_is_told(folder):
     (folder / "list.csv").write_bytes(b"path,label\n\xff\xfe\x00,cat\n")
     with pytest.raises(DataError, match="cannot be read as CSV in UTF-8"):
         read([folder / "list.csv"], "train")
+
+
+def test_a_table_is_parsed_once_for_all_its_splits_and_again_where_it_was_changed(folder, monkeypatch):
+    rows = ["path,label,split", "photos/a.png,cat,train", "photos/b.png,dog,train"]
+    rows += ["photos/c.png,cat,test", "photos/b.png,dog,test"]
+    path = table(folder, "\n".join(rows))
+    parsed = []
+    monkeypatch.setattr("csv.reader", lambda *given, **named: parsed.append(1) or reader(*given, **named))
+    assert levels(path) == [(10, "cat"), (20, "dog")]
+    assert levels(path, "test") == [(30, "cat"), (20, "dog")]
+    assert has_split(path, "test")
+    assert parsed == [1]
+    table(folder, "\n".join([*rows, "photos/d d.png,dog,test"]))
+    assert levels(path, "test") == [(30, "cat"), (20, "dog"), (40, "dog")]
+    assert parsed == [1, 1]
