@@ -1,5 +1,6 @@
 """What a run leaves behind: the curves, the figures of the test images, and the bundle."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,10 @@ def published(run: Run, fitted: Fitted) -> tuple[Path, Evaluation | None]:
     if run.balanced:
         correct_prior(run.network, run.spec, torch.from_numpy(shares))
     run.network.to(fitted.device)
-    calmed = _calm(run) if run.recipe.train.temperature else {}
     judged = _answers(run, run.validation)
+    calmed: dict[str, float] = {}
+    if judged and run.recipe.train.temperature:
+        judged, calmed = _calm(run, judged)
     measured = _answers(run, run.test) if run.test else judged
     figures = {
         **_validated(run, checkpoints),
@@ -49,15 +52,13 @@ def published(run: Run, fitted: Fitted) -> tuple[Path, Evaluation | None]:
     return run.out / "bundle", measured
 
 
-def _calm(run: Run) -> dict[str, float]:
-    """Let the answers be as sure as they are right on the validation images."""
-    judged = _answers(run, run.validation)
-    if not judged:
-        return {}
+def _calm(run: Run, judged: Evaluation) -> tuple[Evaluation, dict[str, float]]:
+    """Let the answers be as sure as they are right on the validation images; what it answers to them then."""
     logits = torch.from_numpy(np.log(np.maximum(judged.probabilities, np.finfo(np.float32).tiny)))
     temperature = best_temperature(logits, torch.from_numpy(judged.labels))
     divide_logits(run.network, run.spec, temperature)
-    return {"temperature": temperature}
+    calm = torch.softmax(logits / temperature, dim=1).numpy()
+    return replace(judged, probabilities=calm), {"temperature": temperature}
 
 
 def _certain(judged: Evaluation | None) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from harmonic.evaluation import bundle_predictor, evaluate
 from harmonic.training.fitting import fitted
 from harmonic.training.publishing import published
 from harmonic.training.run import opened
@@ -19,6 +21,27 @@ def test_the_test_images_are_measured_on_the_device_that_trained(tmp_path):
     assert done.device == torch.device("cpu")
     with pytest.raises(NotImplementedError, match="meta tensor"):
         published(run, replace(done, device=torch.device("meta")))
+
+
+def test_a_calm_network_is_judged_with_the_answers_that_calmed_it(tmp_path):
+    run = opened(recipe(epochs=1, temperature=True), Given(images(), images(60, seed=2), None), tmp_path / "run", None)
+    done, seen = fitted(run, CPU), []
+    seen_before = run.validation.open
+    folder, measured = published(replace(run, validation=replace(run.validation, open=Noting(seen_before, seen))), done)
+    assert sorted(seen) == list(range(60))  # each was opened once
+    again = evaluate(bundle_predictor(str(folder)), run.validation)
+    np.testing.assert_allclose(measured.probabilities, again.probabilities, rtol=1e-4, atol=1e-6)
+
+
+class Noting:
+    """Opens images, and notes which."""
+
+    def __init__(self, opened, seen):
+        self._open, self._seen = opened, seen
+
+    def __call__(self, index):
+        self._seen.append(index)
+        return self._open(index)
 
 
 @pytest.mark.gpu
