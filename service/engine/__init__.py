@@ -10,7 +10,7 @@ from service.engine.documents import CARD, DOCUMENTS, REPORT, SPECTRUM, document
 from service.engine.door import ANYBODY, Caller, Engine, Visit
 from service.engine.local import LocalEngine
 from service.engine.splits import chosen
-from service.engine.visit import Served, check_number, with_times
+from service.engine.visit import Served, with_times
 
 __all__ = [
     "ANYBODY",
@@ -33,7 +33,6 @@ __all__ = [
     "Unloaded",
     "VersionFacts",
     "Visit",
-    "check_number",
     "chosen",
     "documented",
     "read_document",

@@ -13,7 +13,7 @@ from service.decoding import Loan, Preparation
 from service.engine.catalog import VersionFacts
 from service.engine.door import ANYBODY, Caller
 from service.engine.loading import Loaded
-from service.errors import TooManyImages
+from service.errors import check_number
 from service.ranking import Ranked, rank
 from service.telemetry import Answered, Metrics, Tally, VersionMetrics, remember
 
@@ -139,12 +139,6 @@ class LocalVisit:
         self.succeeded = True
         for observe in self._served.observers:
             observe(answered)
-
-
-def check_number(images: int, most: int) -> None:
-    """Raise TooManyImages for a request of more than are taken."""
-    if images > most:
-        raise TooManyImages(f"{images} images in one request; up to {most} are taken. Split the request.")
 
 
 def with_times(facts: VersionFacts, answer: Answer, decode_s: float) -> tuple[Ranked, Answered]:

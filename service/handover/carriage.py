@@ -16,7 +16,7 @@ from typing import NoReturn
 import numpy as np
 
 from service.batching import Answer, level_of
-from service.errors import NotReady, Overloaded, ServiceError, TooManyImages
+from service.errors import NotReady, Overloaded, ServiceError, TooManyImages, check_number
 from service.handover.bell import Bell
 from service.handover.parcel import Makes, Parcel
 from service.handover.records import SlotOrder, SlotOutcome, outcomes
@@ -61,11 +61,7 @@ class Carriage:
         """Raise what `parcel` would raise now, but for memory: NotReady, TooManyImages, Overloaded."""
         if self._closed:
             raise NotReady(AWAY, retry_after_s=1)
-        policy = stand.facts.policy
-        if images > policy.max_size:
-            raise TooManyImages(
-                f"{images} images in one request; this model takes up to {policy.max_size}. Split the request."
-            )
+        check_number(images, stand.facts.policy.max_size)
         if stand.held + images > stand.room:
             self._refuse(stand, f"{stand.held} images have a slot already, of at most {stand.room}")
 

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.decoding import Loan, Preparation
-from service.engine import ANYBODY, Caller, VersionFacts, check_number, with_times
+from service.engine import ANYBODY, Caller, VersionFacts, with_times
+from service.errors import check_number
 from service.handover.parcel import Parcel
 from service.handover.slots import Slot
 from service.handover.stands import Stands

@@ -19,7 +19,7 @@ from service.batching import BatchPolicy, BatchStatistics
 from service.config import Split
 from service.decoding import Loan
 from service.engine import ANYBODY, BrokenVersion, Caller, Catalog, Entry, Unloaded, VersionFacts
-from service.errors import ControlRefused, DocumentNotFound, Draining, ImageFormatError, NotReady, TooManyImages
+from service.errors import ControlRefused, DocumentNotFound, Draining, ImageFormatError, NotReady, check_number
 from service.ranking import Ranked, rank
 from service.telemetry import Answered, Figures, Tally, remember
 
@@ -72,8 +72,7 @@ class ToyVisit:
 
     def _answer(self, rows: NDArray[Any], decode_s: float, best: int) -> tuple[Ranked, Answered]:
         most = self.facts.policy.max_size
-        if len(rows) > most:
-            raise TooManyImages(f"{len(rows)} images in one request; this model takes up to {most}. Split the request.")
+        check_number(len(rows), most)
         started = time.monotonic()
         logits = rows.mean((1, 2), dtype=np.float32) * np.float32(8 / 255)
         seconds = time.monotonic() - started
