@@ -4,6 +4,7 @@ Torch-free. The libraries that speak with stores are the extra `stores`; none is
 """
 
 from export.stores.address import Address, copy_folder, is_address, read_address
+from export.stores.fetching import fetch
 from export.stores.mirror import Look, Mirror
 from export.stores.opening import open_store
 from export.stores.publishing import free_number, publish
@@ -15,6 +16,7 @@ __all__ = [
     "Mirror",
     "Store",
     "copy_folder",
+    "fetch",
     "free_number",
     "is_address",
     "open_store",

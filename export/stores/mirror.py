@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.errors import ExportError, RepositoryError, StoreAwayError, StoreError
-from export.manifest import MANIFEST, check_files, read_manifest
 from export.repository import as_names, as_versions, model_names, publishing, version_dir, versions
+from export.stores.fetching import fetch
 from export.stores.room import Room, Version
 from export.stores.store import Store
 from harmonic.disk import renewed
@@ -24,8 +24,8 @@ from harmonic.disk import renewed
 log = logging.getLogger(__name__)
 Choose = Callable[[str, list[int]], list[int]]  # of a model's versions those that are wanted, the most wanted first
 _OF_MODEL, _OF_ROOT = "config.toml", "repository.toml"  # what the service reads beside the versions
-_SMALL_BYTES, _MANIFEST_BYTES = 64 * 2**10, 4 * 2**20
-_MODELS, _FILES = 1000, 100  # more of either is nothing that we published
+_SMALL_BYTES = 64 * 2**10
+_MODELS = 1000  # more of them is nothing that we published
 _LONGEST_WAIT_S = 3600.0
 _OWNER, _LOCK = ".store", ".lock"
 
@@ -171,7 +171,7 @@ class Mirror:
         written = room.written
         try:
             with publishing(self._folder, *version) as (staging, _):
-                self._fetch(version, staging, room)
+                fetch(self._store, *version, staging, room.take)
         except ExportError as error:
             room.give_back(written)
             self._refuse(version, error)
@@ -181,20 +181,6 @@ class Mirror:
         self._refusals.pop(version, None)
         self._brought.append(version)
         log.info("%s version %d has come from %s", *version, self._store)
-
-    def _fetch(self, version: Version, staging: Path, room: Room) -> None:
-        name, number = version[0], str(version[1])
-        written = self._store.read(name, number, MANIFEST, most=_MANIFEST_BYTES)
-        if written is None:
-            raise StoreError("it has no manifest yet, so it is not published")
-        (staging / MANIFEST).write_bytes(written)
-        room.take(len(written))
-        manifest = read_manifest(staging)
-        if len(manifest.files) > _FILES or MANIFEST in manifest.files:
-            raise StoreError(f"its manifest lists {len(manifest.files)} files; it may list {_FILES}, and not itself")
-        for file in sorted(manifest.files):
-            self._store.fetch(staging / file, room.take, name, number, file)
-        check_files(staging, manifest)
 
     def _refuse(self, version: Version, error: ExportError) -> None:
         tries = self._refusals.get(version, (0, 0.0))[0] + 1

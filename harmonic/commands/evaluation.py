@@ -9,7 +9,11 @@ from harmonic.commands.options import DataPaths, Json
 
 def evaluate(
     target: Annotated[
-        str, typer.Argument(help="A bundle's folder, an exported version's folder, or a service's model address.")
+        str,
+        typer.Argument(
+            help="A bundle's folder, an exported version's folder or its place in a store (s3://BUCKET/PREFIX/NAME/1), "
+            "or a service's model address."
+        ),
     ],
     data: DataPaths,
     against: Annotated[
