@@ -3,22 +3,32 @@
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from export import fit_told as told
 from harmonic.commands import JpegScale, Json
 from harmonic.errors import HarmonicError, RunError
 
 if TYPE_CHECKING:
     from export.pipeline import Order
-    from harmonic.bundles import Bundle
+    from harmonic.compression import Budget
     from harmonic.data import Images
-    from harmonic.transfer import Transferred
+    from harmonic.transfer import Transferred, Wanted
+
+
+class _Finetune(StrEnum):
+    AUTO = "auto"
+    NEVER = "never"
+    ALWAYS = "always"
 
 
 def fit(
@@ -52,8 +62,28 @@ def fit(
         ),
     ] = None,
     minutes: Annotated[
-        float, typer.Option(help="How long networks may be tried; what would take longer is left out.", min=0.1)
+        float,
+        typer.Option(help="How long networks may be tried and trained; what would take longer is left out.", min=0.1),
     ] = 10,
+    finetune: Annotated[
+        _Finetune,
+        typer.Option(
+            help="Train the whole network further. auto: where that ends within --minutes, and kept only where it is "
+            "better on images held out. always: 200 steps, however long they take, and kept in any case."
+        ),
+    ] = _Finetune.AUTO,
+    compress: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BUDGET",
+            help="Fewer frequencies: a share of the parameters (0.5), macs=0.5 or bytes=2MB. Kept only if it loses at "
+            "most --max-drop; some minutes more.",
+        ),
+    ] = None,
+    max_drop: Annotated[
+        float,
+        typer.Option(help="Points of accuracy that --compress and --precision may each lose.", min=0.0, max=100.0),
+    ] = 0.5,
     balanced: Annotated[bool, typer.Option(help="Let every class weigh the same, however few images it has.")] = False,
     seed: Annotated[int, typer.Option(help="Draws the folds of the cross-validation.", min=0)] = 1,
     precision: Annotated[
@@ -61,7 +91,7 @@ def fit(
         typer.Option(
             help="Precisions to publish, with commas between: fp32 (always there), int8 for CPUs, fp16 for GPUs; some "
             "minutes more. "
-            "What loses more than half a point on the photographs, or is not faster here, is left out."
+            "What loses more than --max-drop on the photographs, or is not faster here, is left out."
         ),
     ] = "fp32",
     jpeg_scale: JpegScale = None,
@@ -84,6 +114,7 @@ def fit(
     from harmonic.transfer import fit as run
 
     checked_name(name)
+    budget = _budget(compress) if compress is not None else None
     precisions = parse_precisions(precision)
     folder = out or _free(Path("runs"), name)
     must_be_free(folder)
@@ -101,34 +132,80 @@ def fit(
     )
     with for_people(aside=json):
         found = survey(_learned(photographs))
-        _say(survey_lines(found))
+        told.say(survey_lines(found))
+        began = time.monotonic()
         try:
             fitted = run(found, wanted, typer.echo)
         except KeyboardInterrupt:
             typer.echo("\nStopped. What was computed is kept: the same command goes on from there.", err=True)
             raise typer.Exit(130) from None
+        left = 60 * minutes - (time.monotonic() - began)
+        for step in _further(finetune, left, budget, max_drop, wanted):
+            with _stopped(fitted, folder / "bundle", repository, name):
+                fitted = step(fitted)
         made = replace(fitted.bundle, report=report(fitted))
         bundle.save(made, folder / "bundle")
         with _kept(folder / "bundle", repository, name):
             _write(folder / "report.html", report_page(fitted))
-            _tell(fitted)
-            tested = _tested(made, photographs)
-            published = _published(Order(made, repository, name, precisions=precisions), found.images)
+            told.found(fitted)
+            tested = told.tested(made, photographs)
+            published = _published(
+                Order(made, repository, name, precisions=precisions, most_drop=max_drop), found.images
+            )
         typer.echo(f"The report: {folder / 'report.html'}")
-        _next(repository, name)
+        told.following(repository, name)
     if json:
-        print_json({**_facts(fitted), **tested, "bundle": str(folder / "bundle"), "version": str(published)})
+        print_json({**told.facts(fitted), **tested, "bundle": str(folder / "bundle"), "version": str(published)})
     if serve:
         sys.stdout.flush()
         program = [sys.executable, sys.argv[0], "serve", "--repository", str(repository), "--default-model", name]
         os.execv(sys.executable, program)  # noqa: S606 - this command again, with another sub-command
 
 
+def _budget(text: str) -> "Budget":
+    from harmonic.transfer import shrinking
+
+    return shrinking.budget(text)
+
+
+def _further(
+    how: _Finetune, left: float, budget: "Budget | None", most_drop: float, wanted: "Wanted"
+) -> Iterator[Callable[["Transferred"], "Transferred"]]:
+    """What is done with the network after its head is fitted. left: seconds."""
+    drawn: dict[str, Any] = {"seed": wanted.seed, "balanced": wanted.balanced, "tell": typer.echo}
+    if how is not _Finetune.NEVER:
+        from harmonic.transfer import finetuning
+
+        yield partial(finetuning.finetuned, always=how is _Finetune.ALWAYS, left=left, **drawn)
+    if budget is not None:
+        from harmonic.transfer import shrinking
+
+        yield partial(shrinking.smaller, wanted=budget, most_drop=most_drop, **drawn)
+
+
+@contextmanager
+def _stopped(fitted: "Transferred", place: Path, repository: Path, name: str) -> Iterator[None]:
+    """Save what there is where somebody stops what would make it better."""
+    from harmonic.bundles import bundle
+    from harmonic.transfer import report
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        bundle.save(replace(fitted.bundle, report=report(fitted)), place)
+        typer.echo(f"\nStopped. {_whole(place, repository, name)}", err=True)
+        raise typer.Exit(130) from None
+
+
+def _whole(saved: Path, repository: Path, name: str) -> str:
+    where = f"--repository {shlex.quote(str(repository))} --name {shlex.quote(name)}"
+    return f"The bundle {saved} is whole. To publish it: harmonic export {shlex.quote(str(saved))} {where}"
+
+
 @contextmanager
 def _kept(saved: Path, repository: Path, name: str) -> Iterator[None]:
     """Say what there is, and how to go on, where something ends the command between its bundle and its version."""
-    where = f"--repository {shlex.quote(str(repository))} --name {shlex.quote(name)}"
-    said = f"The bundle {saved} is whole. To publish it: harmonic export {shlex.quote(str(saved))} {where}"
+    said = _whole(saved, repository, name)
     try:
         yield
     except KeyboardInterrupt:
@@ -163,66 +240,11 @@ def _learned(photographs: list[Path]) -> Any:
     return read(photographs, "train")
 
 
-def _say(lines: list[str]) -> None:
-    for line in lines:
-        typer.echo(line)
-
-
-def _tell(fitted: "Transferred") -> None:
-    """What was found, on the terminal."""
-    from harmonic.shown import show
-    from harmonic.transfer import advice, class_table, tried_lines, worst_confusions
-
-    _say(tried_lines(fitted))
-    if len(fitted.bundle.card.classes) <= 50:
-        show(class_table(fitted))
-    worst = [f"{true} taken for {answer} ({share:.0%})" for true, answer, share in worst_confusions(fitted)[:3]]
-    if worst:
-        typer.echo(f"Confused most: {', '.join(worst)}")
-    judged = fitted.judgement
-    typer.echo(f"Accuracy on images held out: {judged.accuracy}; mean over the classes: {judged.balanced}")
-    typer.echo(advice(fitted))
-
-
-def _tested(made: "Bundle", photographs: list[Path]) -> dict[str, Any]:
-    """Figures of the source's own test images, seen once; nothing where it has none."""
-    from harmonic.data import has_split, read
-    from harmonic.evaluation import NetworkPredictor, evaluate
-
-    if not all(has_split(path, "test") or has_split(path, "val") for path in photographs):
-        return {}
-    measured = evaluate(NetworkPredictor(made.model, made.card.classes, made.card.pixels), read(photographs, "test"))
-    typer.echo(f"On the {len(measured.labels):,} test images of {measured.source}: {measured.top(1):.1%}")
-    return {"test": {"images": len(measured.labels), "top1": measured.top(1)}}
-
-
 def _published(order: "Order", images: "Images") -> Path:
     from export.cli import precision_lines
     from export.pipeline import export
 
     asked = replace(order, calibration=images, judges=images) if len(order.precisions) > 1 else order
     published = export(asked, tell=lambda step: typer.echo(f"{step} ..."))
-    _say(precision_lines(published))
+    told.say(precision_lines(published))
     return published.folder
-
-
-def _facts(fitted: "Transferred") -> dict[str, Any]:
-    from dataclasses import asdict
-
-    judged = fitted.judgement
-    return {
-        "classes": fitted.bundle.card.classes,
-        "accuracy": asdict(judged.accuracy),
-        "balanced_accuracy": asdict(judged.balanced),
-        "threshold_95": fitted.threshold,
-        "backbone": str(fitted.chosen),
-        "tried": {str(one.candidate): one.loss for one in fitted.tried},
-        "curve": [{"images": count, "accuracy": right} for count, right in judged.curve],
-        "confusion": judged.confusion.tolist(),
-        "unreadable": fitted.survey.unreadable,
-    }
-
-
-def _next(repository: Path, name: str) -> None:
-    typer.echo(f"Next: harmonic serve --repository {shlex.quote(str(repository))} --default-model {shlex.quote(name)}")
-    typer.echo(f"Then: curl --data-binary @photograph.jpg http://127.0.0.1:8000/v1/models/{name}/classify")

@@ -5,7 +5,7 @@ Knows bundles, conversion and images; no labels but to measure with, and no trai
 """
 
 from harmonic.compression.bench import Bench, calibration, calibration_and_others, device_named
-from harmonic.compression.choice import Measure, cuts_for, parse_budget
+from harmonic.compression.choice import Budget, Measure, cuts_for, parse_budget
 from harmonic.compression.compress import Outcome, compress_bundle, compress_to, compressed, shares
 from harmonic.compression.cuts import Cut, Sets
 from harmonic.compression.distill import Tuned, Tuning
@@ -18,6 +18,7 @@ from harmonic.compression.table import compression_figures, compression_tables
 
 __all__ = [
     "Bench",
+    "Budget",
     "Clock",
     "Cut",
     "Measure",

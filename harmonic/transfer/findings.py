@@ -1,5 +1,6 @@
 """What a fit found, for people: lines and tables on a terminal."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,7 +8,7 @@ from rich.table import Table
 
 from harmonic.data import counted, some
 from harmonic.evaluation import confusions, mistakes_table
-from harmonic.transfer.procedure import Transferred
+from harmonic.transfer.outcome import Compressed, Finetuned, Transferred
 from harmonic.transfer.survey import FEW, Survey
 
 
@@ -31,6 +32,38 @@ def survey_lines(found: Survey) -> list[str]:
         shown = [" = ".join(found.names(group)) for group in found.contradictory]
         lines.append(f"{len(shown)} pictures are there with different classes, one of which is wrong: {some(shown)}")
     return lines
+
+
+def finetuning_words(done: Finetuned) -> str:
+    """What further training of the whole network brought."""
+    (first, second), (before, after) = done.paired.accuracy, done.paired.loss
+    figures = (
+        f"accuracy {first:.1%} to {second:.1%}, log loss {before:.3f} to {after:.3f} (± {done.paired.error:.3f}), on "
+        f"{done.paired.images} images held out"
+    )
+    if done.paired.better:
+        gained = f"gained {100 * (second - first):.1f} points and was kept"
+    elif done.kept:
+        gained = "was kept, as you asked, though it is not better by more than the noise"
+    else:
+        gained = "was not kept, since it is not better by more than the noise"
+    return f"Fine-tuning ({done.steps} steps) {gained}: {figures}."
+
+
+def compression_words(done: Compressed) -> str:
+    """What fewer frequencies cost."""
+    (whole, small), (before, after) = done.parameters, done.accuracy
+    kept = "was kept" if done.kept else f"was not kept, since it loses more than {done.most_drop:g} points (--max-drop)"
+    return (
+        f"Compression to {done.budget} ({whole:,} to {small:,} parameters) {kept}: accuracy {before:.1%} to "
+        f"{after:.1%}, {done.agreement:.1%} of the answers as before, on {done.images} images held out."
+    )
+
+
+def further_lines(fitted: Transferred) -> list[str]:
+    """What was done with the network after its head was fitted."""
+    lines = [finetuning_words(fitted.finetuned)] if fitted.finetuned else []
+    return lines + ([compression_words(fitted.compressed)] if fitted.compressed else [])
 
 
 def class_table(fitted: Transferred) -> Table:
@@ -57,7 +90,8 @@ def advice(fitted: Transferred) -> str:
     """What more images would do, where the learning curve says it."""
     (few, low), (many, high) = fitted.judgement.curve[-3], fitted.judgement.curve[-1]
     gain = high - low
-    width = (fitted.judgement.accuracy.high - fitted.judgement.accuracy.low) / 2
+    # Of an accuracy on all images, as the curve has it; what was trained further is judged by fewer.
+    width = 1.96 * math.sqrt(high * (1 - high) / len(fitted.survey.images))
     if gain < max(0.01, width / 2):
         return (
             f"From {few} to {many} images accuracy went from {low:.1%} to {high:.1%}: "

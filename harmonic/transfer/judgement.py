@@ -3,7 +3,7 @@ judge it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -33,13 +33,16 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """probabilities: (repeats, n, classes), of images when they were held out. accuracy, balanced: of all repeats.
+    """probabilities: (repeats, n, classes), of images when they were held out. places: which images these are.
 
+    way: how they were held out, in words. accuracy, balanced: of all repeats.
     confusion: (classes, classes), counts of true class (row) and answer, means over the repeats.
     curve: (images learned from, accuracy), ascending. chosen: how often each candidate was.
     """
 
     probabilities: Float[ndarray, "repeats n classes"]
+    places: Int64[ndarray, " n"]
+    way: str
     accuracy: Figure
     balanced: Figure
     confusion: Float[ndarray, "classes classes"]
@@ -78,10 +81,26 @@ def judge(
         for share in _SHARES:
             less = train[split_by_group(labels[train], groups[train], 1 - share, seed)[0]]
             curve[share].append((len(less), _right(task.answers(choice, less, held), labels[held])))
-    confusion = np.stack([_confusion(labels, row, classes) for row in found.argmax(2)])
-    accuracy, even = _figures(found.argmax(2), labels, groups, classes, seed)
     points = tuple((round(float(n)), float(right)) for n, right in (np.mean(one, axis=0) for one in curve.values()))
-    return Judgement(found, accuracy, even, confusion.mean(0), points, dict(chosen))
+    way = f"{repeats} x {FOLDS}-fold cross-validation"
+    return judgement_of(found, np.arange(len(labels)), labels, groups, seed, way, points, dict(chosen))
+
+
+def judgement_of(
+    found: Float[ndarray, "repeats n classes"],
+    places: Int64[ndarray, " n"],
+    labels: Int64[ndarray, " n"],
+    groups: Int64[ndarray, " n"],
+    seed: int,
+    way: str,
+    curve: tuple[tuple[int, float], ...],
+    chosen: dict[str, int],
+) -> Judgement:
+    """The figures of answers to images that were held out. labels, groups: of these."""
+    classes, answers = found.shape[2], found.argmax(2)
+    confusion = np.stack([_confusion(labels, row, classes) for row in answers])
+    accuracy, even = _figures(answers, labels, groups, classes, seed)
+    return Judgement(found, places, way, accuracy, even, confusion.mean(0), curve, chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +114,7 @@ class _Task:
 
     def choose(self, train: Int64[ndarray, " t"]) -> Choice:
         """By these images alone."""
-        known = [replace(one, rows=one.rows[train]) for one in self.candidates]
+        known = [one.only(train) for one in self.candidates]
         return select(known, self.labels[train], self.groups[train], self.classes, self.seed, self.balanced)[0]
 
     def answers(

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64
@@ -14,6 +14,9 @@ from harmonic.evaluation.folds import folds
 
 STRENGTHS = (0.0003, 0.003, 0.03, 0.3)  # inverse weights of the penalty, features being scaled
 _STEPS = 300
+# Of the features' deviation in the mean (of squares). What varies less is scaled as if it varied so much: else its
+# weights would be huge, and rounding, as int8 does, of what says next to nothing would decide answers.
+_LEAST = 0.2
 
 Features = Float[ndarray, "n features"]
 Labels = Int64[ndarray, " n"]
@@ -34,7 +37,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """A candidate's features with mean 0 and deviation 1, turned onto as few axes as they span.
+    """A candidate's features with mean 0 and deviation 1, or less where they hardly vary, turned onto as few axes as
+    they span.
 
     Turning changes no penalised regression, and it is much cheaper where there are fewer images than features.
     """
@@ -44,6 +48,10 @@ class Scaled:
     deviation: Float[ndarray, " features"]
     axes: Float[ndarray, "axes features"]
     rows: Float[ndarray, "n axes"]
+
+    def only(self, places: Int64[ndarray, " m"]) -> "Scaled":
+        """The rows of some images."""
+        return replace(self, rows=self.rows[places])
 
     def unscaled(
         self, weight: Float[ndarray, "classes axes"], bias: Float[ndarray, " classes"]
@@ -57,7 +65,8 @@ def scaled(candidate: Candidate) -> Scaled:
     """No label is used, so this may see images that judge later."""
     given = candidate.features.astype(np.float64)
     mean, deviation = given.mean(0), given.std(0)
-    deviation = np.where(deviation > 1e-6 * max(1.0, float(deviation.max())), deviation, np.inf)  # constant: left out
+    least = _LEAST * float(np.sqrt((deviation**2).mean()))
+    deviation = np.maximum(deviation, least) if least > 0 else np.full_like(deviation, np.inf)
     plain = (given - mean) / deviation
     _, values, axes = np.linalg.svd(plain, full_matrices=False)
     axes = axes[values > 1e-8 * values[0]] if values[0] > 0 else axes[:1]

@@ -12,12 +12,12 @@ from numpy import ndarray
 
 from harmonic.bundles import Bundle, Headed, with_new_head
 from harmonic.data import Images, digests, prepare_all, split_by_group, tracked
-from harmonic.evaluation import metrics
 from harmonic.pixels import JpegScale
 from harmonic.transfer.backbones import networks_at_hand, open_backbone, sizes
 from harmonic.transfer.features import Kept, features
 from harmonic.transfer.head import set_head
 from harmonic.transfer.judgement import Judgement, judge
+from harmonic.transfer.outcome import Transferred, Tried, judged
 from harmonic.transfer.probe import Candidate, Choice, Scaled, fit_probe, scaled, select
 from harmonic.transfer.survey import Survey
 
@@ -25,7 +25,6 @@ AUTO = "auto"
 _CHOOSING = 1000  # images by which a network is chosen, where there are more
 _TRIED = 16  # images by which the time of the others is foretold
 _SHARE = 0.6  # of the minutes that features may take
-_PRECISION = 0.95
 Tell = Callable[[str], None]
 
 
@@ -46,30 +45,6 @@ class Wanted:
     cache: Path | None = None
     balanced: bool = False
     seed: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """A candidate, and its least log loss on images held out."""
-
-    candidate: Candidate
-    loss: float
-
-
-@dataclass(frozen=True, slots=True)
-class Transferred:
-    """What came of it.
-
-    bundle: the classifier. chosen: what it is built on, with the features of every image. tried: every candidate, the
-    best first. threshold: the least probability from which on 95 of 100 answers were right; None if there is none.
-    """
-
-    bundle: Bundle
-    survey: Survey
-    judgement: Judgement
-    chosen: Candidate
-    tried: tuple[Tried, ...]
-    threshold: float | None
 
 
 def fit(found: Survey, wanted: Wanted, tell: Tell = lambda _: None) -> Transferred:
@@ -100,11 +75,8 @@ def fit(found: Survey, wanted: Wanted, tell: Tell = lambda _: None) -> Transferr
         key=lambda one: one.loss,
     )
     _finish(headed, own[choice.place], choice, images, wanted.balanced)
-    sure = metrics.certainty(judgement.mean, labels)
-    threshold = float(sure["probability"]) if sure else None
-    figures = {"fit": _figures(found, judgement, chosen, threshold), **({"certainty": sure} if sure else {})}
-    made = Bundle(headed.bundle.card.model_copy(update={"metrics": figures}), headed.bundle.model)
-    return Transferred(made, found, judgement, own[choice.place].candidate, tuple(tried), threshold)
+    made = Transferred(headed.bundle, headed.layer, found, judgement, own[choice.place], tuple(tried))
+    return judged(made, made.bundle, judgement)
 
 
 def _few(labels: Int64[ndarray, " n"], groups: Int64[ndarray, " n"], seed: int) -> Int64[ndarray, " m"]:
@@ -178,19 +150,3 @@ def _finish(headed: Headed, own: Scaled, choice: Choice, images: Images, balance
     few = images.subset(np.arange(min(_TRIED, len(images))))
     rows = prepare_all(few, headed.bundle.card.pixels, title="Trying the classifier")
     set_head(headed, weight, bias, torch.from_numpy(rows))
-
-
-def _figures(found: Survey, judgement: Judgement, chosen: Candidate, threshold: float | None) -> dict[str, object]:
-    def figure(name: str) -> dict[str, float]:
-        value = getattr(judgement, name)
-        return {"value": round(value.value, 4), "low": round(value.low, 4), "high": round(value.high, 4)}
-
-    return {
-        "source": found.images.source,
-        "images": len(found.images),
-        "backbone": chosen.name,
-        "accuracy": figure("accuracy"),
-        "balanced_accuracy": figure("balanced"),
-        "threshold_95": threshold if threshold is None else round(threshold, 4),
-        "judged_by": f"{len(judgement.probabilities)} x 5-fold cross-validation, 95 % intervals",
-    }

@@ -9,8 +9,8 @@ import numpy as np
 
 from harmonic.bundles import Report
 from harmonic.drawing import Curve, line_chart, whole_page
-from harmonic.transfer.findings import advice, survey_lines, tried_lines
-from harmonic.transfer.procedure import Transferred
+from harmonic.transfer.findings import advice, further_lines, survey_lines, tried_lines
+from harmonic.transfer.outcome import Transferred
 from harmonic.transfer.report import report
 
 _SHOWN = 24  # wrong answers
@@ -30,22 +30,24 @@ def report_page(fitted: Transferred) -> str:
         else "At no threshold were 95 of 100 answers right."
     )
     said = [f"<p>{escape(line)}</p>" for line in survey_lines(fitted.survey)]
+    done = [f"<p>{escape(line)}</p>" for line in [*tried_lines(fitted), *further_lines(fitted)]]
     return whole_page(
         f"Classifier of {name}",
         f"<h1>Classifier of {escape(name)}</h1><p><b>{accuracy}</b> of the answers were right on images held out; "
         f'<b>{balanced}</b> as a mean over the classes. <span class="soft">In brackets: where it lies in 95 of 100 '
         f"cases, as far as these images can say.</span></p><p>{threshold}</p><p>{escape(advice(fitted))}</p>"
         f"<h2>Images</h2>{''.join(said)}"
-        f"<h2>Networks tried</h2>{''.join(f'<p>{escape(line)}</p>' for line in tried_lines(fitted))}"
-        f'<h2>Curves</h2><div class="charts">{_learning(found)}{_calibration(found)}{_precision(found)}</div>'
+        f"<h2>Networks tried</h2>{''.join(done)}"
+        f'<h2>Curves</h2><div class="charts">{_learning(fitted, found)}{_calibration(found)}{_precision(found)}</div>'
         f"<h2>Confusion</h2>{_confusion(fitted)}"
         f"<h2>Wrong answers, the surest first</h2>{_wrong(fitted)}",
     )
 
 
-def _learning(found: Report) -> str:
+def _learning(fitted: Transferred, found: Report) -> str:
+    held = "held out" if fitted.example is None else "held out, head alone"
     points = [(float(one.images), 100 * one.accuracy) for one in found.learning]
-    return line_chart("Accuracy by number of images", [Curve("held out", points)], "images learned from", "% right")
+    return line_chart("Accuracy by number of images", [Curve(held, points)], "images learned from", "% right")
 
 
 def _calibration(found: Report) -> str:
@@ -80,17 +82,18 @@ def _cell(count: float, whole: float) -> str:
 
 def _wrong(fitted: Transferred) -> str:
     """Pictures with what was answered, each beside those that it resembles."""
-    labels, classes = fitted.survey.images.labels, fitted.bundle.card.classes
-    mean = fitted.judgement.mean
+    classes, mean, places = fitted.bundle.card.classes, fitted.judgement.mean, fitted.judgement.places
+    labels = fitted.survey.images.labels[places]
     wrong = np.flatnonzero(mean.argmax(1) != labels)
     worst = wrong[np.argsort(-mean[wrong].max(1), kind="stable")][:_SHOWN]
     if not len(worst):
         return "<p>None.</p>"
     unit = fitted.chosen.features / np.maximum(np.linalg.norm(fitted.chosen.features, axis=1, keepdims=True), 1e-12)
     rows = []
-    for index in worst:
+    for place in worst:
+        index = places[place]
         near = [int(i) for i in np.argsort(-(unit @ unit[index]), kind="stable") if i != index][:_NEIGHBOURS]
-        answer = f"{classes[int(mean[index].argmax())]}, {mean[index].max():.0%}"
+        answer = f"{classes[int(mean[place].argmax())]}, {mean[place].max():.0%}"
         rows.append(
             f"<tr><td>{_picture(fitted, int(index))}</td><td>{escape(answer)}</td>"
             f"<td>{''.join(_picture(fitted, i) for i in near)}</td></tr>"

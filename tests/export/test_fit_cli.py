@@ -15,10 +15,14 @@ from export.manifest import read_manifest
 from harmonic import zoo
 from harmonic.bundles import Bundle, Card, bundle
 from harmonic.pixels import PixelSpec
+from harmonic.training.trainee import Trainee
+from harmonic.transfer import finetuning
 from tests.support.commands import done, harmonic, refused
 from tests.support.images import plain
 from tests.support.limits import files_up_to
 from tests.support.pictures import CLASSES, encoded, texture
+
+QUICK = ("--finetune", "never")
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +49,7 @@ def test_a_folder_becomes_a_version_with_a_report(tmp_path: Path) -> None:
     data = folder(tmp_path / "textures", splits=("train", "test"))
     (data / "train" / CLASSES[0] / "broken.png").write_bytes(b"broken")
     (tmp_path / "runs" / "textures-1").mkdir(parents=True)
-    ended = harmonic("fit", data, "--name", "textures", "--backbone", tmp_path / "backbone", "--json")
+    ended = harmonic("fit", data, "--name", "textures", "--backbone", tmp_path / "backbone", "--json", *QUICK)
     assert ended.exit_code == 0, (ended.output, ended.exception)
     shown, told = ended.stderr, json.loads(ended.stdout)
     assert "24 images of 3 classes, 12 x 12" in shown
@@ -57,6 +61,7 @@ def test_a_folder_becomes_a_version_with_a_report(tmp_path: Path) -> None:
     assert told["bundle"] == str(Path("runs/textures-2/bundle"))
     assert told["accuracy"]["low"] <= told["accuracy"]["value"] <= told["accuracy"]["high"]
     assert told["test"]["images"] == 24
+    assert told["finetuned"] is None
     version, run = tmp_path / "models/textures/1", tmp_path / "runs/textures-2"
     assert read_manifest(version).classes == CLASSES
     assert "By 3 x 5-fold cross-validation" in (version / "MODEL_CARD.md").read_text(encoding="utf-8")
@@ -72,7 +77,7 @@ def test_a_folder_becomes_a_version_with_a_report(tmp_path: Path) -> None:
 def test_int8_is_tried_on_the_photographs_that_can_be_read(tmp_path: Path) -> None:
     data = folder(tmp_path / "textures")
     (data / CLASSES[0] / "broken.png").write_bytes(b"broken")
-    asked = ("--name", "textures", "--backbone", tmp_path / "backbone", "--precision", "fp32,int8")
+    asked = ("--name", "textures", "--backbone", tmp_path / "backbone", "--precision", "fp32,int8", *QUICK)
     ended = harmonic("fit", data, *asked)
     assert ended.exit_code == 0, (ended.output, ended.exception)
     kept = [variant.precision for variant in read_manifest(tmp_path / "models/textures/1").variants]
@@ -86,6 +91,7 @@ def test_heavy_words_come_before_heavy_work(tmp_path: Path) -> None:
     asked = ("fit", data, "--backbone", tmp_path / "backbone")
     assert "there exists already" in refused(*asked, "--name", "a", "--out", tmp_path / "there")
     assert "cannot be a model's name" in refused(*asked, "--name", "../a")
+    assert "for `harmonic compress`" in refused(*asked, "--name", "a", "--compress", "latency=0.5")
     assert "int9" in refused(*asked, "--name", "a", "--precision", "fp32,int9")
     assert not (tmp_path / "runs").exists()
     assert not (tmp_path / "cache").exists()
@@ -124,7 +130,7 @@ def test_a_zip_and_what_is_no_network(tmp_path: Path) -> None:
     (tmp_path / "data.zip").write_bytes(written.getvalue())
     asked = ("fit", tmp_path / "data.zip", "--name", "a", "--backbone")
     assert "there is no architecture 'nothing'" in refused(*asked, "nothing")
-    assert "Published" not in done(*asked, tmp_path / "backbone", "--size", 32, "--balanced", "--seed", 3)
+    assert "Published" not in done(*asked, tmp_path / "backbone", "--size", 32, "--balanced", "--seed", 3, *QUICK)
     assert np.array_equal(sorted(p.name for p in (tmp_path / "models/a").iterdir() if p.name.isdigit()), ["1"])
 
 
@@ -151,7 +157,7 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_computed(
 
 def _asked(tmp_path: Path) -> tuple[object, ...]:
     data = folder(tmp_path / "textures", 4)
-    return ("fit", data, "--name", "textures", "--backbone", tmp_path / "backbone", "--out", tmp_path / "run")
+    return ("fit", data, "--name", "textures", "--backbone", tmp_path / "backbone", "--out", tmp_path / "run", *QUICK)
 
 
 @pytest.mark.parametrize(("size", "words"), [(500, "name another folder in HARMONIC_CACHE"), (20_000, "run/bundle")])
@@ -181,3 +187,34 @@ def test_what_is_stopped_or_fails_while_it_is_published_leaves_the_bundle_and_sa
     assert not (tmp_path / "models" / "textures").exists()
     done(*words[1:])
     assert read_manifest(tmp_path / "models" / "textures" / "1").classes == CLASSES
+
+
+def test_the_network_is_trained_and_compressed_and_what_is_served_says_how_it_was_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finetuning, "ALWAYS", finetuning.Plan(10, 1))
+    further = ("--finetune", "always", "--compress", "0.8", "--max-drop", "100", "--json")
+    ended = harmonic(*_asked(tmp_path), *further)
+    assert ended.exit_code == 0, (ended.output, ended.exception)
+    told, manifest = json.loads(ended.stdout), read_manifest(tmp_path / "models/textures/1")
+    assert (told["finetuned"]["steps"], told["finetuned"]["kept"], told["compressed"]["kept"]) == (10, True, True)
+    assert manifest.parameters == told["compressed"]["parameters"][1] < told["compressed"]["parameters"][0]
+    assert manifest.metrics["fit"]["accuracy"]["value"] == pytest.approx(told["accuracy"]["value"], abs=1e-4)
+    assert "held out of one training, compressed" in manifest.metrics["fit"]["judged_by"]
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    for words in ("Fine-tuning (10 steps)", "Compression to params=0.8"):
+        assert words in ended.stderr
+        assert words in page
+
+
+def test_what_is_stopped_while_it_is_trained_keeps_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainee, "training_step", stopped)
+    ended = harmonic(*_asked(tmp_path), "--finetune", "always")
+    assert ended.exit_code == 130
+    assert f"Stopped. The bundle {tmp_path / 'run' / 'bundle'} is whole. To publish it:" in ended.stderr
+    assert bundle.load(tmp_path / "run" / "bundle").card.metrics["fit"]["images"] == 12

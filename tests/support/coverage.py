@@ -3,6 +3,7 @@
 COVERED_BY: dict[str, str] = {
     "export.card": "export/test_pipeline.py",
     "export.errors": "export/test_repository.py",
+    "export.fit_told": "export/test_fit_cli.py",
     "export.layout.choice": "export/layout/test_lay.py",
     "export.layout.convolution": "export/layout/test_forms.py",
     "export.layout.memory": "export/layout/test_lay.py",
@@ -56,7 +57,9 @@ COVERED_BY: dict[str, str] = {
     "harmonic.zoo.seresnext": "harmonic/zoo/test_zoo.py",
     "harmonic.zoo.vgg": "harmonic/zoo/test_zoo.py",
     "harmonic.transfer.backbones": "harmonic/transfer/test_procedure.py",
+    "harmonic.transfer.example": "harmonic/transfer/test_finetuning.py",
     "harmonic.transfer.findings": "harmonic/transfer/test_procedure.py",
+    "harmonic.transfer.outcome": "harmonic/transfer/test_procedure.py",
     "harmonic.transfer.report": "harmonic/transfer/test_procedure.py",
     "harmonic.transfer.report_page": "harmonic/transfer/test_procedure.py",
     "service.cli": "test_docs.py",

@@ -27,7 +27,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("zoo",),
         ("bundles",),
         ("analysis", "compression", "evaluation"),
-        ("training", "transfer"),
+        ("training",),
+        ("transfer",),
         ("commands",),
     ),
     "export": (
@@ -88,6 +89,7 @@ LIBRARIES: dict[str, set[str]] = {
         "harmonic.cli",
         "export.cli",
         "export.fit_cli",
+        "export.fit_told",
         "export.push_cli",
         "service.cli",
         "service.deploy_cli",

@@ -30,6 +30,27 @@ def test_turned_features_give_the_classifier_that_scikit_learn_finds_on_the_plai
     np.testing.assert_allclose(logits, own.rows @ probe.weight.T + probe.bias, atol=1e-3)
 
 
+def test_what_hardly_varies_gets_no_large_weight() -> None:
+    """It would decide, once 8 bits round it."""
+    given, labels = drawn(3)
+    given[:, 7] = 3.0 + 1e-4 * labels  # tells the classes apart, if one looks closely
+    own = scaled(Candidate("a", 8, given))
+    probe = fit_probe(own.rows, labels, 3, 0.3)
+    weight, bias = own.unscaled(probe.weight, probe.bias)
+    assert np.abs(weight[:, 7]).max() < np.abs(weight).max()
+    rounded = given.copy()
+    rounded[:, 7] = 3.0
+    logits, found = (rows @ weight.T + bias for rows in (given, rounded))
+    np.testing.assert_allclose(found, logits, atol=1e-2)
+
+
+def test_features_that_are_all_the_same_answer_by_frequency() -> None:
+    labels = np.array([0] * 30 + [1] * 10)
+    own = scaled(Candidate("a", 8, np.full((40, 5), 2.0, np.float32)))
+    found = fit_probe(own.rows, labels, 2, 0.3).probabilities(own.rows)
+    np.testing.assert_allclose(found, np.tile([0.75, 0.25], (40, 1)), atol=1e-2)
+
+
 def test_a_class_that_was_not_learned_is_not_answered() -> None:
     given, labels = drawn(4)
     own = scaled(Candidate("a", 8, given))

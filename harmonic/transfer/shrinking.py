@@ -1,0 +1,99 @@
+"""Compression of a fitted classifier, judged on images that it did not learn, and kept only where it costs little."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+from numpy import ndarray
+
+from harmonic.bundles import Bundle, probabilities
+from harmonic.compression import Bench, Budget, compress_bundle, parse_budget
+from harmonic.data import prepare_all, stratified_split, tracked
+from harmonic.errors import CompressionError
+from harmonic.transfer.example import parts, with_head_of
+from harmonic.transfer.findings import compression_words
+from harmonic.transfer.judgement import judgement_of
+from harmonic.transfer.outcome import Compressed, HeldOut, Transferred, judged, weights
+
+Tell = Callable[[str], None]
+_CALIBRATION = 1000  # images at most
+
+
+def budget(text: str) -> Budget:
+    """A share of the parameters, or what `harmonic compress --budget` takes of params, macs and bytes."""
+    found = parse_budget(text if "=" in text else f"params={text}")
+    if found.kind in ("latency", "accuracy"):
+        raise CompressionError(
+            f"a budget in {found.kind} is for `harmonic compress`; while a classifier is fitted, give a share of the "
+            "parameters (0.5), macs=SHARE or bytes=SIZE."
+        )
+    return found
+
+
+def smaller(
+    fitted: Transferred, *, wanted: Budget, most_drop: float, seed: int, balanced: bool, tell: Tell = lambda _: None
+) -> Transferred:
+    """The classifier with fewer frequencies, where that costs at most so many points of accuracy. `tell` hears it.
+
+    Tried on a classifier that learned all but a part of the images, and measured on that part; what is kept is then
+    done once more with the classifier of all images. CompressionError where no cuts meet the budget.
+    """
+    images = fitted.survey.images
+    example = fitted.example or with_head_of(fitted, *parts(fitted, seed)[0], seed, balanced)[0]
+    small, outcome = compress_bundle(example.bundle, _bench(fitted, example.learned), wanted, _watched, sets="channel")
+    before, after = (_answers(fitted, one, example.others) for one in (example.bundle, small))
+    labels = images.labels[example.others]
+    share = weights(labels, balanced) / len(labels)
+    right = [float((share * (found.argmax(1) == labels)).sum()) for found in (before, after)]
+    agreement = float((before.argmax(1) == after.argmax(1)).mean())
+    kept = 100 * (right[0] - right[1]) <= most_drop + 1e-9
+    done = Compressed(str(wanted), len(labels), agreement, (right[0], right[1]), outcome.parameters, most_drop, kept)
+    result = _kept(fitted, wanted, done, replace(example, bundle=small), after, seed) if kept else fitted
+    tell(compression_words(done))
+    return replace(result, compressed=done)
+
+
+def _kept(
+    fitted: Transferred, wanted: Budget, done: Compressed, example: HeldOut, answers: ndarray, seed: int
+) -> Transferred:
+    """The classifier of all images in the same budget, with the judgement of the one that did not learn them all."""
+    images, others = fitted.survey.images, example.others
+    every = np.arange(len(images))
+    small, outcome = compress_bundle(fitted.bundle, _bench(fitted, every), wanted, _watched, sets="channel")
+    judgement = judgement_of(
+        answers[None],
+        others,
+        images.labels[others],
+        images.own_groups()[others],
+        seed,
+        f"{len(others)} images held out of one training, compressed",
+        fitted.judgement.curve,
+        fitted.judgement.chosen,
+    )
+    notes = fitted.bundle.card.metrics["fit"]
+    own = {"finetuned": notes["finetuned"]} if "finetuned" in notes else {}
+    found = judged(replace(fitted, example=example), small, judgement, **own)
+    metrics = {**found.bundle.card.metrics, "compression": {**outcome.summary(), **done.summary()}}
+    card = found.bundle.card.model_copy(update={"metrics": metrics})
+    return replace(found, bundle=Bundle(card, found.bundle.model))
+
+
+def _bench(fitted: Transferred, places: Int64[ndarray, " m"]) -> Bench:
+    """Some of these images, evenly from the classes."""
+    images, spec = fitted.survey.images, fitted.bundle.card.pixels
+    if len(places) > _CALIBRATION:
+        places = places[stratified_split(images.labels[places], _CALIBRATION / len(places), seed=1)[1]]
+    some = images.subset(places)
+    return Bench(prepare_all(some, spec, title="Reading images"), spec, some.labels)
+
+
+def _answers(fitted: Transferred, made: Bundle, places: Int64[ndarray, " m"]) -> ndarray:
+    spec = made.card.pixels
+    pixels = prepare_all(fitted.survey.images.subset(places), spec, title="Reading images held out")
+    return probabilities(made.model, spec, pixels).astype(np.float64)
+
+
+def _watched(steps: Sequence[Any], title: str) -> Iterable[Any]:
+    return tracked(steps, title, len(steps))
