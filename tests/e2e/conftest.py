@@ -1,9 +1,20 @@
-"""One trained network for all journeys."""
+"""What journeys have in common: a repository, one trained network, numbers of processes."""
+
+from pathlib import Path
 
 import pytest
 
+from tests.support.colours import publish_colours
 from tests.support.journey import Trained, train
 from tests.support.shared import made_once
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with one version of the colour model, for a module's own service."""
+    folder = tmp_path_factory.mktemp("served") / "models"
+    publish_colours(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -13,18 +13,10 @@ from tests.support.colours import publish_colours
 from tests.support.faults import FOR_EVER, SECONDS, hangs_on_red
 from tests.support.images import plain
 from tests.support.process import PATIENCE_S, serving
-from tests.support.several import Load, answered, children, connections, gone, kinds, ready
+from tests.support.several import EXPLICIT, Load, answered, children, connections, gone, kinds, ready
 from tests.support.waiting import metrics_with, until
 
 OWNED = ("--workers", "2", "--owner", "always")
-EXPLICIT = {"model_control": "explicit", "load_models": "*", "versions": "latest", "drain_seconds": "0"}
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("owned") / "models"
-    publish_colours(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -10,24 +10,16 @@ import pytest
 
 from tests.support.colours import publish_colours
 from tests.support.process import PATIENCE_S, serving
-from tests.support.several import Load, answered, connections, kinds
+from tests.support.several import EXPLICIT, Load, answered, connections, kinds
 from tests.support.waiting import metrics_with, until
 
 TWO = ("--workers", "2", "--owners", "2")
-SETTINGS = {"model_control": "explicit", "load_models": "*", "versions": "latest", "drain_seconds": "0"}
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("owners") / "models"
-    publish_colours(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
 def service(root: Path) -> Iterator[tuple[str, int]]:
     """One service for all: its address, and the supervisor's number."""
-    with serving(root, *TWO, **SETTINGS, instances="1") as (url, process):
+    with serving(root, *TWO, **EXPLICIT, instances="1") as (url, process):
         yield url, process.pid
 
 

@@ -13,6 +13,8 @@ from tests.support.images import plain
 from tests.support.process import PATIENCE_S
 from tests.support.waiting import until
 
+# Versions come and go as an operator says, and nobody waits for the last request of one that goes.
+EXPLICIT = {"model_control": "explicit", "load_models": "*", "versions": "latest", "drain_seconds": "0"}
 _KINDS = {"harmonic-worker": "worker", "harmonic-owner": "owning"}
 
 
