@@ -42,8 +42,10 @@ from harmonic.compression import (
 )
 from harmonic.compression.bench import Answers, divergence
 from harmonic.compression.knapsack import Option, cheapest_within
-from harmonic.compression.refit import move_statistics, outer_norms, run_order
+from harmonic.compression.norms import move_statistics, outer_norms, statistics
+from harmonic.compression.refit import run_order
 from harmonic.compression.replay import Replay
+from harmonic.compression.way import Way
 from harmonic.conversion import as_plain, harmonic_layers
 from harmonic.conversion.projection import project
 from harmonic.data import prepare_all
@@ -64,7 +66,7 @@ class Candidate:
     saved: dict[str, int]
 
 
-Way = Callable[[nn.Module], Iterator[Candidate]]
+Candidates = Callable[[nn.Module], Iterator[Candidate]]
 Made = Callable[[str, int], tuple[nn.Module, dict[str, int]]]  # for a measure, and so much of it at most
 
 
@@ -133,14 +135,16 @@ def ranks(most: int) -> list[int]:
     return sorted({max(1, round(share * most)) for share in SIZES})
 
 
-def chosen(network: nn.Module, way: Way, bench: Bench) -> Made:
+def chosen(network: nn.Module, way: Candidates, bench: Bench) -> Made:
     """The network at a number of parameters or multiplications, and what it has then of both."""
     layers = harmonic_layers(network)
     found = [one for one in way(network) if min(one.saved.values()) > 0]
     weights = [(project(one.kernel, layers[one.layer].bank).float(), None) for one in found]
     lost, measured = np.zeros(len(found)), bench.some(150)
-    for batch in measured.batches(CPU):
-        replay = Replay(network, batch)
+    batches = measured.batches(CPU)
+    order = Way.of(network, batches[0][:1], layers.values(), outer_norms(network).values())
+    for batch in batches:
+        replay = Replay(network, batch, order)
         for number, one in enumerate(found):
             answers = replay.with_weights(layers[one.layer], weights[number], move_norms=True)
             lost[number] += divergence(replay.answers, answers) * len(batch)
@@ -176,7 +180,8 @@ def with_norms_moved(small: nn.Module, whole: nn.Module, bench: Bench) -> nn.Mod
         order = run_order(other, list(norms), batches[0][:1])
         with Lockstep(other, batches, before=order) as now, Lockstep(whole, batches, before=order) as was:
             while stop := now.advance():
-                move_statistics(norms[stop.layer], stop.values, was.advance().values, spread)
+                former = statistics(was.advance().values)
+                move_statistics(norms[stop.layer], statistics(stop.values), former, spread)
         tried[bench.answers(other).divergence(before)] = other
     return tried[min(tried)]
 
