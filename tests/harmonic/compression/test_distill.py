@@ -150,6 +150,22 @@ def test_ctrl_c_keeps_the_best_so_far(whole, bench):
     assert divergence(whole, small, judge) == pytest.approx(told.divergence[1])
 
 
+def test_the_last_state_is_kept_though_an_earlier_one_was_a_little_closer(whole, bench):
+    small, judge, closest = truncated(whole), bench.parted(0.2)[1], []
+
+    def disturbed(steps, title):
+        for number, step in enumerate(steps):
+            if number == 7:
+                closest.append(divergence(whole, small, judge))
+                with torch.no_grad():
+                    small.linear.bias[0] += 0.1
+            yield step
+
+    told = distilled(small, whole, bench, Tuning(8), disturbed)
+    assert closest[0] < told.divergence[1] < told.divergence[0]
+    assert divergence(whole, small, judge) == pytest.approx(told.divergence[1])
+
+
 def test_networks_without_norms_learn_too():
     model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 3, 3), nn.AdaptiveAvgPool2d(1))
     torch.manual_seed(0)
