@@ -22,7 +22,7 @@ from harmonic.bundles import Classifier
 from harmonic.compression.bench import Bench, device_of, divergence
 from harmonic.compression.pool import Pool
 from harmonic.compression.watch import Watch, unwatched
-from harmonic.data import Images
+from harmonic.data import Images, prepare_all
 
 _BATCH = 128
 _PIXELS = 1 << 20  # of the images of a batch: what a network keeps of them to learn from fits into memory
@@ -30,7 +30,7 @@ _TEMPERATURE = 4.0  # of both networks' answers: how the whole one ranks wrong c
 _RATE = 3e-3  # of Adam, at its highest
 _RISE = 0.2  # of the steps: the rate rises that long, then falls to nothing
 _JUDGED = 4  # times an epoch
-_JUDGES = 0.2  # of the images on which the network was compressed
+_JUDGES, _MOST_JUDGES = 0.2, 400  # of the images, and at most so many
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,13 @@ class Tuned:
 def distilled(small: nn.Module, whole: nn.Module, bench: Bench, tuning: Tuning, watch: Watch = unwatched) -> Tuned:
     """Teach a compressed network to answer as the whole one does, in place; both in evaluation mode, on one device.
 
-    bench: the images on which it was compressed. Every fifth of them is not learned from: on those the network is
-    compared four times an epoch. The last state is kept if it came closer at all, for by then the rate has fallen to
+    bench: the images on which it was compressed. Some images are not learned from: on those the network is compared
+    four times an epoch. The last state is kept if it came closer at all, for by then the rate has fallen to
     nothing; else, and where learning ends early, the best one, that of the beginning included. Half of the images, by
     chance, are mirrored. It computes in bfloat16 where the device has units for it. Equal seeds give equal bits on a
     CPU. Ctrl-C ends it early.
     """
-    own, judge = bench.parted(_JUDGES)
-    pool = Pool(own, tuning.others)
+    pool, judge = _parted(bench, tuning)
     size = max(1, min(_BATCH, _PIXELS // (bench.spec.height * bench.spec.width), len(pool)))
     epochs, batches = tuning.epochs, list(_batches(len(pool), size, tuning.epochs, tuning.seed))
     best = _Best(small, judge, judge.answers(whole).log_probabilities)
@@ -92,6 +91,22 @@ def distilled(small: nn.Module, whole: nn.Module, bench: Bench, tuning: Tuning, 
     return Tuned(epochs, len(pool), (taken, len(batches)), (started, best.divergence), interrupted)
 
 
+def _parted(bench: Bench, tuning: Tuning) -> tuple[Pool, Bench]:
+    """Images to learn from, and to judge on: some of the others, where there are enough of them.
+
+    On the images on which its coefficients were solved for, a network does better than on any else, so these favour the
+    state in which it began.
+    """
+    others = tuning.others
+    if others is None or len(others) < len(bench.pixels):
+        own, judge = bench.parted(_JUDGES)
+        return Pool(own, others), judge
+    order = np.random.default_rng(tuning.seed).permutation(len(others))
+    count = min(_MOST_JUDGES, max(1, round(_JUDGES * len(others))))
+    judges, rest = (others.subset(np.sort(part)) for part in (order[:count], order[count:]))
+    return Pool(bench, rest), Bench(prepare_all(judges, bench.spec, title="Reading images to judge on"), bench.spec)
+
+
 class _Best:
     """The state of a network in which it came closest to the reference on some images."""
 
@@ -103,7 +118,7 @@ class _Best:
     def judge(self, last: bool) -> None:
         """Keep the state as it is now, if it is better; the last one, if it is better than the first.
 
-        The judges are few, and coefficients were solved for on them, so they favour early states.
+        The judges are few, and tell no states apart that are close to each other.
         """
         found = self._measured()
         if found < (self._started if last else self.divergence):

@@ -9,12 +9,14 @@ import pytest
 import torch
 from torch import nn
 
+from harmonic import data
 from harmonic.compression.bench import Bench
 from harmonic.compression.distill import Tuning, distilled
 from harmonic.compression.refit import outer_norms
 from harmonic.compression.sensitivity import fully_harmonic, with_cuts
 from harmonic.conversion import harmonic_layers
 from tests.support.compression import SPEC, network
+from tests.support.textures import write_textures
 
 
 def smooth(count, seed):
@@ -56,6 +58,16 @@ def learned(whole, bench):
 def test_answers_come_closer_on_images_that_were_not_learned_from(whole, learned):
     others = smooth(100, seed=2)
     assert divergence(whole, learned[0], others) < 0.5 * divergence(whole, truncated(whole), others)
+
+
+@pytest.mark.parametrize(("each", "learned_from"), [(30, 40 + 48), (5, 32 + 10)], ids=["enough", "too few"])
+def test_it_is_judged_on_others_than_it_was_solved_on_where_there_are_enough(whole, tmp_path, each, learned_from):
+    write_textures(tmp_path / "images", classes=2, each=each, side=16)
+    others, own = data.read([tmp_path / "images"], "train"), smooth(40, seed=1)
+    told = distilled(truncated(whole), whole, own, Tuning(1, others))
+    on_own = divergence(whole, truncated(whole), own.parted(0.2)[1])
+    assert told.images == learned_from
+    assert (told.divergence[0] == pytest.approx(on_own)) == (each == 5)
 
 
 def test_what_it_tells_is_what_it_did(whole, bench, learned):
