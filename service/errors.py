@@ -224,8 +224,7 @@ class DeadlineExceeded(ServiceError):  # noqa: N818
     code = "deadline_exceeded"
 
 
-def check_number(images: int, most: int) -> None:
-    """Raise TooManyImages for a request of more than are taken."""
-    if images > most:
-        # A number of a caller's own may have a million digits.
-        raise TooManyImages(f"{str(images)[:20]} images in one request; up to {most} are taken. Split the request.")
+def too_many(images: int, most: int) -> TooManyImages:
+    """For a request of more images than are taken."""
+    # A number of a caller's own may have a million digits.
+    return TooManyImages(f"{str(images)[:20]} images in one request; up to {most} are taken. Split the request.")

@@ -103,8 +103,10 @@ def timm_pixels(name: str) -> PixelSpec:
 def torchvision_network(
     name: str, classes: int, options: dict[str, Any] | None = None, bare_head: bool = False
 ) -> nn.Module:
-    """A classifier of torchvision; `options` go to its constructor. bare_head: without the ReLU behind its last layer,
-    where it has one (`ends_in_relu`), so that answers may be negative."""
+    """A classifier of torchvision; `options` go to its constructor.
+
+    bare_head: without the ReLU behind its last layer, where it has one (`ends_in_relu`); answers may be negative then.
+    """
     given = hub_options.checked(f"torchvision/{name}", options, hub_options.TORCHVISION)
     _must_know("torchvision", name)
     if name in (
@@ -113,6 +115,8 @@ def torchvision_network(
     ):  # their own initialisation takes minutes, and the auxiliary heads are unused
         given = {"init_weights": False, "aux_logits": False, **given}
     model: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes, **given)
+    if not isinstance(bare_head, bool):
+        raise ZooError(f"bare_head is true or false, not {bare_head!r}.")
     if bare_head:
         if not ends_in_relu(f"torchvision/{name}"):
             raise ZooError(f"torchvision/{name} has no ReLU behind its last layer; leave bare_head out.")

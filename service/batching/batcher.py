@@ -22,7 +22,7 @@ from service.batching.pace import Pace
 from service.batching.policy import BatchPolicy
 from service.batching.seats import Seats
 from service.batching.ticket import Allocate, Content, Rows, Taken, Ticket
-from service.errors import DeadlineExceeded, Draining, NotReady, Overloaded, ServiceError, check_number
+from service.errors import DeadlineExceeded, Draining, NotReady, Overloaded, ServiceError, too_many
 
 _LAST_SECONDS = 1.0  # for the calls that run when the batcher is stopped
 _SHUTTING_DOWN = "the service is shutting down"
@@ -96,7 +96,8 @@ class Batcher:
             raise NotReady(_NOBODY_LEFT)
         if self._closed:
             raise Draining("this model is being taken out of service; ask again shortly")
-        check_number(size, self.policy.max_size)
+        if size > self.policy.max_size:
+            raise too_many(size, self.policy.max_size)
         if self._seats.waiting + size > self.policy.max_queue:
             self._rejected += 1
             raise Overloaded(

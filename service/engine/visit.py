@@ -13,7 +13,7 @@ from service.decoding import Loan, Preparation
 from service.engine.catalog import VersionFacts
 from service.engine.door import ANYBODY, Caller
 from service.engine.loading import Loaded
-from service.errors import check_number
+from service.errors import too_many
 from service.ranking import Ranked, rank
 from service.telemetry import Answered, Metrics, Tally, VersionMetrics, remember
 
@@ -104,7 +104,8 @@ class LocalVisit:
         best: int = 0,
     ) -> tuple[Ranked, Answered]:
         """Take a seat for encoded images, decode them, run them in company. Cancelling it frees the seat."""
-        check_number(len(images), self._max_images)
+        if len(images) > self._max_images:
+            raise too_many(len(images), self._max_images)
         pixels, model = self.facts.manifest.pixels, self.facts.name
         with self._served.batcher.reserve(
             len(images), timeout_s, priority, caller.most_urgent, best, caller.key
@@ -126,7 +127,8 @@ class LocalVisit:
         best: int = 0,
     ) -> tuple[Ranked, Answered]:
         """The same for rows of the model's input, (images, height, width, channels) of its own dtype."""
-        check_number(len(rows), self._max_images)
+        if len(rows) > self._max_images:
+            raise too_many(len(rows), self._max_images)
         with self._served.batcher.reserve(
             len(rows), timeout_s, priority, caller.most_urgent, best, caller.key
         ) as ticket:

@@ -16,7 +16,7 @@ from typing import NoReturn
 import numpy as np
 
 from service.batching import Answer, level_of
-from service.errors import NotReady, Overloaded, ServiceError, TooManyImages, check_number
+from service.errors import NotReady, Overloaded, ServiceError, TooManyImages, too_many
 from service.handover.bell import Bell
 from service.handover.parcel import Makes, Parcel
 from service.handover.records import SlotOrder, SlotOutcome, outcomes
@@ -61,7 +61,8 @@ class Carriage:
         """Raise what `parcel` would raise now, but for memory: NotReady, TooManyImages, Overloaded."""
         if self._closed:
             raise NotReady(AWAY, retry_after_s=1)
-        check_number(images, stand.facts.policy.max_size)
+        if images > stand.facts.policy.max_size:
+            raise too_many(images, stand.facts.policy.max_size)
         if stand.held + images > stand.room:
             self._refuse(stand, f"{stand.held} images have a slot already, of at most {stand.room}")
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from service.decoding import Loan, Preparation
 from service.engine import ANYBODY, Caller, VersionFacts, with_times
-from service.errors import check_number
+from service.errors import too_many
 from service.handover.parcel import Parcel
 from service.handover.slots import Slot
 from service.handover.stands import Stands
@@ -105,5 +105,6 @@ class RemoteVisit:
         self._stands.note(answered)
 
     def _parcel(self, images: int, priority: int, timeout_s: float | None, caller: Caller, best: int) -> Parcel:
-        check_number(images, self._max_images)
+        if images > self._max_images:
+            raise too_many(images, self._max_images)
         return self._stands.parcel(images, priority, timeout_s, caller.most_urgent, caller.key, best)

@@ -15,7 +15,7 @@ from pydantic_core import to_json as dump_json
 
 from export.manifest import Manifest
 from harmonic.errors import sentence
-from service.errors import RequestError, check_number
+from service.errors import RequestError, too_many
 from service.protocol import numerals, tensors
 
 ENCODED = "image_bytes"  # the input that stands for the model's own: images as files, which the server decodes
@@ -194,7 +194,8 @@ def _pixels(
     if len(tensor.shape) != 4 or tuple(tensor.shape[1:]) != manifest.pixels.shape or tensor.shape[0] < 1:
         wanted = [-1, *manifest.pixels.shape]
         raise RequestError(f"unexpected shape {tensor.shape} for input {tensor.name!r}; the model expects {wanted}")
-    check_number(tensor.shape[0], most)
+    if tensor.shape[0] > most:
+        raise too_many(tensor.shape[0], most)
     data = tensor.data
     if digits is not None and data is numerals.PLACE:
         data = numerals.read_numbers(manifest.input, digits, tensor.shape, manifest.pixels.dtype == np.uint8)
@@ -211,7 +212,8 @@ def _encoded(tensor: _Input, binary: memoryview | None, most: int) -> list[bytes
     _check_datatype(tensor, BYTES)
     if tensor.shape not in ([side := tensor.shape[0] if tensor.shape else 0], [side, 1]) or side < 1:
         raise RequestError(f"unexpected shape {tensor.shape} for input {ENCODED!r}; it wants [-1], at least one image")
-    check_number(side, most)
+    if side > most:
+        raise too_many(side, most)
     if binary is None:
         return tensors.strings_from_json(ENCODED, tensor.data, tensor.shape, most)
     return tensors.strings_from_bytes(ENCODED, binary, tensor.shape, most)

@@ -19,7 +19,7 @@ from service.batching import BatchPolicy, BatchStatistics
 from service.config import Split
 from service.decoding import Loan
 from service.engine import ANYBODY, BrokenVersion, Caller, Catalog, Entry, Unloaded, VersionFacts
-from service.errors import ControlRefused, DocumentNotFound, Draining, ImageFormatError, NotReady, check_number
+from service.errors import ControlRefused, DocumentNotFound, Draining, ImageFormatError, NotReady, too_many
 from service.ranking import Ranked, rank
 from service.telemetry import Answered, Figures, Tally, remember
 
@@ -72,7 +72,8 @@ class ToyVisit:
 
     def _answer(self, rows: NDArray[Any], decode_s: float, best: int) -> tuple[Ranked, Answered]:
         most = self.facts.policy.max_size
-        check_number(len(rows), most)
+        if len(rows) > most:
+            raise too_many(len(rows), most)
         started = time.monotonic()
         logits = rows.mean((1, 2), dtype=np.float32) * np.float32(8 / 255)
         seconds = time.monotonic() - started
