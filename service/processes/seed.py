@@ -32,18 +32,17 @@ _LOOK_SECONDS = 0.01
 
 
 class Copy:
-    """A process that was copied from the seed, as `subprocess.Popen` would have it."""
+    """A process that was copied from the seed, as `subprocess.Popen` would have it. Any thread may ask it."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._status: int | None = None
+        self._asking = threading.Lock()  # the system says only once how a process ended
 
     def poll(self) -> int | None:
         """How it ended: a status, or the number of a signal, negative; None while it lives."""
-        if self._status is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            self._status = os.waitstatus_to_exitcode(status) if pid else None
-        return self._status
+        with self._asking:
+            return self._look()
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait until it has ended. Raises TimeoutExpired."""
@@ -56,8 +55,15 @@ class Copy:
 
     def kill(self) -> None:
         """End it at once."""
-        if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
+        with self._asking:
+            if self._look() is None:
+                os.kill(self.pid, signal.SIGKILL)
+
+    def _look(self) -> int | None:
+        if self._status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self._status = os.waitstatus_to_exitcode(status) if pid else None
+        return self._status
 
 
 class Seed:

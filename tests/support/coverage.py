@@ -123,7 +123,6 @@ COVERED_BY: dict[str, str] = {
     "service.processes.hired": "e2e/test_workers.py",
     "service.processes.orders": "service/processes/test_shared.py",
     "service.processes.owning": "e2e/test_owner.py",
-    "service.processes.seed": "e2e/test_workers.py",
     "service.processes.starting": "e2e/test_workers.py",
     "service.processes.supervisor": "e2e/test_workers.py",
     "service.processes.worker": "e2e/test_workers.py",
