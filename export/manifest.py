@@ -18,6 +18,7 @@ SCHEMA, OLDEST_SCHEMA = 3, 1
 MANIFEST = "manifest.json"
 WHOLE_NET = "model.onnx"
 GOLDENS = "golden.npz"
+CARD, SPECTRUM, REPORT = "MODEL_CARD.md", "spectrum.json", "report.json"  # documents, for people
 NATIVE, BODY, FEATURES = "native", "body.onnx", "features"
 ON_CPU, CPU_NET = "cpu", "cpu.onnx"
 

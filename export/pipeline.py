@@ -20,8 +20,11 @@ from export.errors import ExportError
 from export.fold import fold
 from export.layout import BATCHES, LayoutOrder, lay_out, layouts_of
 from export.manifest import (
+    CARD,
     GOLDENS,
     MANIFEST,
+    REPORT,
+    SPECTRUM,
     WHOLE_NET,
     Manifest,
     NormMode,
@@ -41,7 +44,6 @@ from harmonic.errors import PixelError
 from harmonic.graph import parameters
 from harmonic.pixels import PixelSpec, prepare
 
-CARD, SPECTRUM, REPORT = "MODEL_CARD.md", "spectrum.json", "report.json"
 _SYNTHETIC_GOLDENS = 8
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from export.errors import RepositoryError, StoreAwayError
-from export.manifest import MANIFEST, Manifest
+from export.manifest import CARD, MANIFEST, Manifest
 from export.repository import as_versions
 from export.stores.hub_card import hub_card, is_ours
 from export.stores.reasons import reason
@@ -85,7 +85,7 @@ def _readme(store: Store, name: str, source: Path, manifest: Manifest) -> bytes 
     there = _card_there(store)
     if there is not None and not is_ours(there):
         return None
-    own = source / "MODEL_CARD.md"
+    own = source / CARD
     text = own.read_text(encoding="utf-8") if own.is_file() else f"# {name}\n"
     return hub_card(name, manifest, text).encode()
 

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from harmonic.bundles import Bundle
 from harmonic.data import Images
 from harmonic.training.balance import Balance
-from harmonic.training.hardware import Machine, Where, lightning_precision
+from harmonic.training.hardware import Machine, Where, trainer_options
 from harmonic.training.loaders import loaders
 from harmonic.training.quiet import quiet_lightning
 from harmonic.training.recipe import Recipe
@@ -67,27 +67,11 @@ def _trained(recipe: Recipe, start: Bundle, images: Images, where: Where, shown:
     balance = Balance.of(recipe, images, images)
     module = Trainee(recipe, network, spec, balance, len(images.classes), finetuned=True)
     with quiet_lightning(), _interruptible():
-        _trainer(recipe, where, shown, most).fit(module, loaders(recipe, images, nothing, spec)[0])
+        options = trainer_options(recipe.train, where, Machine.found())
+        trainer = L.Trainer(**options, max_steps=most, logger=False, callbacks=[shown])
+        trainer.fit(module, loaders(recipe, images, nothing, spec)[0])
     learned = module.judged.network.cpu().eval().requires_grad_(True)
     return Bundle(start.card, learned)
-
-
-def _trainer(recipe: Recipe, where: Where, shown: Callback, most: int) -> L.Trainer:
-    plan = recipe.train
-    return L.Trainer(
-        accelerator=where.accelerator,
-        devices=where.devices,
-        max_epochs=plan.epochs,
-        max_steps=most,
-        precision=lightning_precision(plan.precision, where, Machine.found()),
-        logger=False,
-        callbacks=[shown],
-        gradient_clip_val=plan.clip or None,
-        accumulate_grad_batches=plan.accumulate,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
 
 
 @contextmanager

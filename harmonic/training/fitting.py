@@ -16,7 +16,7 @@ from harmonic.training.balance import Balance
 from harmonic.training.best_epoch import BestEpoch
 from harmonic.training.checkpoint import Checkpoints, WholeFiles
 from harmonic.training.display import EpochBar
-from harmonic.training.hardware import Machine, Where, lightning_precision, on_gpu
+from harmonic.training.hardware import Machine, Where, on_gpu, trainer_options
 from harmonic.training.loaders import loaders
 from harmonic.training.quiet import quiet_lightning
 from harmonic.training.run import Run
@@ -70,19 +70,11 @@ def _trainer(run: Run, checkpoints: Checkpoints, where: Where, machine: Machine)
     plan = run.recipe.train
     try:
         return L.Trainer(
-            accelerator=where.accelerator,
-            devices=where.devices,
-            max_epochs=plan.epochs,
-            precision=lightning_precision(plan.precision, where, machine),
+            **trainer_options(plan, where, machine),
             logger=TensorBoardLogger(str(run.out), name="", version="tensorboard"),
             callbacks=[checkpoints, EpochBar(checkpoints)],
             plugins=[WholeFiles()],
-            gradient_clip_val=plan.clip or None,
-            accumulate_grad_batches=plan.accumulate,
             sync_batchnorm=on_gpu(where, machine),  # Several GPUs share a batch; PyTorch cannot do so on CPUs.
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
             use_distributed_sampler=False,
             num_sanity_val_steps=0,
             check_val_every_n_epoch=plan.validate_every,

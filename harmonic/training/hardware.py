@@ -1,11 +1,12 @@
 """Which hardware a training run gets, and the arithmetic that suits it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 from harmonic.bfloat16 import cpu_has_units, gpu_has_units
+from harmonic.training.recipe import TrainSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +45,18 @@ def lightning_precision(wish: str, where: Where, machine: Machine) -> Literal["3
         units = gpu_has_units(min(machine.gpus)) if on_gpu(where, machine) else machine.cpu_has_bf16
         wish = "bf16" if units else "fp32"
     return "bf16-mixed" if wish == "bf16" else "32-true"
+
+
+def trainer_options(plan: TrainSection, where: Where, machine: Machine) -> dict[str, Any]:
+    """What Lightning's Trainer is told for any training of this plan: files, bars and summaries are our own."""
+    return {
+        "accelerator": where.accelerator,
+        "devices": where.devices,
+        "max_epochs": plan.epochs,
+        "precision": lightning_precision(plan.precision, where, machine),
+        "gradient_clip_val": plan.clip or None,
+        "accumulate_grad_batches": plan.accumulate,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }

@@ -9,7 +9,7 @@ import torch
 
 from harmonic.bundles import bundle
 from harmonic.data import Images
-from harmonic.evaluation import Evaluation, NetworkPredictor, evaluate, metrics
+from harmonic.evaluation import Evaluation, NetworkPredictor, evaluate, metrics, report_of
 from harmonic.training.checkpoint import Checkpoints
 from harmonic.training.curves import draw_curves
 from harmonic.training.fitting import Fitted
@@ -21,9 +21,8 @@ from harmonic.training.temperature import best_temperature, divide_logits
 def published(run: Run, fitted: Fitted) -> tuple[Path, Evaluation | None]:
     """Draw the curves, measure the chosen epoch's weights, and save them; the bundle's folder and what was measured.
 
-    Measured are the test images, which goes into the bundle, or else those that chose, which only tells whether the
-    network answers at all. It runs on the device that trained. RunError if the chosen weights cannot be read,
-    BundleError if the bundle cannot be written.
+    Measured are the test images, or else those that chose the epoch; the bundle's report says which. It runs on the
+    device that trained. RunError if the chosen weights cannot be read, BundleError if the bundle cannot be written.
     """
     checkpoints = fitted.checkpoints
     draw_curves(
@@ -48,7 +47,8 @@ def published(run: Run, fitted: Fitted) -> tuple[Path, Evaluation | None]:
         **_class_shares(run, shares),
         **_tested(run, shares, measured),
     }
-    bundle.save(bundle.Bundle(_card(run, figures), run.network), run.out / "bundle")
+    found = report_of(measured, _way(run)) if measured else None
+    bundle.save(bundle.Bundle(_card(run, figures), run.network, found), run.out / "bundle")
     return run.out / "bundle", measured
 
 
@@ -69,6 +69,13 @@ def _certain(judged: Evaluation | None) -> dict[str, Any]:
 
 def _answers(run: Run, images: Images) -> Evaluation | None:
     return evaluate(NetworkPredictor(run.network, run.classes, run.spec), images) if len(images) else None
+
+
+def _way(run: Run) -> str:
+    """How the images of the report were held out, in words."""
+    if run.test:
+        return f"{len(run.test):,} test images, measured once"
+    return f"{len(run.validation):,} validation images, which chose the epoch too"
 
 
 def _validated(run: Run, checkpoints: Checkpoints) -> dict[str, Any]:

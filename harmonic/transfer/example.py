@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Float, Int64
 from numpy import ndarray
 
-from harmonic.bundles import Bundle, Headed
+from harmonic.bundles import Bundle, Headed, probabilities
 from harmonic.data import prepare_all
 from harmonic.evaluation.folds import folds
 from harmonic.transfer.head import set_head
+from harmonic.transfer.judgement import Judgement, judgement_of
 from harmonic.transfer.outcome import HeldOut, Transferred
 from harmonic.transfer.probe import fit_probe, select
 
@@ -42,3 +43,19 @@ def with_head_of(
     weight, bias = own.unscaled(probe.weight, probe.bias)
     set_head(headed, weight, bias, torch.from_numpy(few))
     return HeldOut(headed.bundle, learned, others), np.asarray(probe.probabilities(own.rows[others]))
+
+
+def answers_of(fitted: Transferred, made: Bundle, places: Int64[ndarray, " v"]) -> Float[ndarray, "v classes"]:
+    """What a classifier says of images held out, by their places, in probabilities."""
+    spec = made.card.pixels
+    pixels = prepare_all(fitted.survey.images.subset(places), spec, title="Reading images held out")
+    return np.asarray(probabilities(made.model, spec, pixels).astype(np.float64))
+
+
+def judgement_by(
+    fitted: Transferred, answers: Float[ndarray, "v classes"], places: Int64[ndarray, " v"], seed: int, way: str
+) -> Judgement:
+    """The figures of those answers; how the head was chosen, and what it learned by number of images, stay."""
+    images, before = fitted.survey.images, fitted.judgement
+    labels, groups = images.labels[places], images.own_groups()[places]
+    return judgement_of(answers[None], places, labels, groups, seed, way, before.curve, before.chosen)

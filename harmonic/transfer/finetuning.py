@@ -10,13 +10,10 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import nn
 
-from harmonic.bundles import probabilities
-from harmonic.data import prepare_all
 from harmonic.training import brief, read_recipe, temperature
 from harmonic.training.recipe import Recipe
-from harmonic.transfer.example import parts, with_head_of
+from harmonic.transfer.example import answers_of, judgement_by, parts, with_head_of
 from harmonic.transfer.findings import finetuning_words
-from harmonic.transfer.judgement import judgement_of
 from harmonic.transfer.outcome import Finetuned, HeldOut, Transferred, judged, weights
 from harmonic.transfer.paired import Paired, paired
 
@@ -125,8 +122,7 @@ def _tried(fitted: Transferred, own: Recipe, chosen: Plan, seed: int, balanced: 
     for number, (learned, others) in enumerate(parts(fitted, seed)[: chosen.judged], start=1):
         start, first = with_head_of(fitted, learned, others, seed, balanced)
         made = brief.briefly(own, start.bundle, images.subset(learned), f"Fine-tuning, part {number}")
-        held = prepare_all(images.subset(others), made.card.pixels, title="Reading images held out")
-        second = probabilities(made.model, made.card.pixels, held).astype(np.float64)
+        second = answers_of(fitted, made, others)
         trial = _joined(fitted, trial, replace(start, bundle=made), first, second, balanced)
         if stop_early and _compared(fitted, trial, balanced).gain <= 0:
             break
@@ -179,15 +175,7 @@ def _kept(fitted: Transferred, own: Recipe, trial: _Trial, done: Finetuned, seed
     for one in cooled:
         temperature.divide_logits(one.model, one.card.pixels, trial.temperature)
     example = replace(trial.example, bundle=cooled[1])
-    judgement = judgement_of(
-        trial.after[None],
-        trial.places,
-        images.labels[trial.places],
-        images.own_groups()[trial.places],
-        seed,
-        f"{len(trial.places)} images held out of {trial.trainings} trainings",
-        fitted.judgement.curve,
-        fitted.judgement.chosen,
-    )
+    way = f"{len(trial.places)} images held out of {trial.trainings} trainings"
+    judgement = judgement_by(fitted, trial.after, trial.places, seed, way)
     note = {"steps": done.steps, "temperature": round(trial.temperature, 4), "gain": round(done.paired.gain, 4)}
     return judged(replace(fitted, finetuned=done, example=example), made, judgement, finetuned=note)

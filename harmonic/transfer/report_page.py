@@ -16,7 +16,6 @@ from harmonic.transfer.report import report
 _SHOWN = 24  # wrong answers
 _NEIGHBOURS = 3
 _SIDE = 96  # of a small picture, in pixels
-_CLASSES = 30  # more of them are no table
 
 
 def report_page(fitted: Transferred) -> str:
@@ -39,7 +38,7 @@ def report_page(fitted: Transferred) -> str:
         f"<h2>Images</h2>{''.join(said)}"
         f"<h2>Networks tried</h2>{''.join(done)}"
         f'<h2>Curves</h2><div class="charts">{_learning(fitted, found)}{_calibration(found)}{_precision(found)}</div>'
-        f"<h2>Confusion</h2>{_confusion(fitted)}"
+        f"<h2>Confusion</h2>{_confusion(fitted, found)}"
         f"<h2>Wrong answers, the surest first</h2>{_wrong(fitted)}",
     )
 
@@ -62,14 +61,14 @@ def _precision(found: Report) -> str:
     return line_chart("What a threshold brings", [Curve("right", precision), Curve("kept", kept)], "threshold", "share")
 
 
-def _confusion(fitted: Transferred) -> str:
-    classes, confusion = fitted.bundle.card.classes, fitted.judgement.confusion
-    if len(classes) > _CLASSES:
+def _confusion(fitted: Transferred, found: Report) -> str:
+    classes = fitted.bundle.card.classes
+    if found.confusion is None:
         return f"<p>{len(classes)} classes: too many for a table.</p>"
     head = "".join(f"<th>{escape(name)}</th>" for name in classes)
     rows = [
         f"<tr><td>{escape(name)}</td>{''.join(map(_cell, row, [row.sum()] * len(row)))}</tr>"
-        for name, row in zip(classes, confusion, strict=True)
+        for name, row in zip(classes, fitted.judgement.confusion, strict=True)
     ]
     return f'<div class="scroll"><table><tr><th>true \\ answered</th>{head}</tr>{"".join(rows)}</table></div>'
 

@@ -8,14 +8,14 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
-from harmonic.bundles import Bundle, probabilities
+from harmonic.bundles import Bundle
 from harmonic.compression import Bench, Budget, compress_bundle, parse_budget
 from harmonic.data import prepare_all, stratified_split, tracked
 from harmonic.errors import CompressionError
-from harmonic.transfer.example import parts, with_head_of
+from harmonic.transfer.example import answers_of, judgement_by, parts, with_head_of
 from harmonic.transfer.findings import compression_words
-from harmonic.transfer.judgement import judgement_of
 from harmonic.transfer.outcome import Compressed, HeldOut, Transferred, judged, weights
+from harmonic.transfer.paired import paired
 
 Tell = Callable[[str], None]
 _CALIBRATION = 1000  # images at most
@@ -43,13 +43,12 @@ def smaller(
     images = fitted.survey.images
     example = fitted.example or with_head_of(fitted, *parts(fitted, seed)[0], seed, balanced)[0]
     small, outcome = compress_bundle(example.bundle, _bench(fitted, example.learned), wanted, _watched, sets="channel")
-    before, after = (_answers(fitted, one, example.others) for one in (example.bundle, small))
-    labels = images.labels[example.others]
-    share = weights(labels, balanced) / len(labels)
-    right = [float((share * (found.argmax(1) == labels)).sum()) for found in (before, after)]
+    before, after = (answers_of(fitted, one, example.others) for one in (example.bundle, small))
+    labels, groups = images.labels[example.others], images.own_groups()[example.others]
+    right = paired(before, after, labels, groups, weights(labels, balanced)).accuracy
     agreement = float((before.argmax(1) == after.argmax(1)).mean())
     kept = 100 * (right[0] - right[1]) <= most_drop + 1e-9
-    done = Compressed(str(wanted), len(labels), agreement, (right[0], right[1]), outcome.parameters, most_drop, kept)
+    done = Compressed(str(wanted), len(labels), agreement, right, outcome.parameters, most_drop, kept)
     result = _kept(fitted, wanted, done, replace(example, bundle=small), after, seed) if kept else fitted
     tell(compression_words(done))
     return replace(result, compressed=done)
@@ -59,19 +58,10 @@ def _kept(
     fitted: Transferred, wanted: Budget, done: Compressed, example: HeldOut, answers: ndarray, seed: int
 ) -> Transferred:
     """The classifier of all images in the same budget, with the judgement of the one that did not learn them all."""
-    images, others = fitted.survey.images, example.others
-    every = np.arange(len(images))
+    every = np.arange(len(fitted.survey.images))
     small, outcome = compress_bundle(fitted.bundle, _bench(fitted, every), wanted, _watched, sets="channel")
-    judgement = judgement_of(
-        answers[None],
-        others,
-        images.labels[others],
-        images.own_groups()[others],
-        seed,
-        f"{len(others)} images held out of one training, compressed",
-        fitted.judgement.curve,
-        fitted.judgement.chosen,
-    )
+    way = f"{len(example.others)} images held out of one training, compressed"
+    judgement = judgement_by(fitted, answers, example.others, seed, way)
     notes = fitted.bundle.card.metrics["fit"]
     own = {"finetuned": notes["finetuned"]} if "finetuned" in notes else {}
     found = judged(replace(fitted, example=example), small, judgement, **own)
@@ -87,12 +77,6 @@ def _bench(fitted: Transferred, places: Int64[ndarray, " m"]) -> Bench:
         places = places[stratified_split(images.labels[places], _CALIBRATION / len(places), seed=1)[1]]
     some = images.subset(places)
     return Bench(prepare_all(some, spec, title="Reading images"), spec, some.labels)
-
-
-def _answers(fitted: Transferred, made: Bundle, places: Int64[ndarray, " m"]) -> ndarray:
-    spec = made.card.pixels
-    pixels = prepare_all(fitted.survey.images.subset(places), spec, title="Reading images held out")
-    return probabilities(made.model, spec, pixels).astype(np.float64)
 
 
 def _watched(steps: Sequence[Any], title: str) -> Iterable[Any]:

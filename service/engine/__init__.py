@@ -6,7 +6,7 @@ Takes encoded images or rows and gives logits. Knows no HTTP.
 from service.engine.canary import CanaryVerdict, Judge
 from service.engine.catalog import BrokenVersion, Catalog, Entry, OnDemand, Unloaded, VersionFacts, trouble
 from service.engine.collector import State, StateCollector
-from service.engine.documents import CARD, DOCUMENTS, REPORT, SPECTRUM, documented, read_document
+from service.engine.documents import DOCUMENTS, documented, read_document
 from service.engine.door import ANYBODY, Caller, Engine, Visit
 from service.engine.local import LocalEngine
 from service.engine.splits import chosen
@@ -14,10 +14,7 @@ from service.engine.visit import Served, with_times
 
 __all__ = [
     "ANYBODY",
-    "CARD",
     "DOCUMENTS",
-    "REPORT",
-    "SPECTRUM",
     "BrokenVersion",
     "Caller",
     "CanaryVerdict",

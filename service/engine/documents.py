@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+from export.manifest import CARD, REPORT, SPECTRUM
 from export.repository import version_dir
 from service.engine.catalog import Catalog, OnDemand, VersionFacts
 from service.errors import DocumentNotFound
 
-CARD, SPECTRUM, REPORT = "MODEL_CARD.md", "spectrum.json", "report.json"
 DOCUMENTS = {"card": CARD, "spectrum": SPECTRUM, "report": REPORT}  # by the last word of their routes
-_WRITERS = {CARD: "export", SPECTRUM: "export", REPORT: "fit"}
+_WRITERS = {
+    CARD: "`harmonic export` writes one",
+    SPECTRUM: "`harmonic export` writes one",
+    REPORT: "what `harmonic fit` or `harmonic train` made has one when it is exported",
+}
 _BYTES = 4 * 2**20  # a spectrum of a thousand layers has a tenth of it
 
 
@@ -25,7 +29,7 @@ def read_document(root: Path, facts: VersionFacts | OnDemand, file: str) -> byte
     """
     place = f"{facts.name} version {facts.version}"
     if file not in facts.manifest.files:
-        raise DocumentNotFound(f"{place} brings no {file}; `harmonic {_WRITERS[file]}` writes one")
+        raise DocumentNotFound(f"{place} brings no {file}; {_WRITERS[file]}")
     try:
         with (version_dir(root, facts.model, facts.version) / file).open("rb") as stream:
             content = stream.read(_BYTES + 1)

@@ -31,3 +31,17 @@ def calibration_images() -> Bench:
     """24 images of noise with labels."""
     rng = np.random.default_rng(0)
     return Bench(rng.integers(0, 256, (24, 16, 16, 3), dtype=np.uint8), SPEC, rng.integers(0, 3, 24))
+
+
+class InPlace(nn.Module):
+    """Its activation writes into what the other branch reads, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.relu = nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(inplace=True)
+        self.conv, self.head = nn.Conv2d(3, 3, 3, padding=1), nn.Linear(3, 3)
+
+    def forward(self, x):
+        x = self.stem(x)
+        y = self.relu(x)
+        return self.head((self.conv(y) + x).mean((2, 3)))

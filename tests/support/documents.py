@@ -3,8 +3,7 @@
 import json
 from pathlib import Path
 
-from export.manifest import MANIFEST, Manifest, sha256
-from service.engine import CARD, REPORT, SPECTRUM
+from export.manifest import CARD, MANIFEST, REPORT, SPECTRUM, Manifest, sha256
 
 MARKDOWN = """# colours
 

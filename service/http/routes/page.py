@@ -13,8 +13,9 @@ from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from export.manifest import CARD, REPORT, SPECTRUM
 from service.answers import ErrorBody
-from service.engine import CARD, REPORT, SPECTRUM, Engine
+from service.engine import Engine
 
 _Version = Annotated[int, Path(ge=1)]
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}

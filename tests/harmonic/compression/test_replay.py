@@ -13,7 +13,7 @@ from harmonic.compression.replay import Replay
 from harmonic.compression.sensitivity import fully_harmonic, with_cuts
 from harmonic.compression.way import Way
 from harmonic.conversion import harmonic_layers
-from tests.support.compression import calibration_images, network
+from tests.support.compression import InPlace, calibration_images, network
 
 
 @pytest.fixture
@@ -82,16 +82,6 @@ def test_a_layer_that_runs_twice_runs_twice(batch):
 
 
 def test_what_is_written_into_is_remembered_as_it_was(batch):
-    class InPlace(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.stem, self.relu = nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(inplace=True)
-            self.conv, self.head = nn.Conv2d(3, 3, 3, padding=1), nn.Linear(3, 3)
-
-        def forward(self, x):
-            x = self.stem(x)
-            return self.head((self.conv(self.relu(x)) + x).mean((2, 3)))
-
     torch.manual_seed(0)
     model = fully_harmonic(InPlace())
     weights, replay = truncated_weights(model.conv, 2), replayed(model, batch)

@@ -8,7 +8,7 @@ from harmonic.compression.norms import outer_norms
 from harmonic.compression.sensitivity import fully_harmonic
 from harmonic.compression.way import Way
 from harmonic.conversion import harmonic_layers
-from tests.support.compression import network
+from tests.support.compression import InPlace, network
 
 
 def way_of(model, side=16):
@@ -31,20 +31,6 @@ def test_norms_move_only_behind_a_layer(resnet):
     names = {module: name for name, module in resnet.named_modules()}
     assert {names[norm] for norm in behind} >= {"layer3.0.bn1", "layer3.0.bn2"}
     assert not any(names[norm].startswith(("bn1", "layer1", "layer2")) for norm in behind)
-
-
-class InPlace(nn.Module):
-    """Its activation writes into what the other branch reads, too."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem, self.relu = nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(inplace=True)
-        self.conv, self.head = nn.Conv2d(3, 3, 3, padding=1), nn.Linear(3, 3)
-
-    def forward(self, x):
-        x = self.stem(x)
-        y = self.relu(x)
-        return self.head((self.conv(y) + x).mean((2, 3)))
 
 
 def test_what_writes_into_its_input_runs_again_and_its_input_is_copied():

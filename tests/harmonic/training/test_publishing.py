@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from harmonic.bundles import load
 from harmonic.evaluation import bundle_predictor, evaluate
 from harmonic.training.fitting import fitted
 from harmonic.training.publishing import published
@@ -31,6 +32,18 @@ def test_a_calm_network_is_judged_with_the_answers_that_calmed_it(tmp_path):
     assert sorted(seen) == list(range(60))  # each was opened once
     again = evaluate(bundle_predictor(str(folder)), run.validation)
     np.testing.assert_allclose(measured.probabilities, again.probabilities, rtol=1e-4, atol=1e-6)
+
+
+def test_the_bundle_brings_the_report_of_the_images_that_were_measured(tmp_path):
+    given = Given(images(), images(60, seed=2), images(90, seed=3))
+    for test, count, way in ((given.test, 90, "90 test images, measured once"), (None, 60, "60 validation images, ")):
+        run = opened(recipe(epochs=1), replace(given, test=test), tmp_path / way[:2], None)
+        folder, measured = published(run, fitted(run, CPU))
+        report = load(folder).report
+        assert (report.images, report.accuracy.value) == (count, pytest.approx(measured.top(1), abs=1e-4))
+        assert report.accuracy.low < report.accuracy.value < report.accuracy.high
+        assert report.judged_by.startswith(way)
+        assert sum(map(sum, report.confusion)) == count
 
 
 class Noting:

@@ -6,7 +6,8 @@ from importlib import resources
 
 import pytest
 
-from service.engine import CARD, DOCUMENTS
+from export.manifest import CARD
+from service.engine import DOCUMENTS
 from service.http.routes import documentation
 from service.http.routes.page import PATHS
 from tests.support.app import got, refused, serving
