@@ -14,7 +14,7 @@ from onnx import ModelProto
 from export.layout.choice import BATCHES, CLEAR, Choice, fastest, fewest_multiplications
 from export.layout.forms import FUSED
 from export.layout.graph import Place, multiplications, places, rewritten
-from export.layout.memory import FILE, Memory
+from export.layout.memory import FILE, Memory, structure
 from export.layout.timing import device, ratios, serialised, session
 from export.manifest import LayerForm, LayoutPlan
 from harmonic.bundles import cache_folder
@@ -22,6 +22,7 @@ from harmonic.bundles import cache_folder
 LayoutOrder = Literal["auto", "fused", "factored"]
 Tell = Callable[[str], None]
 
+_FACTORED = "factored"  # times of a whole network, fused being 1
 _SAME = 5e-5  # of the largest logit: half of what an export may differ from PyTorch
 
 
@@ -32,7 +33,8 @@ def lay_out(
 
     order: "factored" takes the fewest multiplications; "auto" what is fastest on this machine, and only if the whole
     network is then faster than its fused self with equal answers; "fused" leaves everything. images: eight, as the
-    graph takes them. memory: what was measured before; None is the file of this user.
+    graph takes them. memory: what was measured before, of layers and of whole networks, so that one network is always
+    laid out alike; None is the file of this user.
     """
     model = onnx.load(path) if order != "fused" else None
     truncated = [place for place in places(model) if is_truncated(place)] if model else []
@@ -41,9 +43,10 @@ def lay_out(
     if order == "factored":
         tell("factoring truncated layers")
         return _written(path, model, fewest_multiplications(truncated))
-    choices = fastest(truncated, memory or own_memory(), tell)
+    memory = memory or own_memory()
+    choices = fastest(truncated, memory, tell)
     for least in (1.0, CLEAR):
-        plan = _confirmed(path, model, [each for each in choices if min(each.gain) >= least], images, tell)
+        plan = _confirmed(path, model, [each for each in choices if min(each.gain) >= least], images, tell, memory)
         if plan is not None:
             return plan
     tell("the fused layout is the fastest here")
@@ -72,16 +75,26 @@ def is_truncated(place: Place) -> bool:
 
 
 def _confirmed(
-    path: Path, model: ModelProto, choices: Sequence[Choice], images: Num[ndarray, "n h w c"], tell: Tell
+    path: Path,
+    model: ModelProto,
+    choices: Sequence[Choice],
+    images: Num[ndarray, "n h w c"],
+    tell: Tell,
+    memory: Memory,
 ) -> LayoutPlan | None:
     """The plan, carried out, if the whole network is faster by it at every batch and answers alike."""
     if all(choice.form == FUSED for choice in choices):
         return None
-    before, after = session(path), session(serialised(in_forms(model, choices)))
+    new = in_forms(model, choices)
+    before, after = session(path), session(serialised(new))
     if not alike(before, after, images):
         tell("the factored layout answers otherwise than the fused one")
         return None
-    gains = raced(before, after, images)
+    known = structure(new)
+    if not (times := memory.times(known)):
+        times = {_FACTORED: [1 / gain for gain in raced(before, after, images).values()]}
+        memory.keep(known, times)
+    gains = {batch: 1 / time for batch, time in zip(BATCHES, times[_FACTORED], strict=True)}
     tell(f"factored over fused: {said(gains)}")
     return _written(path, model, choices, gains) if min(gains.values()) > 1 else None
 

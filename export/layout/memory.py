@@ -1,8 +1,11 @@
-"""What was measured on this machine before, so that a layer of the same shape is not measured again."""
+"""What was measured on this machine before, so that a layer or a network of the same shape is not measured again."""
 
+import hashlib
 import json
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+
+from onnx import ModelProto, TensorProto
 
 from export.errors import ExportError
 from export.layout.convolution import Convolution
@@ -71,3 +74,14 @@ def shape(convolution: Convolution, *, tiles: bool = False) -> str:
         f"groups {convolution.groups}, {'with' if convolution.bias is not None else 'no'} bias"
         f"{', with tiles' if tiles else ''}"
     )
+
+
+def structure(model: ModelProto) -> str:
+    """All of a network that its speed depends on, as a short text: its graph without the values of its weights."""
+    bare = ModelProto()
+    bare.CopyFrom(model)
+    for weights in bare.graph.initializer:
+        if weights.data_type == TensorProto.FLOAT:
+            weights.ClearField("raw_data")
+            weights.ClearField("float_data")
+    return f"network {hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()[:32]}"
