@@ -7,7 +7,7 @@ from harmonic.bundles import adopt, bundle, report, starter
 from harmonic.bundles.bundle import CARD, Bundle, Card, load, read_card
 from harmonic.bundles.checkpoints import import_reference, read_state
 from harmonic.bundles.classifier import Classifier
-from harmonic.bundles.heads import Headed, with_new_head
+from harmonic.bundles.heads import Headed, with_joined_stages, with_new_head
 from harmonic.bundles.plans import with_plans
 from harmonic.bundles.prediction import Prediction, probabilities
 from harmonic.bundles.releases import RELEASES, Release, cache_folder, download
@@ -34,6 +34,7 @@ __all__ = [
     "read_state",
     "report",
     "starter",
+    "with_joined_stages",
     "with_new_head",
     "with_plans",
 ]

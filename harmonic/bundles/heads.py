@@ -10,6 +10,7 @@ from torch import nn
 from harmonic import zoo
 from harmonic.bundles.bundle import Bundle
 from harmonic.errors import FeatureError
+from harmonic.graph import BODY, joined_stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,28 @@ def with_new_head(start: Bundle, classes: Sequence[str]) -> Headed:
     changes = {"arguments": arguments, "classes": tuple(classes), "metrics": {}, "recipe": None}
     card = start.card.model_copy(update=changes)
     return Headed(Bundle(card, model.eval()), layer)
+
+
+def with_joined_stages(start: Bundle) -> Headed:
+    """The same network with an untrained last layer that sees the feature maps of several stages.
+
+    FeatureError for a network with maps of one resolution only, one that cannot be traced, or one that is such a
+    network already.
+    """
+    name, arguments = start.card.architecture, start.card.arguments
+    if arguments.get("joined"):
+        raise FeatureError(f"this {name} joins stages already.")
+    spec = start.card.pixels
+    with torch.random.fork_rng(devices=[]):
+        model = joined_stages(start.model, len(start.card.classes), size=(spec.channels, spec.height, spec.width))
+    inside = {f"{BODY}.{layer}": plan for layer, plan in (arguments.get("spectrum") or {}).items()}
+    there = dict(model.named_modules())
+    changes = {
+        "joined": list(model.backbone.layers),
+        "spectrum": {layer: plan for layer, plan in inside.items() if layer in there},
+    }
+    card = start.card.model_copy(update={"arguments": {**arguments, **changes}, "metrics": {}, "recipe": None})
+    return Headed(Bundle(card, model.eval()), "head")
 
 
 def _shapes(model: nn.Module) -> dict[str, torch.Size]:

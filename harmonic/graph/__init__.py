@@ -4,6 +4,20 @@ Knows the layers by their protocol; changes no network.
 """
 
 from harmonic.graph.calls import Call, ImageSize, is_spatial, macs, parameters, root, stages, trace
+from harmonic.graph.joined import BODY, joined_stages
 from harmonic.graph.lockstep import Lockstep, Stop
 
-__all__ = ["Call", "ImageSize", "Lockstep", "Stop", "is_spatial", "macs", "parameters", "root", "stages", "trace"]
+__all__ = [
+    "BODY",
+    "Call",
+    "ImageSize",
+    "Lockstep",
+    "Stop",
+    "is_spatial",
+    "joined_stages",
+    "macs",
+    "parameters",
+    "root",
+    "stages",
+    "trace",
+]

@@ -25,14 +25,18 @@ Probabilities = Float[ndarray, "n classes"]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Features that a classifier may be built on. name: of the backbone; size: of the image's side, in pixels."""
+    """Features that a classifier may be built on.
+
+    name: of the backbone; size: of the image's side, in pixels; stages: how many stages' maps the features are of.
+    """
 
     name: str
     size: int
     features: Features
+    stages: int = 1
 
     def __str__(self) -> str:
-        return f"{self.name} at {self.size} px"
+        return f"{self.name} at {self.size} px" + (f", {self.stages} stages joined" if self.stages > 1 else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ import torch
 from jaxtyping import Int64
 from numpy import ndarray
 
-from harmonic.bundles import Bundle, Headed, with_new_head
+from harmonic.bundles import Bundle, Headed, with_joined_stages, with_new_head
 from harmonic.data import Images, digests, prepare_all, split_by_group, tracked
+from harmonic.errors import FeatureError
 from harmonic.pixels import JpegScale
 from harmonic.transfer.backbones import networks_at_hand, open_backbone, sizes
-from harmonic.transfer.features import Kept, features
+from harmonic.transfer.features import Features, Kept, features
 from harmonic.transfer.head import set_head
 from harmonic.transfer.judgement import Judgement, judge
 from harmonic.transfer.outcome import Transferred, Tried, judged
@@ -57,9 +58,16 @@ def fit(found: Survey, wanted: Wanted, tell: Tell = lambda _: None) -> Transferr
     labels, groups, classes = images.labels, images.own_groups(), len(images.classes)
     few = _few(labels, groups, wanted.seed)
     known = list(digests(images))
-    trials = _trials(images, known, few, wanted, tell, started)
+    budget = _Budget(wanted, tell, started)
+    trials = _trials(images, known, few, budget)
     own = [scaled(candidate) for _, candidate in trials]
     choice, losses = select(own, labels[few], groups[few], classes, wanted.seed, wanted.balanced)
+    if joined := _joined(*trials[choice.place], images.subset(few), [known[i] for i in few], budget):
+        trials.append(joined)
+        own.append(scaled(joined[1]))
+        _, more = select(own[-1:], labels[few], groups[few], classes, wanted.seed, wanted.balanced)
+        losses |= {replace(one, place=len(own) - 1): loss for one, loss in more.items()}
+        choice = min(losses, key=lambda one: losses[one])
     headed, chosen = trials[choice.place]
     tell(f"Chosen: {chosen}")
     if len(few) < len(images):
@@ -89,11 +97,32 @@ def _few(labels: Int64[ndarray, " n"], groups: Int64[ndarray, " n"], seed: int) 
     return np.unique(np.concatenate([few, *(own[:20] for own in rare)]))
 
 
+@dataclass(frozen=True, slots=True)
+class _Budget:
+    """Computes features while there is time. started: on the monotonic clock."""
+
+    wanted: Wanted
+    tell: Tell
+    started: float
+
+    def rows(self, headed: Headed, images: Images, known: list[bytes], title: str, must: bool) -> Features | None:
+        """Of these images; None, which is said, where they would take too long. must: however long they take."""
+        kept = Kept(headed, self.wanted.cache)
+        left = _SHARE * 60 * self.wanted.minutes - (time.monotonic() - self.started)
+        new = 0 if must else kept.unknown(known)
+        if new and (foretold := new * _seconds_each(headed, images)) > left:
+            self.tell(f"{title}: left out, its features would take {foretold:.0f} s (--minutes)")
+            return None
+        rows = kept.of(images, known, f"Features of {title}")
+        self.tell(f"{title}: {rows.shape[1]} features of {len(rows)} images")
+        return rows
+
+
 def _trials(
-    images: Images, known: Sequence[bytes], few: Int64[ndarray, " m"], wanted: Wanted, tell: Tell, started: float
+    images: Images, known: Sequence[bytes], few: Int64[ndarray, " m"], budget: _Budget
 ) -> list[tuple[Headed, Candidate]]:
     """The features of every candidate that the time allows; of the first in any case."""
-    some_images, digests_of = images.subset(few), [known[i] for i in few]
+    wanted, some_images, digests_of = budget.wanted, images.subset(few), [known[i] for i in few]
     names = networks_at_hand() if wanted.backbone == AUTO else [wanted.backbone]
     trials: list[tuple[Headed, Candidate]] = []
     for name in names:
@@ -103,16 +132,24 @@ def _trials(
             card = own.bundle.card.model_copy(update={"pixels": spec})
             headed = replace(own, bundle=Bundle(card, own.bundle.model))
             title = f"{name} at {spec.height} px"
-            left = _SHARE * 60 * wanted.minutes - (time.monotonic() - started)
-            kept = Kept(headed, wanted.cache)
-            new = kept.unknown(digests_of) if trials else 0
-            if new and (foretold := new * _seconds_each(headed, some_images)) > left:
-                tell(f"{title}: left out, its features would take {foretold:.0f} s (--minutes)")
-                continue
-            rows = kept.of(some_images, digests_of, f"Features of {title}")
-            trials.append((headed, Candidate(name, spec.height, rows)))
-            tell(f"{title}: {rows.shape[1]} features of {len(rows)} images")
+            rows = budget.rows(headed, some_images, digests_of, title, must=not trials)
+            if rows is not None:
+                trials.append((headed, Candidate(name, spec.height, rows)))
     return trials
+
+
+def _joined(
+    headed: Headed, chosen: Candidate, images: Images, known: list[bytes], budget: _Budget
+) -> tuple[Headed, Candidate] | None:
+    """The candidate with several of its stages joined; None where it has one only, or the time does not allow it."""
+    try:
+        more = with_joined_stages(headed.bundle)
+    except FeatureError as error:
+        budget.tell(f"{chosen}: stages are not joined, {error}")
+        return None
+    joined = replace(chosen, stages=len(more.bundle.card.arguments["joined"]))
+    rows = budget.rows(more, images, known, str(joined), must=False)
+    return None if rows is None else (more, replace(joined, features=rows))
 
 
 def _seconds_each(headed: Headed, images: Images) -> float:

@@ -38,20 +38,27 @@ def smaller(
     """The classifier with fewer frequencies, where that costs at most so many points of accuracy. `tell` hears it.
 
     Tried on a classifier that learned all but a part of the images, and measured on that part; what is kept is then
-    done once more with the classifier of all images. CompressionError where no cuts meet the budget.
+    done once more with the classifier of all images. It stays as it was where no cuts meet the budget.
     """
     images = fitted.survey.images
     example = fitted.example or with_head_of(fitted, *parts(fitted, seed)[0], seed, balanced)[0]
-    small, outcome = compress_bundle(example.bundle, _bench(fitted, example.learned), wanted, _watched, sets="channel")
+    bench = _bench(fitted, example.learned)
+    try:
+        small, outcome = compress_bundle(example.bundle, bench, wanted, _watched, sets="channel")
+    except CompressionError as error:
+        tell(f"Not compressed: {error}")
+        return fitted
     before, after = (answers_of(fitted, one, example.others) for one in (example.bundle, small))
     labels, groups = images.labels[example.others], images.own_groups()[example.others]
     right = paired(before, after, labels, groups, weights(labels, balanced)).accuracy
     agreement = float((before.argmax(1) == after.argmax(1)).mean())
     kept = 100 * (right[0] - right[1]) <= most_drop + 1e-9
     done = Compressed(str(wanted), len(labels), agreement, right, outcome.parameters, most_drop, kept)
-    result = _kept(fitted, wanted, done, replace(example, bundle=small), after, seed) if kept else fitted
-    tell(compression_words(done))
-    return replace(result, compressed=done)
+    result = replace(fitted, compressed=done)
+    if kept:
+        result = _kept(fitted, wanted, done, replace(example, bundle=small), after, seed)
+    tell(compression_words(result.compressed or done))
+    return result
 
 
 def _kept(
@@ -67,7 +74,8 @@ def _kept(
     found = judged(replace(fitted, example=example), small, judgement, **own)
     metrics = {**found.bundle.card.metrics, "compression": {**outcome.summary(), **done.summary()}}
     card = found.bundle.card.model_copy(update={"metrics": metrics})
-    return replace(found, bundle=Bundle(card, found.bundle.model))
+    made = replace(done, parameters=outcome.parameters)
+    return replace(found, bundle=Bundle(card, found.bundle.model), compressed=made)
 
 
 def _bench(fitted: Transferred, places: Int64[ndarray, " m"]) -> Bench:

@@ -5,7 +5,7 @@ Knows no architecture itself: families register beside their code, and a name ta
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ from torch import nn
 
 from harmonic.conversion import apply, harmonic_layers, in_bank, plan_from_json, put
 from harmonic.errors import HarmonicError, SpectrumError, ZooError, first_line
+from harmonic.graph import joined_stages
 from harmonic.layers import Bank
 from harmonic.near import near, told
 from harmonic.pixels import PixelSpec
@@ -133,12 +134,15 @@ def create(
     classes: int,
     *,
     bank: Bank | None = None,
+    joined: Sequence[str] | None = None,
     spectrum: Mapping[str, Any] | None = None,
     **arguments: Any,
 ) -> nn.Module:
     """Build an untrained network that maps normalised images (N, C, H, W) to logits (N, classes).
 
     bank: the filters of the architecture's own harmonic layers, as `filter_bank`; None is the DCT.
+    joined: names of layers on whose feature maps the classifier is built, in place of the last one alone; the names of
+    its other layers then begin with `backbone.body`.
     spectrum: makes layers of any network harmonic or gives harmonic ones another level: a level (None: the full band),
     or {level, norm, bias, bank}, by layer name, as `convert.Conversion.spectrum` says.
     Raises ZooError for an unknown name, arguments that the architecture does not take, or fewer than two classes, and
@@ -147,7 +151,7 @@ def create(
     family = find(name)
     unknown = arguments.keys() - family.arguments.keys()
     if unknown:
-        taken = sorted([*family.arguments, "bank", "spectrum"])
+        taken = sorted([*family.arguments, "bank", "joined", "spectrum"])
         raise ZooError(f"{name} does not take {sorted(unknown)}; it takes {taken}.")
     if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
         raise ZooError(f"classes must be a whole number from 2, not {classes!r}.")
@@ -160,6 +164,9 @@ def create(
     if bank:
         with _telling(name, {"bank": bank}):
             _set_bank(model, bank, name)
+    if joined:
+        with _telling(name, {"joined": joined}):
+            model = joined_stages(model, classes, joined)
     if not spectrum:
         return model
     if not isinstance(spectrum, Mapping):

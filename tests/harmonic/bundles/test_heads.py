@@ -1,11 +1,15 @@
 """A network gets a new last layer, and keeps everything else."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from torch import Tensor, nn
 
 from harmonic import zoo
-from harmonic.bundles import Bundle, Card, with_new_head
+from harmonic.bundles import Bundle, Card, adopt, bundle, with_joined_stages, with_new_head
 from harmonic.errors import FeatureError, ZooError
+from harmonic.graph import BODY
 from harmonic.pixels import PixelSpec
 
 
@@ -46,3 +50,30 @@ def test_a_new_head_may_answer_less_than_nothing() -> None:
 def test_a_bare_head_is_refused_where_there_is_no_relu() -> None:
     with pytest.raises(ZooError, match="has no ReLU behind its last layer"):
         zoo.create("torchvision/resnet18", 3, bare_head=True)
+
+
+def test_joined_stages_keep_weights_and_spectrum_and_are_loaded_again(tmp_path: Path) -> None:
+    plain = start("torchvision/resnet18", classes=3)
+    plain = Bundle(plain.card.model_copy(update={"pixels": PixelSpec(height=64, width=64)}), plain.model)
+    old, _ = adopt.converted(plain)
+    headed = with_joined_stages(old)
+    made = headed.bundle
+    assert made.card.arguments["joined"] == ["layer2", "layer3", "layer4"]
+    assert set(made.card.arguments["spectrum"]) == {f"{BODY}.{name}" for name in old.card.arguments["spectrum"]}
+    bundle.save(made, tmp_path / "made")
+    images = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(bundle.load(tmp_path / "made").model.eval()(images), made.model(images))
+        torch.testing.assert_close(made.model.backbone(images)[-1], _fourth_stage(old.model, images))
+    again = with_new_head(made, ("a", "b"))
+    assert (again.layer, again.head.out_features) == (headed.layer, 2)
+    with pytest.raises(FeatureError, match="joins stages already"):
+        with_joined_stages(made)
+
+
+def _fourth_stage(model: nn.Module, images: Tensor) -> Tensor:
+    caught: list[Tensor] = []
+    hook = model.get_submodule("layer4").register_forward_hook(lambda _module, _given, found: caught.append(found))
+    model.eval()(images)
+    hook.remove()
+    return caught[0]

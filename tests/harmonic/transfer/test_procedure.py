@@ -21,8 +21,10 @@ def test_textures_are_told_apart_as_well_as_was_judged(fitted: Transferred, imag
     found = [fitted.bundle.predict(images.open(i)).label for i in range(len(images))]
     right = np.mean([label == images.classes[images.labels[i]] for i, label in enumerate(found)])
     assert right >= fitted.judgement.accuracy.low
-    assert {str(one.candidate) for one in fitted.tried} == {f"{fitted.chosen.name} at {side} px" for side in (12, 16)}
-    assert fitted.tried[0].loss <= fitted.tried[1].loss
+    alone = {f"{fitted.chosen.name} at {side} px" for side in (12, 16)}
+    assert {str(one.candidate) for one in fitted.tried} in [alone | {f"{one}, 3 stages joined"} for one in alone]
+    losses = [one.loss for one in fitted.tried]
+    assert losses == sorted(losses)
 
 
 def test_the_bundle_carries_its_figures_and_is_loaded_again(fitted: Transferred, tmp_path: Path) -> None:
