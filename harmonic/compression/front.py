@@ -54,6 +54,7 @@ def draw_front(outcomes: Sequence[Outcome], picture: Path) -> None:
             if len(kept) == len(sizes):
                 axis.plot([size / sizes[0] for size in sizes], kept, marker="o", markersize=4, label=name)
         _dress(axis, f"{WORDS[measure]}, share of {shown(measure, sizes[0])}")
+    axes.flat[0].set_xlim(left=0)  # of all; only now, since what is drawn later would not widen it any more
     for axis in axes[:, 0]:
         axis.set_ylabel(f"on {outcomes[0].held_out:,} held-out images")
     axes.flat[0].legend(loc="lower right", frameon=False)
@@ -61,9 +62,8 @@ def draw_front(outcomes: Sequence[Outcome], picture: Path) -> None:
 
 
 def _dress(axis: Axes, name: str) -> None:
-    """Shares from nothing on, in every measure, so that curves can be compared across."""
+    """Shares, in every measure, so that curves can be compared across."""
     axis.set_xlabel(name)
-    axis.set_xlim(left=0)
     axis.xaxis.set_major_locator(MultipleLocator(0.2))
     axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -1,10 +1,12 @@
 """Several sizes of one network from one run of measurements, as a table and as a picture."""
 
+from dataclasses import replace
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
+from harmonic.compression import front
 from harmonic.compression.choice import Budget
 from harmonic.compression.compress import compress_bundle, compress_to, shares
 from harmonic.compression.front import draw_front, front_table
@@ -77,3 +79,15 @@ def test_the_picture_shows_every_measure(outcomes, tmp_path):
         assert f"<!-- {word}" in drawn
     draw_front(outcomes, tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_text() == drawn
+
+
+def test_no_point_lies_outside_the_picture(outcomes, monkeypatch, tmp_path):
+    """A layout may be slower than the whole network's: then its share is above 1."""
+    figures = []
+    monkeypatch.setattr(front, "write_picture", lambda figure, _path: figures.append(figure))
+    slower = [replace(one, sizes={**one.sizes, "latency": (100, 140)}) for one in outcomes]
+    draw_front(slower, tmp_path / "front.svg")
+    for axis in figures[0].axes:
+        low, high = axis.get_xlim()
+        assert low == 0
+        assert all(0 < share < high for line in axis.lines for share in line.get_xdata())
