@@ -1,12 +1,13 @@
 """What came of a fit: the classifier, how it was judged, and the figures that travel with it."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
-from harmonic.bundles import Bundle, Headed
+from harmonic.bundles import CARD, Bundle, Headed
 from harmonic.evaluation import metrics
 from harmonic.transfer.judgement import Figure, Judgement
 from harmonic.transfer.paired import Paired
@@ -119,12 +120,17 @@ def _figures(fitted: Transferred, judgement: Judgement, sure: dict[str, float | 
     return {
         "source": fitted.survey.images.source,
         "images": len(fitted.survey.images),
-        "backbone": fitted.chosen.name,
+        "backbone": _published_name(fitted.chosen.name),
         "accuracy": _figure(judgement.accuracy),
         "balanced_accuracy": _figure(judgement.balanced),
         "threshold_95": round(float(sure["probability"]), 4) if sure else None,
         "judged_by": f"{judgement.way}, 95 % intervals",
     }
+
+
+def _published_name(backbone: str) -> str:
+    """What everybody may know of it: of a bundle the folder's own name, not where it lies."""
+    return Path(backbone).name if (Path(backbone) / CARD).is_file() else backbone
 
 
 def _figure(given: Figure) -> dict[str, float]:

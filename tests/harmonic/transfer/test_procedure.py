@@ -29,7 +29,10 @@ def test_textures_are_told_apart_as_well_as_was_judged(fitted: Transferred, imag
 
 def test_the_bundle_carries_its_figures_and_is_loaded_again(fitted: Transferred, tmp_path: Path) -> None:
     bundle.save(fitted.bundle, tmp_path / "made")
-    figures = bundle.load(tmp_path / "made").card.metrics["fit"]
+    card = bundle.load(tmp_path / "made").card
+    figures = card.metrics["fit"]
+    assert figures["backbone"] == "bundle"
+    assert str(Path(fitted.chosen.name).parent) not in card.model_dump_json()  # where it lay is nobody's business
     assert figures["images"] == 42
     assert figures["accuracy"]["low"] <= figures["accuracy"]["value"] <= figures["accuracy"]["high"]
 
