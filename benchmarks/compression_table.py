@@ -55,7 +55,7 @@ def main() -> None:
     rows = resnet20(asked) if asked.network == "resnet20" else squeezenet(asked)
     asked.out.mkdir(parents=True, exist_ok=True)
     (asked.out / "table.json").write_text(json.dumps(rows, indent=2, default=BandSet.as_json) + "\n")
-    draw(rows, asked.out / "table.png", f"{asked.network}: levels at equal parameters")
+    draw(rows, asked.out / "table.png", f"{asked.network} at equal parameters")
     print(table(rows))
 
 
@@ -164,6 +164,8 @@ def draw(rows: list[dict], picture: Path, title: str) -> None:
             ("*", "sets"),
         ):
             points = sorted((r["parameters"], 100 * r[measure]) for r in rows if kind(r["name"]) == word)
+            if not points:
+                continue
             axis.plot(
                 [n for n, _ in points],
                 [share for _, share in points],
