@@ -148,10 +148,10 @@ def fit(
         with _kept(folder / "bundle", repository, name):
             _write(folder / "report.html", report_page(fitted))
             told.found(fitted)
-            tested = told.tested(made, photographs)
-            published = _published(
-                Order(made, repository, name, precisions=precisions, most_drop=max_drop), found.images
-            )
+            test = _held_apart(photographs)
+            tested = told.tested(made, test)
+            order = Order(made, repository, name, precisions=precisions, most_drop=max_drop)
+            published = _published(order, found.images, test or found.images)
         typer.echo(f"The report: {folder / 'report.html'}")
         told.following(repository, name)
     if json:
@@ -240,11 +240,19 @@ def _learned(photographs: list[Path]) -> Any:
     return read(photographs, "train")
 
 
-def _published(order: "Order", images: "Images") -> Path:
+def _held_apart(photographs: list[Path]) -> "Images | None":
+    """The photographs' own test images; None where they have none."""
+    from harmonic.data import has_split, read
+
+    own = all(has_split(path, "test") or has_split(path, "val") for path in photographs)
+    return read(photographs, "test") if own else None
+
+
+def _published(order: "Order", images: "Images", judges: "Images") -> Path:
     from export.cli import precision_lines
     from export.pipeline import export
 
-    asked = replace(order, calibration=images, judges=images) if len(order.precisions) > 1 else order
+    asked = replace(order, calibration=images, judges=judges) if len(order.precisions) > 1 else order
     published = export(asked, tell=lambda step: typer.echo(f"{step} ..."))
     told.say(precision_lines(published))
     return published.folder

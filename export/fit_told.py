@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from harmonic.bundles import Bundle
+    from harmonic.data import Images
     from harmonic.transfer import Transferred
 
 
@@ -34,14 +35,13 @@ def found(fitted: "Transferred") -> None:
     typer.echo(advice(fitted))
 
 
-def tested(made: "Bundle", photographs: list[Path]) -> dict[str, Any]:
+def tested(made: "Bundle", test: "Images | None") -> dict[str, Any]:
     """Figures of the source's own test images, seen once; nothing where it has none."""
-    from harmonic.data import has_split, read
     from harmonic.evaluation import NetworkPredictor, evaluate
 
-    if not all(has_split(path, "test") or has_split(path, "val") for path in photographs):
+    if test is None:
         return {}
-    measured = evaluate(NetworkPredictor(made.model, made.card.classes, made.card.pixels), read(photographs, "test"))
+    measured = evaluate(NetworkPredictor(made.model, made.card.classes, made.card.pixels), test)
     even = measured.summary()["balanced_accuracy"]
     typer.echo(
         f"On the {len(measured.labels):,} test images of {measured.source}: {measured.top(1):.1%}; mean over the "

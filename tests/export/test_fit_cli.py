@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shlex
 import zipfile
 from pathlib import Path
@@ -83,6 +84,17 @@ def test_int8_is_tried_on_the_photographs_that_can_be_read(tmp_path: Path) -> No
     kept = [variant.precision for variant in read_manifest(tmp_path / "models/textures/1").variants]
     assert "int8 on 24 images" in ended.output
     assert ("int8 was left out:" in ended.output) != ("int8" in kept)
+
+
+def test_int8_is_judged_by_test_images_where_there_are_some(tmp_path: Path) -> None:
+    data = folder(tmp_path / "textures", splits=("train", "test"))
+    for kind in CLASSES:
+        (data / "test" / kind / "0.png").unlink()
+    asked = ("--name", "textures", "--backbone", tmp_path / "backbone", "--precision", "fp32,int8", *QUICK)
+    ended = harmonic("fit", data, *asked)
+    assert ended.exit_code == 0, (ended.output, ended.exception)
+    assert "calibrating int8 on 24 images" in ended.output
+    assert re.search("on 21 labelled images|of 21 images", ended.output)
 
 
 def test_heavy_words_come_before_heavy_work(tmp_path: Path) -> None:
