@@ -57,7 +57,7 @@ def test_too_few_classes_are_refused(classes):
 
 def test_an_unknown_argument_is_refused_with_the_known_ones():
     with pytest.raises(
-        ZooError, match=r"does not take \['levels'\].*'dropout', 'level', 'root', 'root_stride', 'spectrum'"
+        ZooError, match=r"does not take \['levels'\].*'dropout', 'joined', 'level', 'root', 'root_stride', 'spectrum'"
     ):
         zoo.create("harm_wrn10_1", 10, levels=3)
 
