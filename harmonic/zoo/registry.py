@@ -165,6 +165,8 @@ def create(
         with _telling(name, {"bank": bank}):
             _set_bank(model, bank, name)
     if joined:
+        if isinstance(joined, str) or not all(isinstance(layer, str) for layer in joined):
+            raise ZooError(f"joined is a list of layers by name, not {joined!r}.")
         with _telling(name, {"joined": joined}):
             model = joined_stages(model, classes, joined)
     if not spectrum:

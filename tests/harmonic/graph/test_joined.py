@@ -10,7 +10,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from harmonic import zoo
 from harmonic.conversion import harmonic_layers, harmonise
-from harmonic.errors import FeatureError
+from harmonic.errors import FeatureError, ZooError
 from harmonic.graph import BODY, joined_stages
 from tests.support.laws import randomised
 
@@ -67,3 +67,6 @@ def test_what_cannot_be_joined_is_said() -> None:
         joined_stages(flat, 2, size=(3, 32, 32))
     with pytest.raises(FeatureError, match="has no layer 'layer9'"):
         zoo.create("torchvision/resnet18", 3, joined=["layer9"])
+    for wrong in ("layer1", [1]):
+        with pytest.raises(ZooError, match="joined is a list of layers by name"):
+            zoo.create("torchvision/resnet18", 3, joined=wrong)
