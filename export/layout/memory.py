@@ -77,11 +77,12 @@ def shape(convolution: Convolution, *, tiles: bool = False) -> str:
 
 
 def structure(model: ModelProto) -> str:
-    """All of a network that its speed depends on, as a short text: its graph without the values of its weights."""
-    bare = ModelProto()
-    bare.CopyFrom(model)
-    for weights in bare.graph.initializer:
-        if weights.data_type == TensorProto.FLOAT:
-            weights.ClearField("raw_data")
-            weights.ClearField("float_data")
-    return f"network {hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()[:32]}"
+    """All of a network that its speed depends on, as a short text: its graph, and of its weights the shapes alone."""
+    graph, digest = model.graph, hashlib.sha256()
+    for part in (*graph.input, *graph.node, *graph.output):
+        digest.update(part.SerializeToString(deterministic=True))
+    for weights in graph.initializer:
+        whole = weights.data_type != TensorProto.FLOAT  # whole numbers are shapes and axes
+        said = weights.SerializeToString(deterministic=True) if whole else f"{weights.name} {weights.dims}".encode()
+        digest.update(said)
+    return f"network {digest.hexdigest()[:32]}"
