@@ -104,7 +104,7 @@ def test_every_shipped_recipe_trains(finished, tmp_path, name):
     small = {
         "model": {"architecture": "harm_lesion" if plan.data.balance != "none" else "harm_wrn10_0.5"},
         "pixels": {"height": 12, "width": 12},
-        "data": {**plan.data.model_dump(), "limit": None},
+        "data": {**plan.data.model_dump(), "limit": None, "validation": plan.data.validation and 0.1},
         "train": {
             **plan.train.model_dump(),
             "epochs": plan.train.validate_every,
