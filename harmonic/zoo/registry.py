@@ -168,7 +168,8 @@ def create(
         if isinstance(joined, str) or not all(isinstance(layer, str) for layer in joined):
             raise ZooError(f"joined is a list of layers by name, not {joined!r}.")
         with _telling(name, {"joined": joined}):
-            model = joined_stages(model, classes, joined)
+            pixels = native_pixels(name)
+            model = joined_stages(model, classes, joined, size=(pixels.channels, pixels.height, pixels.width))
     if not spectrum:
         return model
     if not isinstance(spectrum, Mapping):

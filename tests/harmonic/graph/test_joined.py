@@ -57,6 +57,8 @@ def test_the_zoo_builds_it_again_with_the_spectrum_of_its_layers() -> None:
     made = zoo.create("harm_wrn10_1", 3, joined=["groups.1", "groups.2"], spectrum=spectrum)
     assert harmonic_layers(made)[f"{BODY}.groups.1.0.conv0"].level == 2
     assert made(IMAGES).shape == (2, 3)
+    small = zoo.create("cifar_harm_vgg7_0.25", 3, joined=["blocks.1", "blocks"])
+    assert small(IMAGES[..., :32, :32]).shape == (2, 3)
 
 
 def test_what_cannot_be_joined_is_said() -> None:
