@@ -73,9 +73,7 @@ def _answers(run: Run, images: Images) -> Evaluation | None:
 
 def _way(run: Run) -> str:
     """How the images of the report were held out, in words."""
-    if run.test:
-        return f"{len(run.test):,} test images, measured once"
-    return f"{len(run.validation):,} validation images, which chose the epoch too"
+    return "tested once" if run.test else "which chose the epoch, too"
 
 
 def _validated(run: Run, checkpoints: Checkpoints) -> dict[str, Any]:
