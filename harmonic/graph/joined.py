@@ -40,8 +40,9 @@ def joined_stages(
     layers: names of modules or operations whose maps the head sees; None takes the three coarsest of `features_only`.
     size: as there. FeatureError for a network that has no two such maps, and as `features_only`.
     """
+    found = features_only(model, size=size, layers=layers)
     if layers is None:
-        layers = features_only(model, size=size).layers[-_MOST:]
-        if len(layers) < 2:
+        if len(found.layers) < 2:
             raise FeatureError("the network has feature maps of one resolution only; there is nothing to join.")
-    return JoinedStages(features_only(model, size=size, layers=list(layers)), classes).train(model.training)
+        found = Backbone(found.body, found.channels[-_MOST:], found.reductions[-_MOST:], found.layers[-_MOST:])
+    return JoinedStages(found, classes).train(model.training)
