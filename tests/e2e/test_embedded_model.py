@@ -17,6 +17,7 @@ from export.manifest import check_files, read_manifest
 from harmonic.data.sources import Images, read
 from harmonic.evaluation.evaluate import Evaluation, evaluate, open_predictor
 from tests.support.process import serving
+from tests.support.waiting import until
 
 MODELS = Path(__file__).parents[2] / "models"
 VERSION = MODELS / "cifar10" / "1"
@@ -54,11 +55,11 @@ async def test_every_image_gets_the_label_that_evaluation_gives_it(
     chosen = images.subset(np.arange(count) * (len(images) // count))
     predictor = open_predictor(str(VERSION))
     expected = [predictor.classes[i] for i in evaluate(predictor, chosen).probabilities.argmax(axis=1)]
-    before = _batches(httpx.get(f"{url}/metrics").text)
+    before = _batches(url)
     found = await _labels(url, _encoded(chosen, kind))
-    calls, rows = (now - then for now, then in zip(_batches(httpx.get(f"{url}/metrics").text), before, strict=True))
     assert found == expected
-    assert rows == count
+    until(lambda: _batches(url)[1] - before[1] == count)  # a moment after the answers
+    calls, rows = (now - then for now, then in zip(_batches(url), before, strict=True))
     assert rows / calls > 1, "the service did not batch"
 
 
@@ -124,9 +125,9 @@ async def _labels(url: str, bodies: list[bytes]) -> list[str]:
     return [json.loads(answer.content)["predictions"][0]["classes"][0]["label"] for answer in answers]
 
 
-def _batches(metrics: str) -> tuple[float, float]:
+def _batches(url: str) -> tuple[float, float]:
     """Model calls and images so far."""
-    lines = [line for line in metrics.splitlines() if line.startswith("harmonic_batch_size_")]
+    lines = [line for line in httpx.get(f"{url}/metrics").text.splitlines() if line.startswith("harmonic_batch_size_")]
     return tuple(
         sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"harmonic_batch_size_{end}"))
         for end in ("count", "sum")

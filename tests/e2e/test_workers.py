@@ -274,7 +274,7 @@ def test_a_worker_that_cannot_be_replaced_ends_the_service_with_its_reason(repos
 
 def test_nothing_that_is_sent_to_every_process_ends_a_worker_before_its_time(repository):
     """A terminal and a container's end tell all processes at once; the workers leave it to the supervisor."""
-    with starting(repository, *TWO, drain_seconds="3") as process:
+    with starting(repository, *TWO, drain_seconds="10") as process:
         url = ""
         for line in process.stderr:
             url = url or (re.search(r"http://[0-9.:]+", line) or [""])[0]
