@@ -1,7 +1,6 @@
 """The sub-command `export`. Nothing heavy is imported before it runs."""
 
 import shlex
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,6 +24,11 @@ class _Layout(StrEnum):
     AUTO = "auto"
     FUSED = "fused"
     FACTORED = "factored"
+
+
+class _Weights(StrEnum):
+    FP32 = "fp32"
+    FP16 = "fp16"
 
 
 class _Norm(StrEnum):
@@ -93,6 +97,13 @@ def export(
             "multiplications; auto: what is fastest on this machine, measured."
         ),
     ] = _Layout.AUTO,
+    weights: Annotated[
+        _Weights,
+        typer.Option(
+            help="How the files hold weights. fp16: half as large; they are float32 again once loaded, so the "
+            "speed stays, and by how much the answers move is measured."
+        ),
+    ] = _Weights.FP32,
     jpeg_scale: JpegScale = None,
     json: Json = False,
 ) -> None:
@@ -119,7 +130,8 @@ def export(
                 card
                 or golden
                 or jpeg_scale
-                or (stem, norm, layout, max_batch) != (_Stem.AUTO, _Norm.FROZEN, _Layout.AUTO, 64)
+                or (stem, norm, layout, max_batch, weights)
+                != (_Stem.AUTO, _Norm.FROZEN, _Layout.AUTO, 64, _Weights.FP32)
             ):
                 raise ExportError(f"{bundle} is a version: all but its precisions stays as it is. Export its bundle.")
             again = Again(bundle, to.folder, name, precisions, sources, judges, max_drop, to.version)
@@ -127,10 +139,23 @@ def export(
         else:
             trained = adopt.with_jpeg_scale(load(bundle), jpeg_scale.value if jpeg_scale else None)
             order = Order(
-                trained, to.folder, name, to.version, images, text, max_batch, stem.value, norm.value, precisions
+                trained,
+                to.folder,
+                name,
+                to.version,
+                goldens=images,
+                card=text,
+                max_batch=max_batch,
+                stem=stem.value,
+                norm=norm.value,
+                precisions=precisions,
+                calibration=sources,
+                judges=judges,
+                most_drop=max_drop,
+                layout=layout.value,
+                weights=weights.value,
             )
-            asked = replace(order, calibration=sources, judges=judges, most_drop=max_drop, layout=layout.value)
-            published = run(asked, tell=_tell)
+            published = run(order, tell=_tell)
         place, number = to.publish(published.folder, _tell)
         parity = published.parity
         typer.echo(

@@ -109,6 +109,7 @@ def fit(
     from harmonic.bundles import bundle, cache_folder
     from harmonic.commands import print_json
     from harmonic.disk import must_be_free, must_be_writable
+    from harmonic.heap import keep_freed_memory
     from harmonic.shown import for_people
     from harmonic.transfer import Wanted, report, report_page, survey, survey_lines
     from harmonic.transfer import fit as run
@@ -130,6 +131,7 @@ def fit(
         balanced,
         seed,
     )
+    keep_freed_memory()
     with for_people(aside=json):
         found = survey(_learned(photographs))
         told.say(survey_lines(found))

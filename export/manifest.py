@@ -141,12 +141,13 @@ class Variant(_Frozen):
 class Certainty(_Frozen):
     """From which probability on the likeliest class is right as often as was wanted.
 
-    probability: the least one. precision: the share of right answers at or above it, among `images` that the model had
-    not learned from.
+    probability: the least one. precision: the share of the answers at or above it that is right, by so many `images`
+    that the model had not learned from. at_least: the lower end of that share's interval.
     """
 
     probability: Annotated[float, Field(ge=0, le=1)]
     precision: Annotated[float, Field(gt=0, le=1)]
+    at_least: Annotated[float, Field(ge=0, le=1)] | None = None
     images: Annotated[int, Field(ge=1)]
 
 

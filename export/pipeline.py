@@ -36,8 +36,9 @@ from export.manifest import (
 )
 from export.quantize import MOST_DROP, Material, Race, Refused, Source, lay, material, speed
 from export.repository import publishing
-from export.variants import StemOrder, write_cpu_variant, write_variants
+from export.variants import StemOrder, narrow_weights, write_cpu_variant, write_variants
 from export.verify import reference_logits, synthetic_images
+from export.weights import WeightsOrder
 from harmonic.bundles import Bundle
 from harmonic.conversion import spectrum
 from harmonic.errors import PixelError
@@ -59,6 +60,7 @@ class Order:
     they are made with. judges: labelled ones they are judged on. most_drop: points of top-1 that they may lose.
     race: times them.
     layout: of truncated layers, as `lay_out`; "auto" also lays a graph for CPUs beside, where that is faster.
+    weights: "fp16" rounds them in the file, which is then half as large; the arithmetic stays float32.
     """
 
     bundle: Bundle
@@ -76,6 +78,7 @@ class Order:
     most_drop: float = MOST_DROP
     race: Race = speed
     layout: LayoutOrder = "auto"
+    weights: WeightsOrder = "fp32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,9 @@ def _laid(
     tell("writing goldens, spectrum, card and manifest")
     np.savez_compressed(folder / GOLDENS, images=goldens, logits=reference_logits(network, spec, goldens))
     others, refused = _others(order, folder, images, tell, lambda: layouts_of(fused, folder / WHOLE_NET, plan))
+    if order.weights == "fp16":  # after all that reads weights
+        tell("rounding the weights in the files to 16 bits")
+        variants, parity = narrow_weights(network, spec, folder, batches, variants)
     (folder / SPECTRUM).write_text(json.dumps(spectrum(network), indent=1) + "\n")
     if order.bundle.report:
         (folder / REPORT).write_text(order.bundle.report.written())

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
+import onnx
 from onnx import ModelProto
 from torch import nn
 
 from export.emit import emit_body
-from export.errors import ExportError
+from export.errors import ExportError, ParityError
 from export.layout import BATCHES, lay_beside
 from export.manifest import (
     BODY,
@@ -29,11 +30,13 @@ from export.manifest import (
 from export.processor import processor_name
 from export.stem import Split, split, write_stem
 from export.verify import measure, stem_and_body, synthetic_images, tolerance, whole_net, within_tolerance
+from export.weights import in_16_bits
 from harmonic.pixels import PixelSpec
 
 StemOrder = Literal["auto", "folded", "native"]
 
 _STEM = "stem.safetensors"
+_HALF, _AGREE = 5e-3, 0.95  # float16 keeps 3 digits. Relative to the largest logit; the share of equal answers.
 _GOLDEN_SLACK = 10  # Other devices sum in another order, and may do so in lower precision.
 
 
@@ -106,6 +109,33 @@ def write_cpu_variant(
             plan=found.plan,
         ),
     )
+
+
+def narrow_weights(
+    network: nn.Module, spec: PixelSpec, folder: Path, batches: Sequence[int], variants: Sequence[Variant]
+) -> tuple[tuple[Variant, ...], ParityReport]:
+    """Round the weights in the files of whole nets in float32 to 16 bits, and measure what that moves.
+
+    Returns the variants, with wider tolerances, and the report of the default one. ParityError where the answers move
+    by more than float16 explains. A native stem's body stays as it is.
+    """
+    made: list[Variant] = []
+    reports: dict[str, ParityReport] = {}
+    for variant in variants:
+        if variant.stem is not None or variant.precision != "fp32":
+            made.append(variant)
+            continue
+        path = folder / variant.file
+        onnx.save(in_16_bits(onnx.load(path)), path)
+        report = reports[variant.name] = measure(network, spec, whole_net(path), batches)
+        if not report.max_error <= _HALF * max(1.0, report.largest_logit) or report.top1_agreement < _AGREE:
+            raise ParityError(
+                f"with weights in 16 bits the logits differ by {report.max_error:.2e}, and {report.top1_agreement:.0%} "
+                "of the answers are the same. Export with --weights fp32."
+            )
+        wider = variant.tolerance + 2 * report.max_error
+        made.append(variant.model_copy(update={"tolerance": wider, "parity": variant.parity and report}))
+    return tuple(made), reports["default"]
 
 
 def _cut(network: nn.Module, spec: PixelSpec, report: ParityReport, exact: bool) -> Split:

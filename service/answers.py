@@ -112,7 +112,7 @@ class VersionDetail(VersionSummary):
     )
     variants: list[Variant] | None = Field(None, description="Every way to run the version, loaded or not.")
     parity: ParityReport | None = Field(None, description="How well the exported graph gave the original's answers.")
-    certainty: Certainty | None = Field(None, description="From which probability on answers were right how often.")
+    certainty: Certainty | None = Field(None, description="From which probability on answers are right how often.")
     license: str | None = None
     notice: str | None = None
     created: str | None = None

@@ -9,11 +9,11 @@ from jaxtyping import Num
 from numpy import ndarray
 from onnx import ModelProto
 
-from export.layout.choice import BATCHES, Choice, any_form, fastest
+from export.layout.choice import Choice, any_form, fastest
 from export.layout.forms import is_least_rounded, is_tiled, possible_forms
 from export.layout.graph import Place, places
 from export.layout.lay import alike, in_forms, is_truncated, own_memory, plan_of, raced, said, save
-from export.layout.memory import Memory
+from export.layout.memory import BATCHES, Memory
 from export.layout.timing import serialised, session
 from export.manifest import LayoutPlan
 

@@ -10,10 +10,9 @@ from onnx import ModelProto
 from export.layout.convolution import Convolution
 from export.layout.forms import FUSED, is_tiled, possible_forms
 from export.layout.graph import Place, multiplications
-from export.layout.memory import Memory, Times, shape
+from export.layout.memory import BATCHES, Memory, Times, shape
 from export.layout.timing import fastest_calls, layer_graph, serialised, session
 
-BATCHES = (1, 8)  # what a lone caller and what many callers make of the service
 CLEAR = 1.25  # times as fast as fused: a gain that a layer keeps inside a network
 _MOST = 4e9  # multiplications in one call of a layer: a larger batch says nothing that a smaller one does not
 

@@ -11,10 +11,10 @@ from jaxtyping import Num
 from numpy import ndarray
 from onnx import ModelProto
 
-from export.layout.choice import BATCHES, CLEAR, Choice, fastest, fewest_multiplications
+from export.layout.choice import CLEAR, Choice, fastest, fewest_multiplications
 from export.layout.forms import FUSED
 from export.layout.graph import Place, multiplications, places, rewritten
-from export.layout.memory import FILE, Memory, structure
+from export.layout.memory import BATCHES, FILE, Memory, structure
 from export.layout.timing import device, ratios, serialised, session
 from export.manifest import LayerForm, LayoutPlan
 from harmonic.bundles import cache_folder

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any, TypeGuard
 
 from onnx import ModelProto, TensorProto
 
@@ -12,6 +14,7 @@ from export.layout.convolution import Convolution
 
 Times = dict[str, list[float]]  # form -> seconds of a call, for each batch
 
+BATCHES = (1, 8)  # what a lone caller and what many callers make of the service
 FILE = "layouts.json"
 _SCHEMA = 1
 
@@ -23,8 +26,9 @@ class Memory:
         self._path, self._device = path, device
 
     def times(self, shape: str) -> Times | None:
-        """The times of every form of such a layer; None where it was never measured."""
-        return self._read().get(self._device, {}).get(shape)
+        """The times of every form of such a layer; None where it was never measured, or what stands there is none."""
+        found = self._read().get(self._device, {}).get(shape)
+        return found if _are_times(found) else None
 
     def keep(self, shape: str, times: Times) -> None:
         """Remember times. Raises ExportError where the file cannot be written."""
@@ -51,15 +55,26 @@ class Memory:
                 Path(part.name).unlink(missing_ok=True)
                 raise
 
-    def _read(self) -> dict[str, dict[str, Times]]:
+    def _read(self) -> dict[str, dict[str, Any]]:
         try:
             found = json.loads(self._path.read_bytes())
         except (OSError, ValueError):
             return {}
         if not isinstance(found, dict) or found.get("schema_version") != _SCHEMA:
             return {}
-        devices: dict[str, dict[str, Times]] = found["devices"]
-        return devices
+        devices = found.get("devices")
+        entries = devices.items() if isinstance(devices, dict) else ()
+        return {device: own for device, own in entries if isinstance(own, dict)}
+
+
+def _are_times(found: Any) -> TypeGuard[Times]:
+    """Whether something read is seconds, or shares of them, for every batch."""
+    return (
+        isinstance(found, dict)
+        and bool(found)
+        and all(isinstance(each, list) and len(each) == len(BATCHES) for each in found.values())
+        and all(isinstance(one, float | int) and 0 < one < math.inf for each in found.values() for one in each)
+    )
 
 
 def shape(convolution: Convolution, *, tiles: bool = False) -> str:

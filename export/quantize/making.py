@@ -23,6 +23,7 @@ from export.quantize.norms import without_norms
 from export.quantize.pooling import with_pools
 from export.quantize.qdq import FULL, REDUCED
 from export.quantize.search import Maker, tries
+from export.weights import in_32_bits
 
 Tell = Callable[[str], None]
 
@@ -56,7 +57,7 @@ class _Work:
 
     @property
     def whole(self) -> onnx.ModelProto:
-        return onnx.load(self.folder / WHOLE_NET)
+        return in_32_bits(onnx.load(self.folder / WHOLE_NET))
 
     def judges(self, device: DeviceKind) -> Judges:
         """The float32 graph's answers, on the device where the variant will run."""

@@ -8,6 +8,8 @@ ARCHITECTURES = (
     "cifar_resnet56",
     "cifar_vgg7_1",
     "cifar_harm_vgg7_1",
+    "cifar_vgg10_1",
+    "cifar_harm_vgg10_1",
     "fourier_mnist",
     "fourier_small",
     "fourier_stl",

@@ -91,6 +91,7 @@ def train(
     from harmonic.bundles import bundle
     from harmonic.commands.values import print_json
     from harmonic.errors import DataError
+    from harmonic.heap import keep_freed_memory
     from harmonic.shown import for_people, show
     from harmonic.training import read_recipe
     from harmonic.training.cross_validation import cross_validate, folds_table
@@ -99,6 +100,7 @@ def train(
 
     if threads:
         torch.set_num_threads(threads)
+    keep_freed_memory()
     with for_people(aside=json):
         own_changes = [*(changes or []), *([f"finetune.head={head.value}"] if head else [])]
         plan = read_recipe(recipe, own_changes)

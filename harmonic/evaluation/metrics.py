@@ -4,7 +4,9 @@ Knows nothing of networks or files. A class without images gives NaN, and means 
 these agree where every class occurs, counts such a class as 0, which no macro figure survives.)
 """
 
+import math
 from collections.abc import Callable, Mapping
+from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float, Int64, Num
@@ -14,7 +16,7 @@ Confusion = Num[ndarray, "classes classes"]  # counts; means of them where sever
 Labels = Int64[ndarray, " n"]
 Probabilities = Float[ndarray, "n classes"]
 PerClass = Float[ndarray, " classes"]
-_FEWEST_CERTAIN = 20
+_DEVIATIONS = NormalDist().inv_cdf(0.9)  # nine chances in ten
 
 
 def recall(confusion: Confusion) -> PerClass:
@@ -108,15 +110,29 @@ def _percentile(values: list[float], share: float) -> float:
 def certainty(probabilities: Probabilities, labels: Labels, wanted: float = 0.95) -> dict[str, float | int] | None:
     """The least probability of the likeliest class from which on the wanted share of the answers is right.
 
-    None if there is none that 20 answers reach: of fewer, all may be right by luck. As a bundle's metrics have it:
-    probability, precision, and the number of images.
+    And of other images about so many in the mean: one wrong answer more than there is among these must be bearable
+    (conformal risk control, Angelopoulos 2022), so 95 of 100 take 19 answers at the least. None if there is none.
+    As a bundle's metrics have it: probability; precision, the wanted one; at_least, the lower end of the share's
+    interval (Wilson 1927, nine chances in ten; a little less, as the border is sought); and the number of images.
     """
     sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     order = np.argsort(-sure, kind="stable")
-    shares = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    found, answers = np.cumsum(right[order]), np.arange(1, len(order) + 1)
     # Equal probabilities are on one side: only the last of them may be the border.
     last = np.append(np.diff(sure[order]) < 0, True) if len(order) else np.zeros(0, bool)
-    good = np.flatnonzero((shares >= wanted) & last)
-    if not len(good) or good[-1] + 1 < _FEWEST_CERTAIN:
+    good = np.flatnonzero((found / (answers + 1) >= wanted) & last)
+    if not len(good):
         return None
-    return {"probability": float(sure[order[good[-1]]]), "precision": wanted, "images": len(labels)}
+    border = good[-1]
+    return {
+        "probability": float(sure[order[border]]),
+        "precision": wanted,
+        "at_least": round(_at_least(int(found[border]), int(answers[border])), 4),
+        "images": len(labels),
+    }
+
+
+def _at_least(right: int, answers: int) -> float:
+    """The lower end of Wilson's one-sided interval of a share."""
+    share, extra = right / answers, _DEVIATIONS**2 / answers
+    return (share + extra / 2 - math.sqrt(extra * (share * (1 - share) + extra / 4))) / (1 + extra)

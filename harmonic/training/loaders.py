@@ -25,7 +25,8 @@ _FLIPS = 2**63  # in an image's place, and larger than any number of one: which 
 
 def split(recipe: Recipe, images: Images, validation: Images | None = None) -> tuple[Images, Images]:
     """Training and validation images: `validation`, or the recipe's share of the images; no group is in both."""
-    images = _limited(recipe, images if recipe.data.fold is None else images.fold(recipe.data.fold))
+    images = images if recipe.data.fold is None else images.fold(recipe.data.fold)
+    images = limited(images, recipe.data.limit, recipe.train.seed)
     if validation is None:
         kept, held_out = split_by_group(images.labels, images.own_groups(), recipe.data.validation, recipe.train.seed)
         images, validation = images.subset(kept), images.subset(held_out)
@@ -64,11 +65,11 @@ def steps(recipe: Recipe, images: int) -> int:
     return len(SizeBatches(assigned_sizes(images, recipe.data.sizes, 0), recipe.train.batch, 0, shuffled=True))
 
 
-def _limited(recipe: Recipe, images: Images) -> Images:
-    if recipe.data.limit is None or recipe.data.limit >= len(images):
+def limited(images: Images, limit: int | None, seed: int) -> Images:
+    """As many images as `data.limit` of a recipe says, of every class its share; all where it says nothing."""
+    if limit is None or limit >= len(images):
         return images
-    share = recipe.data.limit / len(images)
-    return images.subset(split_by_group(images.labels, images.own_groups(), share, recipe.train.seed)[1])
+    return images.subset(split_by_group(images.labels, images.own_groups(), limit / len(images), seed)[1])
 
 
 def _training_loader(recipe: Recipe, images: Images, spec: PixelSpec, share: Share) -> DataLoader[Any]:

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from harmonic.bundles import bundle
@@ -15,7 +14,7 @@ from harmonic.training.curves import draw_curves
 from harmonic.training.fitting import Fitted
 from harmonic.training.prior import correct_prior
 from harmonic.training.run import Run, Shares
-from harmonic.training.temperature import best_temperature, divide_logits
+from harmonic.training.temperature import best_temperature, cooled, divide_logits, log_probabilities
 
 
 def published(run: Run, fitted: Fitted) -> tuple[Path, Evaluation | None]:
@@ -43,7 +42,7 @@ def published(run: Run, fitted: Fitted) -> tuple[Path, Evaluation | None]:
     figures = {
         **_validated(run, checkpoints),
         **calmed,
-        **_certain(judged),
+        **_certain(judged, measured),
         **_class_shares(run, shares),
         **_tested(run, shares, measured),
     }
@@ -54,16 +53,19 @@ def published(run: Run, fitted: Fitted) -> tuple[Path, Evaluation | None]:
 
 def _calm(run: Run, judged: Evaluation) -> tuple[Evaluation, dict[str, float]]:
     """Let the answers be as sure as they are right on the validation images; what it answers to them then."""
-    logits = torch.from_numpy(np.log(np.maximum(judged.probabilities, np.finfo(np.float32).tiny)))
+    logits = torch.from_numpy(log_probabilities(judged.probabilities))
     temperature = best_temperature(logits, torch.from_numpy(judged.labels))
     divide_logits(run.network, run.spec, temperature)
-    calm = torch.softmax(logits / temperature, dim=1).numpy()
-    return replace(judged, probabilities=calm), {"temperature": temperature}
+    return replace(judged, probabilities=cooled(judged.probabilities, temperature)), {"temperature": temperature}
 
 
-def _certain(judged: Evaluation | None) -> dict[str, Any]:
-    """From which probability on the answers to the validation images are right nearly always, if from any."""
-    sure = metrics.certainty(judged.probabilities, judged.labels) if judged else None
+def _certain(judged: Evaluation | None, measured: Evaluation | None) -> dict[str, Any]:
+    """From which probability on answers are right nearly always, if from any: by whichever images are more.
+
+    The test images where they are as many: the others chose the epoch, and are answered a little better for it.
+    """
+    most = max((of for of in (measured, judged) if of), key=lambda of: len(of.labels), default=None)
+    sure = metrics.certainty(most.probabilities, most.labels) if most else None
     return {"certainty": sure} if sure else {}
 
 

@@ -31,7 +31,7 @@ def refuse_another_run(recipe: Recipe, given: Given, out: Path) -> None:
     A run that has not been tested yet may be given other images for that.
     """
     plan, data = out / _RECIPE, out / _DATA
-    if plan.exists() and _stored(plan) != recipe:
+    if plan.exists() and _understood(plan.read_bytes()) != _understood(recipe.model_dump_json().encode()):
         raise RecipeError(f"{out} holds a run of another recipe ({plan} differs). {_REMEDY}")
     if not data.exists():
         return
@@ -57,10 +57,10 @@ def claim(recipe: Recipe, given: Given, out: Path) -> None:
             part.write_text(text)
 
 
-def _stored(path: Path) -> Recipe | None:
-    """The recipe of a run, as this build understands it; None if it does not."""
+def _understood(written: bytes) -> Recipe | None:
+    """A recipe as it is written, as this build understands it; None if it does not. JSON knows no tuples, for one."""
     try:
-        return Recipe.model_validate_json(path.read_bytes())
+        return Recipe.model_validate_json(written)
     except ValidationError:
         return None
 

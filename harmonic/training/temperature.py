@@ -1,7 +1,9 @@
 """Answers as sure as they are right: all logits are divided by one number, which changes no answer (Guo 2017)."""
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
+from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -11,6 +13,7 @@ from harmonic.training.prior import LAST, evaluating, trial_images
 
 _LOWEST, _HIGHEST = 0.05, 20.0
 _HALVINGS = 60
+_LEAST = 1e-30  # probability that is told from none
 
 
 def best_temperature(
@@ -30,6 +33,16 @@ def best_temperature(
         expected = share @ (F.softmax(middle * logits, dim=1) * logits).sum(dim=1)
         low, high = (low, middle) if expected > right else (middle, high)
     return 2 / (low + high)
+
+
+def log_probabilities(answers: Float[ndarray, "n classes"]) -> Float[ndarray, "n classes"]:
+    """Logits of a classifier that answers these probabilities."""
+    return np.asarray(np.log(np.maximum(answers, _LEAST)))
+
+
+def cooled(answers: Float[ndarray, "n classes"], temperature: float) -> Float[ndarray, "n classes"]:
+    """The probabilities when all logits are divided by that."""
+    return F.softmax(torch.from_numpy(log_probabilities(answers)) / temperature, dim=1).numpy()
 
 
 def divide_logits(network: nn.Module, spec: PixelSpec, temperature: float) -> None:

@@ -20,7 +20,6 @@ from harmonic.transfer.paired import Paired, paired
 Tell = Callable[[str], None]
 RECIPE = "photographs-finetune"
 _SHARE = 0.85  # of the seconds that are left; the rest is for answers, and for what a busy machine takes
-_LEAST = 1e-30  # probability that is told from none
 _EPOCHS = 40  # at most; more of the same few images teach nothing
 
 
@@ -143,22 +142,15 @@ def _joined(
     places, plain = made.others, second
     if trial:
         places, first = np.concatenate([trial.places, places]), np.concatenate([trial.before, first])
-        plain = np.concatenate([_cooled(trial.after, 1 / trial.temperature), second])
+        plain = np.concatenate([temperature.cooled(trial.after, 1 / trial.temperature), second])
     labels = fitted.survey.images.labels[places]
     heat = temperature.best_temperature(
-        torch.from_numpy(np.log(np.maximum(plain, _LEAST))),
+        torch.from_numpy(temperature.log_probabilities(plain)),
         torch.from_numpy(labels),
         torch.from_numpy(weights(labels, balanced)),
     )
     example, number = (trial.example, trial.trainings + 1) if trial else (made, 1)
-    return _Trial(example, places, first, _cooled(plain, heat), heat, number)
-
-
-def _cooled(answers: Float[ndarray, "m classes"], heat: float) -> Float[ndarray, "m classes"]:
-    """The probabilities when all logits are divided by that."""
-    logits = np.log(np.maximum(answers, _LEAST)) / heat
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    return np.asarray(powers / powers.sum(1, keepdims=True))
+    return _Trial(example, places, first, temperature.cooled(plain, heat), heat, number)
 
 
 def _compared(fitted: Transferred, trial: _Trial, balanced: bool) -> Paired:

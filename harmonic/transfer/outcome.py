@@ -96,10 +96,14 @@ class Transferred:
         return self.own.candidate
 
     @property
+    def certainty(self) -> dict[str, float] | None:
+        """From which probability on 95 of 100 answers are right, as `metrics.certainty` has it."""
+        return self.bundle.card.metrics.get("certainty")
+
+    @property
     def threshold(self) -> float | None:
-        """The least probability from which on 95 of 100 answers were right; None if there is none."""
-        sure = self.bundle.card.metrics.get("certainty")
-        return float(sure["probability"]) if sure else None
+        """That probability; None if there is none."""
+        return float(self.certainty["probability"]) if self.certainty else None
 
     @property
     def headed(self) -> Headed:

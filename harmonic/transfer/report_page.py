@@ -24,8 +24,9 @@ def report_page(fitted: Transferred) -> str:
     accuracy, balanced = fitted.judgement.accuracy, fitted.judgement.balanced
     name = fitted.survey.images.source
     threshold = (
-        f"Answers with a probability of at least {fitted.threshold:.2f} were right in 95 of 100 cases."
-        if fitted.threshold is not None
+        f"Answers with a probability of at least {sure['probability']:.2f} were right in 95 of 100 cases; of others it "
+        f"will be {sure['at_least']:.1%} or more, as far as these can say."
+        if (sure := fitted.certainty)
         else "At no threshold were 95 of 100 answers right."
     )
     said = [f"<p>{escape(line)}</p>" for line in survey_lines(fitted.survey)]

@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto
 
 from export.again import Again, export_again, is_version
 from export.errors import ExportError
 from export.manifest import MANIFEST, Manifest, Variant, check_files, read_manifest, sha256
 from export.quantize import Speed
+from export.weights import in_16_bits
 from harmonic.pixels import PixelSpec
 from tests.support.commands import refused
 from tests.support.graphs import answer, pixels, residual
@@ -66,6 +69,22 @@ def test_the_next_version_has_the_same_graph_and_another_precision(version: Path
     assert {path.name: path.read_bytes() for path in version.iterdir()} == before
     assert (published.folder.parent / "config.pbtxt").read_text() == "name: net"
     assert is_version(published.folder)
+
+
+def test_weights_that_lie_there_in_16_bits_are_read_as_float32(
+    version: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.weights._SMALLEST", 1)
+    path = version / "model.onnx"
+    onnx.save(in_16_bits(onnx.load(path)), path)
+    manifest = read_manifest(version)
+    files = manifest.files | {path.name: sha256(path)}
+    (version / MANIFEST).write_text(manifest.model_copy(update={"files": files}).model_dump_json())
+    published = export_again(_order(version, images))
+    assert (published.folder / "model.onnx").read_bytes() == path.read_bytes()
+    kept = {tensor.data_type for tensor in onnx.load(published.folder / "int8.onnx").graph.initializer}
+    assert TensorProto.INT8 in kept
+    assert TensorProto.FLOAT16 not in kept
 
 
 def test_a_precision_that_is_there_already_is_made_anew(version: Path, images: Path) -> None:

@@ -13,6 +13,7 @@ from export.manifest import check_files, read_manifest
 from export.pipeline import Order, export
 from export.predictor import version_predictor
 from export.repository import versions
+from export.verify import whole_net
 from harmonic import zoo
 from harmonic.bundles import Bundle, Card
 from harmonic.evaluation import NetworkPredictor
@@ -48,6 +49,22 @@ def test_a_version_holds_all_that_serving_needs(bundle: Bundle, tmp_path: Path) 
     assert (manifest.license, manifest.notice) == ("CC0", "Not for navigation.")
     assert manifest.files.keys() == names - {"manifest.json"}
     assert len(steps) >= 4
+
+
+def test_weights_in_16_bits_halve_the_file_and_what_they_move_is_said(bundle: Bundle, tmp_path: Path) -> None:
+    whole = export(Order(bundle, tmp_path, "pets"))
+    steps: list[str] = []
+    half = export(Order(bundle, tmp_path, "pets", weights="fp16"), tell=steps.append)
+    assert any("16 bits" in step for step in steps)
+    assert (half.folder / "model.onnx").stat().st_size < 0.6 * (whole.folder / "model.onnx").stat().st_size
+    check_files(half.folder, read_manifest(half.folder))
+    assert whole.parity.max_error < half.parity.max_error < 5e-3 * half.parity.largest_logit
+    (variant,), (before,) = half.variants, whole.variants
+    assert variant.precision == "fp32"
+    assert before.tolerance < variant.tolerance < before.tolerance + 1e-2 * half.parity.largest_logit
+    with np.load(half.folder / "golden.npz") as goldens:
+        moved = np.abs(whole_net(half.folder / "model.onnx")(goldens["images"]) - goldens["logits"]).max()
+    assert 1e-6 < moved <= variant.tolerance
 
 
 def test_the_published_graph_answers_as_the_network(bundle: Bundle, tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ import torch
 from torch import nn
 
 from export.emit import emit
+from export.errors import ParityError
 from export.layout import places, possible_forms
 from export.layout.lay import own_memory
 from export.layout.memory import shape
-from export.variants import write_cpu_variant
+from export.manifest import ParityReport, Variant
+from export.variants import narrow_weights, write_cpu_variant
 from export.verify import reference_logits, synthetic_images, whole_net
 from harmonic.pixels import PixelSpec
 from tests.support.convolutions import slowed
@@ -67,3 +69,32 @@ def test_a_graph_that_answers_otherwise_than_pytorch_is_taken_away_again(
     assert write_cpu_variant(network, SPEC, tmp_path, BATCHES, fused, told.append) == ()
     assert "not published" in told[-1]
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_weights_that_16_bits_ruin_are_refused(tmp_path: Path) -> None:
+    """Classes that differ by what float16 rounds away of large weights."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 5)).eval()
+    with torch.no_grad():
+        network[1].weight.copy_(1000 + 0.01 * torch.randn(5, 3 * 64))
+    emit(network, SPEC, tmp_path / "model.onnx")
+    with pytest.raises(ParityError, match="--weights fp32"):
+        narrow_weights(network, SPEC, tmp_path, BATCHES, [Variant()])
+
+
+def test_what_16_bits_move_widens_the_tolerance_of_every_whole_net(tmp_path: Path) -> None:
+    network = _network()
+    for name in ("model.onnx", "cpu.onnx", "int8.onnx"):
+        emit(network, SPEC, tmp_path / name)
+    before = (tmp_path / "int8.onnx").read_bytes()
+    parity = ParityReport(batches=BATCHES, max_error=0, mean_error=0, top1_agreement=1, largest_logit=1)
+    given = (
+        Variant(tolerance=1e-4),
+        Variant(name="cpu", file="cpu.onnx", tolerance=1e-4, parity=parity),
+        Variant(name="int8", file="int8.onnx", precision="int8", tolerance=1e-4),
+    )
+    (whole, cpu, int8), report = narrow_weights(network, SPEC, tmp_path, BATCHES, given)
+    assert whole.tolerance == cpu.tolerance == 1e-4 + 2 * report.max_error > 1e-4
+    assert (whole.parity, cpu.parity) == (None, report)
+    assert int8 == given[2]
+    assert (tmp_path / "int8.onnx").read_bytes() == before

@@ -25,7 +25,7 @@ async (found) => {
 def address(tmp_path_factory):
     """A model that is sure of nothing, and two whose reports are none."""
     root = tmp_path_factory.mktemp("report") / "models"
-    certainty = {"probability": 0.9999, "precision": 0.95, "images": 60}
+    certainty = {"probability": 0.9999, "precision": 0.95, "at_least": 0.88, "images": 60}
     add_documents(publish_colours(root, schema_version=3, certainty=certainty))
     add_report(publish_colours(root, name="broken"), "<script>document.title='trapped'</script>")
     add_report(publish_colours(root, name="hostile"), json.dumps(FOUND | {"images": "many"}))
@@ -58,7 +58,8 @@ def test_figures_come_with_their_intervals(report):
 def test_what_was_judged_and_from_where_on_it_is_sure_is_said(report):
     said = report.inner_text()
     assert f"60 images of {TRAP}, 3 x 5-fold cross-validation." in said
-    assert "Sure from 99.99 % on, which 50.0 % of the images reach: of such answers 95 % were right." in said
+    assert "Sure from 99.99 % on, which 50.0 % of the images reach: " in said
+    assert "of such answers 95 % were right, and of others at least 88 %, as far as 60 images can say." in said
     assert f"More images help, of {TRAP} above all." in said
 
 

@@ -18,7 +18,7 @@ House = Mapping[str, str]
 # other. The names on the ground floor and on the roof are single modules.
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "harmonic": (
-        ("bfloat16", "cli", "cores", "disk", "drawing", "errors", "near", "picture", "shown"),
+        ("bfloat16", "cli", "cores", "disk", "drawing", "errors", "heap", "near", "picture", "shown"),
         ("pixels",),
         ("layers",),
         ("graph",),
@@ -33,7 +33,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "export": (
         ("errors", "processor", "runtime"),
-        ("manifest", "staging"),
+        ("manifest", "staging", "weights"),
         ("repository", "layout"),
         ("quantize", "stores"),
         ("*",),

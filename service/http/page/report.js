@@ -49,10 +49,11 @@ function score(name, { value, low, high }) {
   );
 }
 
-function sureness({ probability, precision }, thresholds) {
+function sureness({ probability, precision, at_least: least, images }, thresholds) {
   const reached = thresholds.filter((one) => one.probability <= probability).at(-1);
   const often = reached ? `, which ${percent(reached.kept)} of the images reach` : "";
-  return `Sure from ${limit(probability)} on${often}: of such answers ${share(precision)} were right.`;
+  const surely = least == null ? "" : `, and of others at least ${share(least)}, as far as ${whole(images)} images can say`;
+  return `Sure from ${limit(probability)} on${often}: of such answers ${share(precision)} were right${surely}.`;
 }
 
 function curves(report, certainty) {

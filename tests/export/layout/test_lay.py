@@ -1,5 +1,6 @@
 """A graph is laid out only where that pays, and then answers as before."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -148,6 +149,20 @@ def test_a_memory_that_cannot_be_read_is_none(content: str, tmp_path: Path) -> N
     assert memory.times("a shape") == {"fused": [1.0, 2.0]}
     assert Memory(tmp_path / "layouts.json", "another machine").times("a shape") is None
     assert [path.name for path in tmp_path.iterdir()] == ["layouts.json"]
+
+
+@pytest.mark.parametrize(
+    "times",
+    ["fast", [], {}, {"fused": 1.0}, {"fused": [1.0]}, {"fused": [1.0, 0.0]}, {"fused": [1.0, "2"]}, {"fused": None}],
+)
+def test_what_is_no_time_was_never_measured(times: object, tmp_path: Path) -> None:
+    path = tmp_path / "layouts.json"
+    path.write_text(json.dumps({"schema_version": 1, "devices": {"this machine": {"a shape": times}, "odd": 3}}))
+    assert Memory(path, "this machine").times("a shape") is None
+    odd = Memory(path, "odd")
+    assert odd.times("a shape") is None
+    odd.keep("a shape", {"fused": [1.0, 2.0]})
+    assert odd.times("a shape") == {"fused": [1.0, 2.0]}
 
 
 def test_images_that_are_answered_otherwise_keep_the_graph_fused(tmp_path: Path, memory: Memory) -> None:

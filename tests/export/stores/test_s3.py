@@ -8,6 +8,7 @@ import pytest
 
 from export.errors import RepositoryError, StoreAwayError
 from export.manifest import MANIFEST, check_files, read_manifest
+from export.predictor import version_predictor
 from export.repository import versions
 from export.stores import Store, open_store, publish, read_address
 from tests.support.colours import publish_colours
@@ -126,6 +127,14 @@ def test_a_store_that_vanishes_leaves_the_copy_and_is_followed_when_it_is_back(s
 
     uploaded(store, version)
     assert mirror.look().brought == (("colours", 2),)
+
+
+def test_a_version_is_not_measured_while_its_store_is_away(server, store, version):
+    uploaded(store, version)
+    assert version_predictor(f"{store}/colours/1").classes
+    server.refuse = lambda method, path: path.endswith("model.onnx")
+    with pytest.raises(StoreAwayError, match="access is refused"):
+        version_predictor(f"{store}/colours/1")
 
 
 def test_credentials_are_in_no_error_and_no_log_line(server, store, version, copy, caplog):

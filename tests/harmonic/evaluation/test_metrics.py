@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torchmetrics.functional import classification as reference
 
 from harmonic.evaluation import metrics
@@ -84,19 +85,44 @@ def sure(shares):
 
 
 def test_from_the_least_certain_probability_on_the_wanted_share_is_right():
-    probabilities = sure(np.linspace(0.99, 0.6, 40))
-    labels = np.array([0] * 29 + [1] + [0] * 5 + [1] * 5)  # 34 of 35 are right; 34 of 36 are too few
+    probabilities = sure(np.linspace(0.99, 0.6, 100))
+    labels = np.array([0] * 60 + [1] + [0] * 19 + [1] * 20)
     found = metrics.certainty(probabilities, labels)
-    assert found == {"probability": probabilities[34, 0], "precision": 0.95, "images": 40}
-    assert metrics.certainty(probabilities, labels, 0.99)["probability"] == probabilities[28, 0]
+    # 79 of 82 are right; were one wrong answer more among them, 79 of 83 would just do.
+    assert found == {"probability": probabilities[81, 0], "precision": 0.95, "at_least": 0.9265, "images": 100}
+    assert metrics.certainty(probabilities, labels, 0.97)["probability"] == probabilities[79, 0]
+    assert metrics.certainty(probabilities, labels, 0.98)["probability"] == probabilities[59, 0]
+
+
+@pytest.mark.parametrize("answers", [18, 19, 38, 39, 80, 400, 1000])
+def test_one_wrong_answer_more_is_bearable_and_the_share_s_lower_end_is_scipy_s(answers):
+    for wrong in range(min(answers, 60) + 1):
+        labels = np.arange(answers) < wrong
+        found = metrics.certainty(sure(np.full(answers, 0.9)), labels.astype(np.int64))
+        assert (found is not None) == (20 * (wrong + 1) <= answers + 1)
+        if found:
+            lower = stats.binomtest(answers - wrong, answers).proportion_ci(0.8, "wilson").low
+            assert found["at_least"] == pytest.approx(lower, abs=1e-4)
+
+
+def test_of_other_images_the_wanted_share_is_right_in_the_mean_and_seldom_less_than_is_told():
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(200):
+        shares = rng.uniform(0.5, 1, size=1000)  # each as often right as it says
+        found.append(metrics.certainty(sure(shares), (rng.random(1000) > shares).astype(np.int64)))
+    known = [one for one in found if one]
+    others = np.array([(1 + one["probability"]) / 2 for one in known])  # by their distribution
+    assert len(known) > 190
+    assert others.mean() == pytest.approx(0.95, abs=0.005)
+    assert (others < [one["at_least"] for one in known]).mean() < 0.25
 
 
 def test_nothing_is_certain_that_few_answers_or_too_few_right_ones_bear_out():
-    assert metrics.certainty(sure(np.linspace(0.99, 0.6, 19)), np.zeros(19, np.int64)) is None
     assert metrics.certainty(sure(np.linspace(0.99, 0.6, 40)), np.arange(40) % 2) is None
     assert metrics.certainty(np.zeros((0, 2)), np.zeros(0, np.int64)) is None
 
 
 def test_equal_probabilities_are_on_one_side_of_the_border():
-    labels = np.array([0] * 22 + [1] * 18)
+    labels = np.array([0] * 34 + [1] * 6)
     assert metrics.certainty(sure(np.full(40, 0.9)), labels) is None

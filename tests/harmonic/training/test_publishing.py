@@ -46,6 +46,18 @@ def test_the_bundle_brings_the_report_of_the_images_that_were_measured(tmp_path)
         assert sum(map(sum, report.confusion)) == count
 
 
+def test_what_is_certain_is_told_by_the_test_images_unless_there_are_more_that_chose(tmp_path):
+    plan = recipe(epochs=6, augment={"flip": False}, batch=8)
+    run = opened(plan, Given(images(120), images(60, seed=2), None), tmp_path / "run", None)
+    done = fitted(run, CPU)
+    for tested, count in ((90, 90), (60, 60), (40, 60), (0, 60)):
+        (out := tmp_path / str(tested)).mkdir()
+        folder, _ = published(replace(run, test=images(tested, seed=3), out=out), done)
+        found = load(folder)
+        assert found.card.metrics["certainty"]["images"] == count
+        assert found.report.images == (tested or 60)
+
+
 class Noting:
     """Opens images, and notes which."""
 

@@ -5,6 +5,7 @@ from PIL import Image
 
 from harmonic.errors import DataError, RecipeError
 from harmonic.training.recipe import Recipe
+from harmonic.training.run_folder import Given, claim, refuse_another_run
 from harmonic.training.train import train
 from tests.support.runs import CPU, images, log, recipe
 
@@ -40,6 +41,17 @@ def test_a_finished_run_is_returned_untouched(finished):
 def test_another_recipe_in_the_same_folder_is_refused(finished):
     with pytest.raises(RecipeError, match="another recipe"):
         train(recipe(epochs=9), images(), finished, where=CPU)
+
+
+def test_levels_in_a_tuple_are_those_in_a_list_of_the_file(tmp_path):
+    plan, given = recipe(), Given(images())
+    level = plan.model.model_copy(update={"arguments": {"level": (None, 3, 2)}})
+    plan = plan.model_copy(update={"model": level})
+    claim(plan, given, tmp_path)
+    refuse_another_run(plan, given, tmp_path)
+    other = level.model_copy(update={"arguments": {"level": (None, 3, 3)}})
+    with pytest.raises(RecipeError, match="another recipe"):
+        refuse_another_run(plan.model_copy(update={"model": other}), given, tmp_path)
 
 
 def test_other_images_in_the_same_folder_are_refused(finished):

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from harmonic import zoo
 from harmonic.errors import ZooError
 from harmonic.pixels import PixelSpec
-from harmonic.training.temperature import best_temperature, divide_logits, scales
+from harmonic.training.temperature import best_temperature, cooled, divide_logits, scales
 
 SPEC = PixelSpec(height=40, width=40)
 
@@ -55,3 +55,13 @@ def test_a_network_that_does_more_with_its_last_layer_is_refused_and_left_as_it_
     with pytest.raises(ZooError, match="no multiple"):
         divide_logits(network, SPEC, 2.0)
     assert torch.equal(network[1].weight, before)
+
+
+def test_cooled_answers_are_those_of_divided_logits():
+    torch.manual_seed(0)
+    logits = torch.randn(20, 5, dtype=torch.float64) * 4
+    found = cooled(torch.softmax(logits, 1).numpy(), 2.5)
+    np.testing.assert_allclose(found, torch.softmax(logits / 2.5, 1).numpy(), rtol=1e-9)
+    sure = cooled(np.array([[1.0, 0.0]]), 10.0)
+    assert np.isfinite(sure).all()
+    assert sure[0, 0] > 0.99

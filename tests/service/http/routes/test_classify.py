@@ -143,12 +143,12 @@ async def test_an_answer_that_is_no_number_is_a_500_not_invalid_json(publish, tm
 
 
 async def test_where_the_model_can_tell_every_answer_says_whether_it_is_certain(tmp_path):
-    publish_colours(tmp_path, certainty={"probability": 0.9, "precision": 0.95, "images": 40})
+    publish_colours(tmp_path, certainty={"probability": 0.9, "precision": 0.95, "at_least": 0.9, "images": 40})
     async with serving(tmp_path) as (client, _):
         answers = [await client.post("/v1/classify", content=body) for body in (plain("green"), encoded(noise()))]
         detail = (await client.get("/v1/models/colours")).json()["versions"][0]
     assert [answer.json()["predictions"][0]["certain"] for answer in answers] == [True, False]
-    assert detail["certainty"] == {"probability": 0.9, "precision": 0.95, "images": 40}
+    assert detail["certainty"] == {"probability": 0.9, "precision": 0.95, "at_least": 0.9, "images": 40}
 
 
 async def test_where_it_cannot_none_says_so(repository):
