@@ -1,16 +1,15 @@
 """Networks beside each other: the same recipe, images and seeds, one resumable run for each, as a Markdown table."""
 
-import argparse
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
 import torch
 from scipy.stats import ttest_rel
 
-from harmonic import data, zoo
+from benchmarks.tables import head, on_one_thread, run_arguments
+from harmonic import zoo
 from harmonic.bundles import bundle
 from harmonic.graph import parameters
 from harmonic.training import recipe
@@ -20,17 +19,12 @@ Variants = Mapping[str, tuple[str, dict[str, Any]]]  # name in the table -> arch
 
 
 def main(description: str, variants: Variants, default_recipe: str) -> None:
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, action="append", required=True)
-    parser.add_argument("--test", type=Path, action="append", required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[24, 25, 26])
+    parser = run_arguments(description, [24, 25, 26])
     parser.add_argument("--recipe", default=default_recipe)
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="as of `harmonic train`")
     parser.add_argument("--only", nargs="+", choices=list(variants), default=list(variants), metavar="NAME")
     asked = parser.parse_args()
-    torch.set_num_threads(1)
-    images, test = data.read(asked.data, "train"), data.read(asked.test, "test")
+    images, test = on_one_thread(asked)
     plan = recipe.read_recipe(asked.recipe, asked.set)
     variants = {name: variants[name] for name in asked.only}
     measured: dict[str, dict[int, float]] = {name: {} for name in variants}
@@ -60,8 +54,7 @@ def compared(first: str, base: Mapping[int, float], name: str, figures: Mapping[
 
 def table(variants: Variants, measured: Mapping[str, Mapping[int, float]], classes: int) -> str:
     seeds = list(next(iter(measured.values())))
-    lines = ["| network | parameters | " + " | ".join(f"seed {s}" for s in seeds) + " | median |"]
-    lines += ["|" + "---|" * (len(seeds) + 3)]
+    lines = [head(["network", "parameters"], seeds, "median")]
     for name, figures in measured.items():
         architecture, arguments = variants[name]
         with torch.device("meta"):
