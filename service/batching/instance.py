@@ -191,6 +191,7 @@ class Instance:
         failed = isinstance(outcome, ServiceError)
         images = len(rows)
         self._source.ran(images, ended - started, failed, sum(part.made_s for part in batch))
+        self._tell(observe, images, ended - started)  # before the answers: who has one finds its call in every figure
         if not isinstance(outcome, ServiceError):
             self._source.settle(self._shares(batch, outcome, started, ended))
         elif isinstance(outcome, DeviceLost):
@@ -198,7 +199,6 @@ class Instance:
             raise outcome
         elif len(batch) == 1:
             self._source.settle([(batch[0].ticket, outcome)])
-        self._tell(observe, images, ended - started)
         if failed and len(batch) > 1:
             for part in reversed(batch):  # a call may write over what lies behind its rows
                 if not part.ticket.cancelled:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 
 import pytest
 
@@ -134,6 +135,23 @@ async def test_a_device_that_is_lost_is_beyond_help_and_is_not_asked_again():
             await asyncio.gather(*(ask(batcher, -1) for _ in range(9)), return_exceptions=True)
         assert (await ask(batcher, -3)).rows.item() == -6
         assert batcher.health().sound == 1
+
+
+async def test_whoever_has_an_answer_finds_its_call_counted():
+    told, over = threading.Event(), threading.Event()
+
+    def observe(images: int, seconds: float) -> None:
+        told.set()
+        over.wait()
+
+    async with running(Faulty(), observe=observe) as batcher:
+        asking = asyncio.ensure_future(ask(batcher, 1))
+        await asyncio.to_thread(told.wait)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not asking.done()
+        over.set()
+        assert (await asking).rows.item() == 2
 
 
 async def test_an_observer_that_raises_disturbs_nobody(caplog):
