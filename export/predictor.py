@@ -11,7 +11,7 @@ from numpy import ndarray
 from export.errors import StoreAwayError, StoreError
 from export.manifest import MANIFEST, Manifest, check_files, read_manifest
 from export.repository import as_names, as_versions
-from export.runtime import ort
+from export.runtime import ort, session_options
 from export.stores import fetch, is_address, open_store, read_address
 from harmonic.pixels import PixelSpec
 
@@ -83,4 +83,6 @@ def _opened(folder: Path, manifest: Manifest, variant_name: str) -> VersionPredi
     variant = manifest.variant("default" if variant_name == "fp32" else variant_name)
     wanted = [_PROVIDERS[device] for device in ("cuda", "cpu") if device in variant.devices]
     providers = [provider for provider in wanted if provider in ort.get_available_providers()]
-    return VersionPredictor(manifest, ort.InferenceSession(folder / variant.file, providers=providers))
+    return VersionPredictor(
+        manifest, ort.InferenceSession(folder / variant.file, session_options(), providers=providers)
+    )

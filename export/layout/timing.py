@@ -13,7 +13,7 @@ from export.layout.convolution import Convolution
 from export.layout.forms import write
 from export.layout.writer import Writer
 from export.processor import processor_name
-from export.runtime import ort
+from export.runtime import ort, session_options
 
 _ROUNDS = 5
 _SECONDS = 0.5  # for one layer: after that no new round begins, beyond the second
@@ -26,7 +26,7 @@ _SECONDS_OF_PAIRS = 4.0
 
 def session(model: bytes | Path) -> Any:
     """A graph, open on the CPU as the service opens it, with one thread."""
-    options = ort.SessionOptions()
+    options = session_options()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from export.errors import ExportError
 from export.manifest import DeviceKind
-from export.runtime import ort
+from export.runtime import ort, session_options
 
 Run = Callable[[NDArray[Any]], NDArray[np.float32]]
 
@@ -85,7 +85,7 @@ def opened(path: Path, device: DeviceKind = "cpu", threads: int = 0, plain: bool
 
     Raises ExportError where the device is not there.
     """
-    options = ort.SessionOptions()
+    options = session_options()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     if plain:

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from export.errors import ExportError
 from export.manifest import GOLDENS, WHOLE_NET, DeviceKind, Measured, Precision, Variant
-from export.processor import multiplies_int8, processor_name
+from export.processor import processor_name
 from export.quantize.gate import Judges, Loss, Race, Run, Speed, answers, loss, opened, speed
 from export.quantize.half import halved
 from export.quantize.material import Material
 from export.quantize.norms import without_norms
 from export.quantize.pooling import with_pools
-from export.quantize.qdq import FULL, REDUCED
 from export.quantize.search import Maker, tries
 from export.weights import in_32_bits
 
@@ -151,8 +150,7 @@ def _wholly_int8(work: _Work, model: onnx.ModelProto) -> Run:
 
 
 def _maker(model: onnx.ModelProto, batches: Sequence[NDArray[Any]]) -> Maker:
-    largest = FULL if multiplies_int8() else REDUCED
-    return Maker(without_norms(with_pools(model)), batches, largest)
+    return Maker(without_norms(with_pools(model)), batches)
 
 
 def _fp16(work: _Work) -> Variant | Refused:

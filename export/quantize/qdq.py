@@ -16,7 +16,7 @@ from export.quantize.graph import Graph, attribute
 from export.quantize.plan import Plan
 from export.quantize.ranges import Span, merged
 
-FULL, REDUCED = 127, 63  # the largest weight; without VNNI two products of full ones do not fit into 16 bits
+_LARGEST = 127  # weight
 _MOST_BIAS = 2**30
 
 
@@ -28,8 +28,8 @@ class _Code:
     zero: int
 
 
-def quantised(model: onnx.ModelProto, plan: Plan, spans: Mapping[str, Span], largest: int = FULL) -> onnx.ModelProto:
-    """The graph in int8 by a plan. spans: of the plan's tensors. largest: weight; `REDUCED` for CPUs without VNNI."""
+def quantised(model: onnx.ModelProto, plan: Plan, spans: Mapping[str, Span]) -> onnx.ModelProto:
+    """The graph in int8 by a plan. spans: of the plan's tensors."""
     graph = Graph(model)
     known = merged(spans, plan.tied)
     codes = {tensor: _code(known[tensor]) for tensor in plan.tensors}
@@ -38,7 +38,7 @@ def quantised(model: onnx.ModelProto, plan: Plan, spans: Mapping[str, Span], lar
         if node.name not in plan.nodes:
             continue
         if node.op_type in ("Conv", "Gemm"):
-            _weigh(graph, node, codes[_origin(node.input[0], readings)].scale, largest)
+            _weigh(graph, node, codes[_origin(node.input[0], readings)].scale)
         elif node.op_type == "Relu":
             # ONNX Runtime has an int8 form of LeakyRelu alone; with a slope of zero it is the same.
             same = helper.make_node("LeakyRelu", list(node.input), list(node.output), name=node.name, alpha=0.0)
@@ -71,15 +71,15 @@ def _origin(reading: str, readings: Mapping[str, str]) -> str:
     return next(tensor for tensor, name in readings.items() if name == reading)
 
 
-def _weigh(graph: Graph, node: onnx.NodeProto, given: float, largest: int) -> None:
+def _weigh(graph: Graph, node: onnx.NodeProto, given: float) -> None:
     """Weights and bias of a layer in integers. given: the scale of what the layer reads."""
     weight = graph.weights(node.input[1])
     axis = 0 if node.op_type == "Conv" or attribute(node, "transB", 0) else 1
     bias = graph.weights(node.input[2]) if len(node.input) > 2 and node.input[2] else None
     others = tuple(place for place in range(weight.ndim) if place != axis)
-    scales = _weight_scales(np.abs(weight).max(axis=others), bias, given, largest)
+    scales = _weight_scales(np.abs(weight).max(axis=others), bias, given)
     shape = [-1 if place == axis else 1 for place in range(weight.ndim)]
-    codes = np.clip(np.round(weight / scales.reshape(shape)), -largest, largest).astype(np.int8)
+    codes = np.clip(np.round(weight / scales.reshape(shape)), -_LARGEST, _LARGEST).astype(np.int8)
     node.input[1] = _reading(graph, node.input[1], codes, scales.astype(np.float32), axis)
     if bias is not None:
         steps = (np.float32(given) * scales.astype(np.float32)).astype(np.float32)
@@ -87,10 +87,8 @@ def _weigh(graph: Graph, node: onnx.NodeProto, given: float, largest: int) -> No
         node.input[2] = _reading(graph, node.input[2], whole, steps, 0)
 
 
-def _weight_scales(
-    largest_weight: NDArray[np.float64], bias: NDArray[np.float64] | None, given: float, largest: int
-) -> NDArray[np.float64]:
-    scales = np.where(largest_weight > 0, largest_weight / largest, 1.0)
+def _weight_scales(largest: NDArray[np.float64], bias: NDArray[np.float64] | None, given: float) -> NDArray[np.float64]:
+    scales = np.where(largest > 0, largest / _LARGEST, 1.0)
     if bias is not None:  # a bias beyond 32 bits would turn around
         scales = np.maximum(scales, np.abs(bias) / (given * _MOST_BIAS))
     return scales

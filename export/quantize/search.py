@@ -13,18 +13,18 @@ from export.quantize.entrance import with_quick_entrance
 from export.quantize.gate import Run, answers
 from export.quantize.graph import Graph
 from export.quantize.plan import plan, weighted
-from export.quantize.qdq import FULL, quantised
+from export.quantize.qdq import quantised
 from export.quantize.ranges import Span, observed
-from export.runtime import ort
+from export.runtime import ort, session_options
 
 _FURTHER = (1, 2, 4, 8)  # how many of the costly layers are kept in float, one try after the other
 
 
 class Maker:
-    """Makes int8 graphs of one float graph. batches: calibration images. largest: weight; see `qdq`."""
+    """Makes int8 graphs of one float graph. batches: calibration images."""
 
-    def __init__(self, model: onnx.ModelProto, batches: Sequence[NDArray[Any]], largest: int = FULL) -> None:
-        self._model, self._largest = model, largest
+    def __init__(self, model: onnx.ModelProto, batches: Sequence[NDArray[Any]]) -> None:
+        self._model = model
         self.layers = weighted(model)
         everything = plan(Graph(model))
         self._spans: dict[str, Span] = observed(model, everything.tensors, batches)
@@ -33,7 +33,7 @@ class Maker:
         """The graph in int8, but these layers."""
         model, blocks = with_blocks(self._model, kept)
         spans = {**self._spans, **{name: self._spans[source] for name, source in blocks.items()}}
-        return with_quick_entrance(quantised(model, plan(Graph(model), kept), spans, self._largest))
+        return with_quick_entrance(quantised(model, plan(Graph(model), kept), spans))
 
 
 def tries(
@@ -64,7 +64,7 @@ def _by_gain(maker: Maker, kept: Sequence[str], images: NDArray[Any], logits: ND
 
 def in_memory(model: onnx.ModelProto) -> Run:
     """A graph that lies in no file, as a function."""
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(model.SerializeToString(), session_options(), providers=["CPUExecutionProvider"])
     name = model.graph.input[0].name
     return lambda images: np.asarray(session.run(None, {name: images})[0], dtype=np.float32)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.manifest import Manifest, Variant
-from export.runtime import ort
+from export.runtime import ort, session_options
 from harmonic.errors import first_line
 from service.errors import DeviceLost, ServiceError, StartError
 from service.runtime import page_locked
@@ -169,7 +169,7 @@ def _runs(path: Path, placement: Placement) -> bool:
 
 
 def _options(placement: Placement) -> ort.SessionOptions:
-    options = ort.SessionOptions()
+    options = session_options()
     options.intra_op_num_threads = placement.threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL

@@ -9,7 +9,6 @@ COVERED_BY: dict[str, str] = {
     "export.layout.memory": "export/layout/test_lay.py",
     "export.layout.timing": "export/layout/test_forms.py",
     "export.layout.writer": "export/layout/test_graph.py",
-    "export.runtime": "e2e/test_silence.py",
     "export.staging": "export/test_repository.py",
     "export.stores.fetching": "export/stores/test_mirror.py",
     "export.stores.hub_card": "export/stores/test_hub.py",

@@ -7,7 +7,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper, parser
 
-from export.runtime import ort
+from export.runtime import ort, session_options
 
 _HEAD = '<ir_version: 9, opset_import: ["" : 18]>\n'
 
@@ -27,7 +27,7 @@ def graph_of(body: str, classes: int = 2, side: int = 6, **constants: Any) -> on
 
 def answer(model: onnx.ModelProto, images: NDArray[Any]) -> NDArray[np.float32]:
     """What the graph gives for images."""
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(model.SerializeToString(), session_options(), providers=["CPUExecutionProvider"])
     return np.asarray(session.run(None, {model.graph.input[0].name: images})[0])
 
 

@@ -32,7 +32,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("commands",),
     ),
     "export": (
-        ("errors", "processor", "runtime"),
+        ("errors", "processor"),
+        ("runtime",),
         ("manifest", "staging", "weights"),
         ("repository", "layout"),
         ("quantize", "stores"),

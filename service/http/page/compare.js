@@ -40,13 +40,14 @@ async function fill(file, rows, signal) {
   }
 }
 
-/** Say which answers are not the most frequent one, and which row took least. */
+/** Say which answers are not the most frequent one, and which row took less than all others. */
 function mark(rows) {
   const counts = new Map();
   for (const { label } of rows) counts.set(label, (counts.get(label) ?? 0) + 1);
   const most = Math.max(0, ...counts.values());
   const fastest = Math.min(...rows.map((row) => row.time));
-  for (const row of rows) row.mark(counts.get(row.label) < most, rows.length > 1 && row.time === fastest);
+  const alone = rows.length > 1 && rows.filter((row) => ms(row.time) === ms(fastest)).length === 1;
+  for (const row of rows) row.mark(counts.get(row.label) < most, alone && row.time === fastest);
 }
 
 class Row {

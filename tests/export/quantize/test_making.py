@@ -7,7 +7,7 @@ import pytest
 
 from export.errors import ExportError
 from export.quantize import Material, Race, Speed, lay, parse_precisions
-from export.runtime import ort
+from export.runtime import ort, session_options
 from tests.support.graphs import answer, pixels, residual
 
 MODEL = residual()
@@ -54,7 +54,7 @@ def test_int8_is_laid_with_its_own_goldens_and_what_was_measured(version: Path) 
     assert measured.drop is not None
     assert 0 <= measured.drop <= 3.0
     with np.load(version / variant.goldens) as goldens:
-        session = ort.InferenceSession(version / variant.file, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(version / variant.file, session_options(), providers=["CPUExecutionProvider"])
         (found,) = session.run(None, {"images": goldens["images"]})
         assert np.abs(found - goldens["logits"]).max() <= variant.tolerance
         assert np.abs(answer(MODEL, goldens["images"]) - goldens["logits"]).max() > 0
