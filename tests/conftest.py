@@ -1,5 +1,6 @@
 """What holds for every test: shapes are checked, coroutines run on asyncio, and nothing waits without an end."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,8 @@ from harmonic.cores import usable_cores
 from tests.support.shapes import check_shapes
 
 check_shapes()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell keeps Ctrl-C from what it runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Far more than a test takes on a busy machine; those that are marked slow take minutes by themselves.
 MOST_SECONDS, MOST_SECONDS_OF_SLOW_ONES = 300, 3600

@@ -42,8 +42,11 @@ def test_two_processes_do_one_load(team: Team):
 
 
 def test_ctrl_c_ends_a_step_with_what_is_there(team: Team):
+    once = iter([_thread.interrupt_main])
+
     def interrupt(_: Samples) -> None:
-        _thread.interrupt_main()
+        for press in once:
+            press()
 
     with stub(lambda n: (0.0 if n < 20 else 60.0, http())) as url:
         found = team.run(plan(url, OpenPace(100.0), seconds=60.0, timeout_s=50.0), interrupt)
