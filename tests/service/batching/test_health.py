@@ -1,7 +1,6 @@
 """What operators and callers see of a model that fails or hangs: probes, lists, metrics, log, the other versions."""
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from tests.support.app import PATIENCE_S, Client, refused, serving, top
 from tests.support.colours import publish_colours
 from tests.support.control import classified, control, index, ok
 from tests.support.faults import gives_no_number_on_red, is_red, raises_on_red
+from tests.support.faulty import Hang
 from tests.support.images import plain
 
 HANG: dict[str, Any] = {"instances": 1, "call_seconds": 0.1, "deadline_ms": 200}
@@ -33,14 +33,6 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-class Hang:
-    """Calls with a red image: how many there were, and whether they return."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.returns = threading.Event()
-
-
 @pytest.fixture
 def hung(monkeypatch) -> Iterator[Hang]:
     """From here on a call with a red image returns when this says so, and not before."""
@@ -48,23 +40,22 @@ def hung(monkeypatch) -> Iterator[Hang]:
 
     def waits(session: Session, images: NDArray[Any]) -> NDArray[Any]:
         if is_red(images):
-            hang.calls += 1
-            hang.returns.wait()
+            hang(images)
         return run(session, images)
 
     monkeypatch.setattr(Session, "run", waits)
     yield hang
-    hang.returns.set()
+    hang.over.set()
 
 
 async def stuck(client: Client, hung: Hang, url: str = "/v1/classify") -> asyncio.Future[httpx.Response]:
     """A request whose call hangs: on a busy machine an earlier one may be out of time before its call begins."""
-    before = hung.calls
+    hung.entered.clear()
     while True:
         asked = asyncio.ensure_future(client.post(url, content=plain("red")))
-        while hung.calls == before and not asked.done():
+        while not hung.entered.is_set() and not asked.done():
             await asyncio.sleep(0)
-        if hung.calls > before:
+        if hung.entered.is_set():
             return asked
 
 
@@ -138,7 +129,7 @@ async def test_a_version_that_hangs_is_not_ready_and_comes_back_when_its_call_re
         assert await metric(client, "harmonic_unsound_instances{") == 1
         await until(client, "/livez", 503)
         assert (await client.get("/v2/health/live")).status_code == 503
-        hung.returns.set()
+        hung.over.set()
         await until(client, "/readyz", 200)
         assert (await client.get("/livez")).status_code == 200
         await answers(client, 1)
@@ -168,7 +159,7 @@ async def test_an_older_version_answers_while_the_newest_hangs(root, hung):
         while (await state(client, 2))["state"] != "broken":
             assert (await client.get("/readyz")).status_code == 200
         await answers(client, 1)
-        hung.returns.set()
+        hung.over.set()
         while (await state(client, 2))["state"] != "ready":
             await client.get("/readyz")
         await answers(client, 2)
