@@ -2,6 +2,7 @@
 
 import platform
 import re
+from functools import cache
 from pathlib import Path
 
 # What MLAS, ONNX Runtime's arithmetic, has int8 kernels for that neither saturate nor unpack: x86's, then ARM's.
@@ -24,6 +25,7 @@ def multiplies_int8(said: str | None = None) -> bool:
     return platform.system() == "Darwin" and platform.machine() == "arm64"
 
 
+@cache
 def _read() -> str:
     try:
         return _SAID.read_text(encoding="utf-8", errors="replace")
